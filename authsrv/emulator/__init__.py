@@ -1,0 +1,1 @@
+"""Faithful local Steam, Xbox and Epic: real HTTP, correct cryptography with keys of its own, invented players."""

@@ -1,0 +1,193 @@
+"""The error tree: what a refused request is answered with, and what only the log may know.
+
+    AuthsrvError
+    ├── InvalidRequest              400 invalid_request
+    │   ├── PayloadTooLarge         413
+    │   ├── UriTooLong              414
+    │   ├── UnsupportedMediaType    415
+    │   └── MethodNotAllowed        405
+    ├── InvalidClient               401 invalid_client
+    ├── InvalidGrant                400 invalid_grant
+    ├── UnauthorizedClient          400 unauthorized_client
+    ├── UnsupportedGrantType        400 unsupported_grant_type
+    ├── UnsupportedResponseType     400 unsupported_response_type
+    ├── InvalidScope                400 invalid_scope
+    ├── InvalidTarget               400 invalid_target
+    ├── InvalidToken                401 invalid_token
+    ├── AccessDenied                403 access_denied
+    ├── InteractionRequired         403 interaction_required
+    ├── NotFound                    404 not_found
+    │   ├── UserNotFound            404 user_not_found
+    │   └── UnsupportedProvider     404 unsupported_provider
+    ├── RateLimited                 429 rate_limited
+    ├── TemporarilyUnavailable      503 temporarily_unavailable
+    └── ServerError                 503 server_error
+
+It knows neither HTTP frameworks nor surfaces: `endpoints/dialects.py` alone turns an error into a body.
+"""
+
+from typing import ClassVar, Literal
+
+ErrorCode = Literal[
+    "invalid_request",
+    "invalid_client",
+    "invalid_grant",
+    "unauthorized_client",
+    "unsupported_grant_type",
+    "unsupported_response_type",
+    "invalid_scope",
+    "invalid_target",
+    "invalid_token",
+    "access_denied",
+    "interaction_required",
+    "not_found",
+    "user_not_found",
+    "unsupported_provider",
+    "rate_limited",
+    "temporarily_unavailable",
+    "server_error",
+]
+
+
+class AuthsrvError(Exception):
+    """One refusal.
+
+    `description` is public: fixed printable ASCII without `"` and `\\` (RFC 6749 section 5.2), and says what to do.
+    `reason` is our stable machine code behind a wider OAuth code; `parameter` names the request parameter at fault.
+    `detail` goes to the log only. `retry_after` is in seconds. `interaction_url` is a page for the player.
+    """
+
+    error: ClassVar[ErrorCode]
+    status: ClassVar[int] = 400
+    text: ClassVar[str]
+
+    def __init__(
+        self,
+        description: str = "",
+        *,
+        reason: str = "",
+        parameter: str = "",
+        detail: str = "",
+        retry_after: int | None = None,
+        interaction_url: str = "",
+    ) -> None:
+        self.description = description or self.text
+        self.reason = reason
+        self.parameter = parameter
+        self.detail = detail
+        self.retry_after = retry_after
+        self.interaction_url = interaction_url
+        super().__init__(f"{self.error}: {self.description}")
+
+
+class InvalidRequest(AuthsrvError):
+    error = "invalid_request"
+    text = "The request is missing a parameter, repeats one, or has one that cannot be read."
+
+
+class PayloadTooLarge(InvalidRequest):
+    status = 413
+    text = "The request body is larger than this endpoint accepts."
+
+
+class UriTooLong(InvalidRequest):
+    status = 414
+    text = "The request address is longer than this endpoint accepts; send the parameters in a POST body."
+
+
+class UnsupportedMediaType(InvalidRequest):
+    status = 415
+    text = "Send the parameters as application/x-www-form-urlencoded."
+
+
+class MethodNotAllowed(InvalidRequest):
+    status = 405
+    text = "This address does not take that method; the Allow header names those it takes."
+
+
+class InvalidClient(AuthsrvError):
+    error = "invalid_client"
+    status = 401
+    text = "The client is unknown or its authentication failed."
+
+
+class InvalidGrant(AuthsrvError):
+    error = "invalid_grant"
+    text = "The code, token or credential is wrong, expired, used or meant for another client."
+
+
+class UnauthorizedClient(AuthsrvError):
+    error = "unauthorized_client"
+    text = "This client may not do that; its entry in the configuration decides."
+
+
+class UnsupportedGrantType(AuthsrvError):
+    error = "unsupported_grant_type"
+    text = "This grant_type is not offered; the discovery document lists those that are."
+
+
+class UnsupportedResponseType(AuthsrvError):
+    error = "unsupported_response_type"
+    text = "Only response_type=code is offered."
+
+
+class InvalidScope(AuthsrvError):
+    error = "invalid_scope"
+    text = "None of the requested scopes may be granted to this client."
+
+
+class InvalidTarget(AuthsrvError):
+    error = "invalid_target"
+    text = "The client may not ask for this audience or resource."
+
+
+class InvalidToken(AuthsrvError):
+    error = "invalid_token"
+    status = 401
+    text = "The token is expired, revoked or not one of ours."
+
+
+class AccessDenied(AuthsrvError):
+    error = "access_denied"
+    status = 403
+    text = "The platform account is genuine, but a policy of this game refuses it."
+
+
+class InteractionRequired(AuthsrvError):
+    error = "interaction_required"
+    status = 403
+    text = "The player must first do something at the platform; interaction_url leads there."
+
+
+class NotFound(AuthsrvError):
+    error = "not_found"
+    status = 404
+    text = "There is nothing at this address."
+
+
+class UserNotFound(NotFound):
+    error = "user_not_found"
+    text = "No player is linked to this platform account, and the request asked not to create one."
+
+
+class UnsupportedProvider(NotFound):
+    error = "unsupported_provider"
+    text = "This platform is unknown or not configured for the project."
+
+
+class RateLimited(AuthsrvError):
+    error = "rate_limited"
+    status = 429
+    text = "Too many requests; wait as long as Retry-After says."
+
+
+class TemporarilyUnavailable(AuthsrvError):
+    error = "temporarily_unavailable"
+    status = 503
+    text = "A service needed for this is not answering; try again later."
+
+
+class ServerError(AuthsrvError):
+    error = "server_error"
+    status = 503
+    text = "The server is not set up for this; its operator can find the cause by the reference id."

@@ -1,0 +1,247 @@
+"""The platform contract: a pure `parse` and one async `verify` that turn a credential into a platform identity.
+
+Owns the vocabulary of refusals and the shape of outgoing calls. Platforms know nothing of OAuth, players or storage.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
+
+from authsrv.models import Digest
+from authsrv.settings import Settings
+
+Clock = Callable[[], float]
+"""Unix time in seconds."""
+
+RejectionReason = Literal[
+    "credential_malformed",  # cannot be read at all
+    "credential_unsupported",  # a genuine thing of the wrong kind
+    "credential_rejected",  # forged, cancelled, unknown to the platform
+    "credential_expired",
+    "credential_not_yet_valid",
+    "credential_replayed",
+    "credential_wrong_app",
+    "credential_wrong_audience",
+    "credential_wrong_deployment",
+    "credential_wrong_sandbox",
+    "credential_wrong_title",
+    "signature_required",
+    "signature_invalid",
+    "signature_clock_skew",
+]
+UserActionReason = Literal[
+    "account_banned",
+    "account_not_entitled",
+    "account_restricted",
+    "account_action_required",  # the player can clear it at the platform
+]
+
+
+class PlatformError(Exception):
+    """Base of what a platform raises. `detail` goes to the log only and never holds a credential."""
+
+    def __init__(self, detail: str = "") -> None:
+        self.detail = detail
+        super().__init__(detail)
+
+
+class CredentialRejected(PlatformError):
+    """The credential is bad: the player's or the game's fault.
+
+    `hint` is public, fixed ASCII without double quote and backslash, and says what the game should send instead.
+    """
+
+    def __init__(self, reason: RejectionReason, hint: str, *, detail: str = "") -> None:
+        self.reason: RejectionReason = reason
+        self.hint = hint
+        super().__init__(detail or hint)
+
+
+class PlatformUnavailable(PlatformError):
+    """The platform did not decide. `retry_after` in seconds, if it said so.
+
+    `maybe_consumed` is true when a single-use credential may have been used up by the failed call.
+    """
+
+    def __init__(self, detail: str, *, retry_after: int | None = None, maybe_consumed: bool = False) -> None:
+        self.retry_after = retry_after
+        self.maybe_consumed = maybe_consumed
+        super().__init__(detail)
+
+
+class PlatformMisconfigured(PlatformError):
+    """Our key, secret, relying party or id is wrong: an alert for the operator, no detail for the player."""
+
+
+class UserActionRequired(PlatformError):
+    """The identity is genuine, but the player must act or is barred. `url` is a page of the platform, if any."""
+
+    def __init__(self, reason: UserActionReason, *, action: str = "", url: str = "", detail: str = "") -> None:
+        self.reason: UserActionReason = reason
+        self.action = action
+        self.url = url
+        super().__init__(detail or reason)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestProof:
+    """The raw request that carried a credential in its Authorization header, for proofs of possession.
+
+    `target` is the request target exactly as sent (path and query), `extra` the headers a policy may cover,
+    by lower-case name. `signatures` holds every `Signature` header that came.
+    """
+
+    method: str
+    target: bytes
+    authorization: bytes
+    body: bytes
+    signatures: tuple[bytes, ...] = ()
+    extra: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """What a request says about its credential. `kind` is empty for the platform's default kind.
+
+    `value` came as `session_ticket` (or `Authorization`), `code` as `code`; at most one is set after the endpoint's check.
+    `nonce` is the server nonce handle for encrypted app tickets.
+    """
+
+    kind: str = ""
+    value: str = ""
+    code: str = ""
+    app_id: str = ""
+    deployment_id: str = ""
+    sandbox: str = ""
+    nonce: str = ""
+    redirect_uri: str = ""
+    proof: RequestProof | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SingleUse:
+    """A credential that may log in once. `digest` identifies it; `keep` is how long to remember it, in seconds.
+
+    `take_over` is false when a lease that ran out must not be taken over, because the platform may have used the
+    credential up without telling us.
+    """
+
+    digest: Digest
+    keep: int
+    take_over: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A credential that was read, and is not yet believed. Each platform derives its own from it.
+
+    `single_use` is None for credentials that may be presented many times. `claimed_subject` is what it says about the
+    player, untrusted, for rate limits only; empty if it says nothing.
+    """
+
+    kind: str
+    single_use: SingleUse | None
+    claimed_subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformIdentity:
+    """A verified platform account. (`kind`, `environment`, `subject`) is its key inside a project.
+
+    `display_name` is the platform's text, uncleaned; empty if unknown. `age_group` is `child`, `teen`, `adult` or empty.
+    """
+
+    platform: str
+    kind: str
+    environment: str
+    subject: str
+    display_name: str = ""
+    age_group: str = ""
+
+
+class OutboundError(Exception):
+    """A call brought no answer. `sent` says whether any byte of the request may have reached the other side."""
+
+    def __init__(self, detail: str, *, sent: bool, retry_after: int | None = None) -> None:
+        self.sent = sent
+        self.retry_after = retry_after
+        super().__init__(detail)
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundResponse:
+    """An answer, whole and within the size limit. Header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Outbound(Protocol):
+    """How a platform reaches its own fixed hosts: limits, breaker and bulkhead included (see `authsrv/outbound.py`)."""
+
+    async def get(
+        self,
+        url: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        max_body: int = 64 * 1024,
+        retry: bool = False,
+    ) -> OutboundResponse:
+        """GET. No redirect is followed. `retry` allows one more try after a failed connect or 502, 503, 504.
+
+        Raises `OutboundError` on connect failure, timeout, oversized body, open circuit or full bulkhead.
+        """
+
+    async def post(
+        self,
+        url: str,
+        *,
+        form: Mapping[str, str] | None = None,
+        json: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        max_body: int = 64 * 1024,
+    ) -> OutboundResponse:
+        """POST a form or a JSON body. Never repeated, never redirected. Raises `OutboundError` as `get` does."""
+
+
+class PlatformSettings(Settings):
+    """Base of a platform's block in the configuration file."""
+
+    def problems(self, *, dev: bool) -> list[str]:  # noqa: ARG002 - the base has nothing to judge
+        """What is wrong with the block beyond its types, one sentence each: key, problem and remedy."""
+        return []
+
+    def warnings(self) -> list[str]:
+        """What is allowed but risky, one sentence each."""
+        return []
+
+
+S_co = TypeVar("S_co", bound=PlatformSettings, covariant=True)
+C = TypeVar("C", bound=Credential)
+
+
+class Platform(Protocol, Generic[C]):
+    """Vouches for a credential and gives an identity. One instance per project, safe for concurrent use.
+
+    `parse` does no I/O and no waiting: it refuses junk with a precise reason before anybody is called.
+    `verify` makes at most the calls of the platform's document and raises only `PlatformError`s.
+    """
+
+    name: ClassVar[str]
+    """The name in URLs and in the configuration: `steam`, `xbox`, `epicgames`."""
+    kinds: ClassVar[tuple[str, ...]]
+    """Accepted values of `credential_type`, the default first."""
+
+    def parse(self, submission: Submission) -> C:
+        """Read the credential. Raises `CredentialRejected`."""
+
+    async def verify(self, credential: C) -> PlatformIdentity:
+        """Ask the platform, or check its signature. Raises any `PlatformError`."""
+
+    async def start(self) -> None:
+        """Load what can be loaded ahead (key sets). A failure is not fatal and is not raised."""
+
+    async def stop(self) -> None:
+        """End background work."""

@@ -1,0 +1,105 @@
+"""The storage contract: a few typed loads, each one SELECT, and `apply(changes)`, one transaction.
+
+Every backend keeps every word of these docstrings; `tests/conformance/storage.py` holds them to it.
+Knows no database and no OAuth.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from authsrv.models import Digest, IdentityKey, LoadedGrant, Player, Reservation, StoredKey
+from authsrv.storage.changes import Change, DeclaredClient
+
+
+class StorageError(Exception):
+    """Base of what a storage backend raises."""
+
+
+class Conflict(StorageError):
+    """A guard did not hold: somebody else was first. Nothing of the `apply` was written."""
+
+    def __init__(self, change: Change) -> None:
+        self.change = change
+        super().__init__(type(change).__name__)
+
+
+class StorageUnavailable(StorageError):
+    """The database did not do it (busy, full, read-only, gone). Nothing was written; the caller may try again."""
+
+
+class SchemaMismatch(StorageError):
+    """The database's schema is missing, older or newer than this code needs. The text says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredClient:
+    """A remembered file client; `disabled_at` is set once it left the file."""
+
+    client: DeclaredClient
+    disabled_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """How many rows a sweep removed, and whether it stopped at its limit (there may be more)."""
+
+    rows: int
+    more: bool
+
+
+class Storage(Protocol):
+    """Where players, identities, grants, presented credentials and keys live.
+
+    All methods may be called concurrently. A cancelled caller never leaves a transaction half done: what was begun
+    ends by itself, committed or rolled back. No secret is ever passed in clear.
+    """
+
+    async def open(self) -> None:
+        """Connect, check the schema version (`SchemaMismatch`) and take the process's exclusive use if it needs one."""
+
+    async def close(self) -> None:
+        """Finish what was begun, then release everything. Safe to call twice, and after a failed `open`."""
+
+    def next_id(self) -> int:
+        """A row id never given before, on this or any other node, also not before a restart. Rising, and no I/O."""
+
+    async def apply(self, changes: Sequence[Change]) -> None:
+        """Write all changes, in order, in one durable transaction, or none of them.
+
+        Returns only after the commit reached the disk. An empty sequence costs nothing.
+        Raises `Conflict` when a guard does not hold, `StorageUnavailable` when the database cannot do it.
+        """
+
+    async def reserve(self, reservation: Reservation, *, take_over: bool) -> Reservation:
+        """Insert the pending reservation unless its digest is known; return the row that now stands for the digest.
+
+        The caller holds the credential exactly if the returned `holder` is its own. A row whose `expires_at` has passed
+        (against `reservation.created_at`) counts as unknown. A pending row whose lease has run out is taken over, with
+        requester, holder and times replaced, if `take_over` is true. One committed transaction.
+        """
+
+    async def load_reservation(self, digest: Digest) -> Reservation | None:
+        """The reservation of a credential, if any."""
+
+    async def load_grant(self, grant_id: int) -> LoadedGrant | None:
+        """A grant and its player, used and revoked ones included."""
+
+    async def load_player(self, key: IdentityKey) -> Player | None:
+        """The player an identity belongs to."""
+
+    async def load_keys(self) -> tuple[StoredKey, ...]:
+        """Every key of the ring, oldest first."""
+
+    async def load_clients(self) -> tuple[StoredClient, ...]:
+        """The file clients remembered by `SyncClients`, by client_id."""
+
+    async def sweep(self, now: int, limit: int) -> Swept:
+        """Remove at most `limit` rows that expired before `now` (grants and reservations), in key order, in short writes.
+
+        A used code stays for 30 minutes after its use, a revoked grant until `expires_at`, so that reuse is seen.
+        Grants whose `expires_at` has passed go; nothing that is still of use ever does.
+        """
+
+    async def ping(self) -> None:
+        """Prove that a write transaction can begin; raises `StorageUnavailable` otherwise. Writes nothing."""
