@@ -50,9 +50,9 @@ ErrorCode = Literal[
 
 
 class AuthsrvError(Exception):
-    """One refusal.
+    r"""One refusal.
 
-    `description` is public: fixed printable ASCII without `"` and `\\` (RFC 6749 section 5.2), and says what to do.
+    `description` is public: fixed printable ASCII without `"` and `\` (RFC 6749 section 5.2), and says what to do.
     `reason` is our stable machine code behind a wider OAuth code; `parameter` names the request parameter at fault.
     `detail` goes to the log only. `retry_after` is in seconds. `interaction_url` is a page for the player.
     """
@@ -160,7 +160,7 @@ class InteractionRequired(AuthsrvError):
 
 
 class NotFound(AuthsrvError):
-    error = "not_found"
+    error: ClassVar[ErrorCode] = "not_found"
     status = 404
     text = "There is nothing at this address."
 

@@ -103,8 +103,8 @@ class RequestProof:
 class Submission:
     """What a request says about its credential. `kind` is empty for the platform's default kind.
 
-    `value` came as `session_ticket` (or `Authorization`), `code` as `code`; at most one is set after the endpoint's check.
-    `nonce` is the server nonce handle for encrypted app tickets.
+    `value` came as `session_ticket` (or `Authorization`), `code` as `code`; at most one is set after the endpoint's
+    check. `nonce` is the server nonce handle for encrypted app tickets.
     """
 
     kind: str = ""
@@ -148,7 +148,8 @@ class Credential:
 class PlatformIdentity:
     """A verified platform account. (`kind`, `environment`, `subject`) is its key inside a project.
 
-    `display_name` is the platform's text, uncleaned; empty if unknown. `age_group` is `child`, `teen`, `adult` or empty.
+    `display_name` is the platform's text, uncleaned; empty if unknown. `age_group` is `child`, `teen`, `adult` or
+    empty.
     """
 
     platform: str

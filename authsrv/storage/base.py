@@ -95,7 +95,7 @@ class Storage(Protocol):
         """The file clients remembered by `SyncClients`, by client_id."""
 
     async def sweep(self, now: int, limit: int) -> Swept:
-        """Remove at most `limit` rows that expired before `now` (grants and reservations), in key order, in short writes.
+        """Remove at most `limit` expired rows (grants and reservations), in key order and short writes.
 
         A used code stays for 30 minutes after its use, a revoked grant until `expires_at`, so that reuse is seen.
         Grants whose `expires_at` has passed go; nothing that is still of use ever does.

@@ -147,7 +147,7 @@ class DeclaredClient:
 
 @dataclass(frozen=True, slots=True)
 class SyncClients:
-    """Make the database's file clients those of the configuration. One that left the file is disabled, never deleted."""
+    """Make the database's file clients those of the configuration. One that left is disabled, never deleted."""
 
     clients: tuple[DeclaredClient, ...]
     now: int
