@@ -99,6 +99,7 @@ class Grant:
     The row is born with the authorization code, updated when the code is redeemed and at each refresh.
     `refresh_generation` counts the refresh tokens issued; 0 means none. `refresh_successor` is the current refresh
     token, sealed under a key that only the previous token yields, kept for the grace window.
+    `platform` is the verifier's name, `idp` the identity's kind, `idp_subject` its subject (Xsolla: `provider`, `id`).
     `expires_at` is when the row is of no further use to anybody but reuse detection.
     """
 
@@ -108,6 +109,7 @@ class Grant:
     player_id: int
     scope: tuple[str, ...]
     audience: tuple[str, ...]
+    platform: str
     idp: str
     idp_subject: str
     auth_time: int
