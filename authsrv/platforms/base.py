@@ -149,7 +149,7 @@ class PlatformIdentity:
     """A verified platform account. (`kind`, `environment`, `subject`) is its key inside a project.
 
     `display_name` is the platform's text, uncleaned; empty if unknown. `age_group` is `child`, `teen`, `adult` or
-    empty.
+    empty. `anonymous` marks an account with nobody behind it (a device login): it may sign in, and is never linked.
     """
 
     platform: str
@@ -158,6 +158,7 @@ class PlatformIdentity:
     subject: str
     display_name: str = ""
     age_group: str = ""
+    anonymous: bool = False
 
 
 class OutboundError(Exception):
