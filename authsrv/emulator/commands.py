@@ -1,0 +1,128 @@
+"""`authsrv emulator ...`: run the emulated platforms, mint credentials, and break platforms on purpose.
+
+Holds no rules: every command calls one function and prints. Heavy modules are imported inside the commands.
+"""
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal, NoReturn
+
+import typer
+
+from authsrv.emulator import client
+
+Platform = Literal["steam", "xbox", "epic"]
+Mode = Literal["down", "slow", "garbage", "throttle", "none"]
+
+app = typer.Typer(
+    name="emulator",
+    help="Local Steam, Xbox and Epic with invented players: for the demo, for tests, and for a studio's own CI.",
+    no_args_is_help=True,
+)
+
+PlatformArgument = Annotated[Platform, typer.Argument(help="The platform.", show_default=False)]
+KeysOption = Annotated[
+    Path, typer.Option(help="Directory of the emulator's keys; made with fresh keys where there are none.")
+]
+
+
+@app.command()
+def run(
+    port: Annotated[int, typer.Option(help="Port to listen on.", envvar="EMULATOR_PORT", min=1, max=65535)] = 8090,
+    keys: KeysOption = Path("var/emulator"),
+    host: Annotated[str, typer.Option(help="IPv4 address to listen on; 0.0.0.0 inside a container.")] = "127.0.0.1",
+    until_stdin_closes: Annotated[bool, typer.Option(hidden=True)] = False,
+) -> None:
+    """Serve the three platforms over HTTP until Ctrl-C.
+
+    `authsrv emulator settings` prints the configuration that points a project at them.
+    """
+    from authsrv.emulator import host as emulated  # noqa: PLC0415 - heavy
+    from authsrv.emulator import server  # noqa: PLC0415 - heavy
+    from authsrv.emulator.app import create_emulator  # noqa: PLC0415 - heavy
+
+    try:
+        listener = server.listen(host, port)
+        platforms = emulated.load_or_generate(keys)
+    except server.PortTaken as error:
+        _fail(f"{error}; choose another port with --port or EMULATOR_PORT")
+    except (emulated.UnreadableKeys, OSError) as error:
+        _fail(str(error))
+    server.serve(create_emulator(platforms), listener, until_stdin_closes=until_stdin_closes)
+
+
+@app.command()
+def ticket(
+    platform: PlatformArgument,
+    player: Annotated[str, typer.Option(help="Test player: amber, birch or cedar.")] = "amber",
+    kind: Annotated[str, typer.Option(help="Kind of credential, as `credential_type` names it.")] = "",
+    case: Annotated[str, typer.Option(help="An error case instead of a good credential; `list` shows all.")] = "good",
+    as_json: Annotated[bool, typer.Option("--json", help="Also print how to send it, as one JSON object.")] = False,
+) -> None:
+    """Print one fresh credential on one line.
+
+    It may be used once and expires soon, so mint one for every login:
+    --data-urlencode "session_ticket=$(authsrv emulator ticket steam --player amber)"
+    """
+    try:
+        if case == "list":
+            _print_cases(client.cases(client.find_port(), platform))
+            return
+        minted = client.mint(client.find_port(), platform, player, kind=kind, case=case)
+    except client.EmulatorError as error:
+        _fail(str(error))
+    if not as_json:
+        typer.echo(minted.text)
+        return
+    typer.echo(json.dumps({"credential": minted.text, "parameters": minted.parameters, "headers": minted.headers}))
+
+
+@app.command()
+def fault(
+    platform: PlatformArgument,
+    mode: Annotated[
+        Mode,
+        typer.Option(
+            help="down: no answer. slow: 30 seconds. garbage: a web page. throttle: 429. none: ends it.",
+            show_default=False,
+        ),
+    ],
+    seconds: Annotated[
+        float | None, typer.Option("--for", help="Seconds after which it ends by itself.", min=0.1, max=86400)
+    ] = None,
+) -> None:
+    """Make a platform fail, to see what players and games get to see then."""
+    try:
+        client.set_fault(client.find_port(), platform, mode, seconds)
+    except client.EmulatorError as error:
+        _fail(str(error))
+    typer.echo(f"{platform}: {mode}" + (f" for {seconds:g} s" if seconds else ""))
+
+
+@app.command()
+def settings(
+    port: Annotated[int, typer.Option(help="Port of the emulator.", envvar="EMULATOR_PORT", min=1, max=65535)] = 8090,
+    keys: KeysOption = Path("var/emulator"),
+    project: Annotated[str, typer.Option(help="Project of the configuration file to write the block for.")] = "demo",
+) -> None:
+    """Print the configuration that points a project at this emulator (only with `dev = true`)."""
+    from authsrv.emulator import host as emulated  # noqa: PLC0415 - heavy
+    from authsrv.emulator.toml import to_toml  # noqa: PLC0415 - not needed by the other commands
+
+    try:
+        platforms = emulated.load_or_generate(keys)
+    except (emulated.UnreadableKeys, OSError) as error:
+        _fail(str(error))
+    block = emulated.platform_settings(platforms, f"http://127.0.0.1:{port}")
+    typer.echo(to_toml({"projects": {project: {"platforms": block}}}), nl=False)
+
+
+def _print_cases(cases: dict[str, str]) -> None:
+    width = max(map(len, cases), default=0)
+    for name, meaning in cases.items():
+        typer.echo(f"{name:<{width}}  {meaning}")
+
+
+def _fail(text: str) -> NoReturn:
+    typer.echo(f"authsrv: {text}", err=True)
+    raise typer.Exit(1)
