@@ -25,7 +25,7 @@ LEEWAY = 60
 _MAX_TOKEN = 8 * 1024
 _MAX_KID = 256
 _USUAL_LIFETIME = 7200
-_MAX_LIFETIME = 86400  # bounds how long the replay guard must remember a token
+MAX_LIFETIME = 86400  # bounds how long the replay guard must remember a token
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _ACCOUNT_ID = re.compile(r"[0-9a-f]{32}")
 _LOG = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ VerifiedClaims = NewType("VerifiedClaims", Mapping[str, Any])
 
 @dataclass(frozen=True, slots=True)
 class UnverifiedToken:
-    """A token that was taken apart and is not believed. `exp` and `iat` are integers, `claims` is otherwise as it came."""
+    """A token that was taken apart and is not believed. Only the types of `kid`, `iat` and `exp` are checked."""
 
     kid: str
     claims: Mapping[str, Any]
@@ -69,7 +69,7 @@ def account_id(value: Any) -> str | None:
 
 
 class _IdTokens:
-    """What both families have in common. `issuers` is compared exactly: Epic's wording, a prefix, would admit strangers."""
+    """What both families have in common. Issuers are compared exactly: a prefix, Epic's word, would admit strangers."""
 
     issuers: ClassVar[frozenset[str]]
 
@@ -177,7 +177,7 @@ def _read(text: str) -> tuple[Mapping[str, Any], UnverifiedToken]:
         signing_input=f"{head}.{body}".encode("ascii"),
         signature=_base64url(tail),
     )
-    if token.exp - token.iat > _MAX_LIFETIME:
+    if token.exp - token.iat > MAX_LIFETIME:
         raise CredentialRejected("credential_rejected", "No Epic token lives as long as this one claims to.")
     return header, token
 
