@@ -1,0 +1,37 @@
+# authsrv in a container:
+#
+#   docker build -t authsrv .
+#   docker run -p 8080:8080 -v authsrv:/var/lib/authsrv -v ./authsrv.toml:/etc/authsrv/authsrv.toml:ro authsrv
+#
+# Start from authsrv.example.toml. The database's URL there is sqlite:////var/lib/authsrv/authsrv.db or a PostgreSQL
+# elsewhere, and the server listens on all of the container's addresses (0.0.0.0:8080).
+
+FROM python:3.12-slim AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+WORKDIR /build
+# Every file that is installed later passes its hash here, and nothing is fetched after this step.
+COPY constraints.txt ./
+RUN pip download --require-hashes --only-binary=:all: --dest wheels -r constraints.txt
+RUN python -m venv tools \
+ && tools/bin/pip install --no-index --find-links wheels hatchling
+COPY pyproject.toml README.md LICENSE ./
+COPY authsrv authsrv
+COPY migrations migrations
+COPY templates templates
+RUN tools/bin/pip wheel --no-deps --no-build-isolation --no-index --wheel-dir dist .
+RUN python -m venv --without-pip /opt/authsrv \
+ && tools/bin/pip --python /opt/authsrv install --no-index --find-links wheels dist/*.whl
+
+FROM python:3.12-slim
+COPY --from=build /opt/authsrv /opt/authsrv
+RUN useradd --system --uid 10001 --no-create-home authsrv \
+ && install --directory --owner=authsrv --mode=0700 /var/lib/authsrv
+ENV PATH=/opt/authsrv/bin:$PATH PYTHONUNBUFFERED=1
+USER 10001
+WORKDIR /var/lib/authsrv
+VOLUME /var/lib/authsrv
+EXPOSE 8080
+HEALTHCHECK --interval=10s --timeout=5s --start-period=10s CMD ["python", "-c", \
+  "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8080/health/ready', timeout=4)"]
+ENTRYPOINT ["authsrv"]
+CMD ["serve", "--migrate", "--config", "/etc/authsrv/authsrv.toml"]
