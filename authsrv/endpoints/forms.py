@@ -47,10 +47,12 @@ _NO_NUMBER = "A parameter must be a whole decimal number within its range."
 class Form:
     """An immutable multi-dict of parameters whose values are decoded only when somebody asks for them by name."""
 
-    __slots__ = ("_values",)
+    __slots__ = ("_values", "raw_form")
 
-    def __init__(self, values: Mapping[str, tuple[bytes, ...]]) -> None:
+    def __init__(self, values: Mapping[str, tuple[bytes, ...]], raw_form: bytes = b"") -> None:
         self._values = values
+        self.raw_form = raw_form
+        """The bytes it was read from, for what is signed over them."""
 
     def __contains__(self, name: str) -> bool:
         """Whether the parameter was sent at all, also empty, repeated or broken."""
@@ -93,7 +95,7 @@ def parse_form(raw: bytes, *, max_fields: int = 256) -> Form:
         name = _name(raw_name)
         if name:
             values[name] = (*values.get(name, ()), value)
-    return Form(values)
+    return Form(values, raw)
 
 
 def _name(raw: bytes) -> str:
