@@ -1,1 +1,1 @@
-"""Starlette only: parse, call, answer. Every rule about players, grants and credentials lies below."""
+"""The HTTP surface: endpoints parse, call and answer; no rule of the protocol stands here."""

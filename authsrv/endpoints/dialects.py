@@ -1,0 +1,200 @@
+"""The same outcome in the words of a surface: RFC 6749 JSON on the standard paths, Xsolla's envelope below /api.
+
+Owns every status code and body that a client sees. Decides nothing: outcomes come from `oauth` or as errors.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol
+
+from starlette.responses import JSONResponse, Response
+
+from authsrv import errors
+from authsrv.errors import AuthsrvError
+from authsrv.oauth.grants.platform import RedirectTarget
+from authsrv.oauth.request import Surface
+from authsrv.redirects import append_query
+
+Endpoint = Literal["token", "silent", "other"]
+"""Which table of error codes applies."""
+
+
+class Dialect(Protocol):
+    """One surface's way to say things."""
+
+    surface: Surface
+
+    def error(self, error: AuthsrvError, endpoint: Endpoint, reference: str) -> Response:
+        """A refusal. `reference` is the request id under which the log knows more."""
+
+    def token(self, reply: Mapping[str, Any]) -> Response:
+        """A token answer."""
+
+    def redirect_error(self, error: AuthsrvError) -> Sequence[tuple[str, str]]:
+        """The parameters that tell a refusal in a redirect, without `state` and `iss`."""
+
+
+class Standard:
+    """RFC 6749 section 5.2 with our `reason`, `parameter` and `interaction_url`."""
+
+    surface: Surface = "standard"
+
+    def error(self, error: AuthsrvError, endpoint: Endpoint, reference: str) -> Response:
+        """JSON; the token endpoint answers everything but client authentication, limits and outages with 400."""
+        body = {"error": error.error, "error_description": error.description, **_extras(error)}
+        if error.status >= 500:
+            body["reference"] = reference
+        return JSONResponse(body, _standard_status(error, endpoint), _retry_header(error))
+
+    def token(self, reply: Mapping[str, Any]) -> Response:
+        """The answer as the grant made it."""
+        return JSONResponse(reply)
+
+    def redirect_error(self, error: AuthsrvError) -> Sequence[tuple[str, str]]:
+        """One of the four codes that a silent login puts into a redirect; `reason` tells them apart further."""
+        code = _redirect_code(error)
+        reason = error.reason or (error.error if error.error != code else "")
+        parameters = [("error", code), ("error_description", error.description)]
+        parameters += [("reason", reason)] if reason else []
+        return parameters + ([("interaction_url", error.interaction_url)] if error.interaction_url else [])
+
+
+class Xsolla:
+    """Xsolla's error envelope and token answer, as its SDKs parse them."""
+
+    surface: Surface = "xsolla"
+
+    def error(self, error: AuthsrvError, endpoint: Endpoint, reference: str) -> Response:
+        """`{"error": {"code", "description", "details"}}`; SDKs act on the code."""
+        status, code = _xsolla_code(error, endpoint)
+        details = _xsolla_details(error, endpoint) | ({"reference": reference} if status >= 500 else {})
+        body = {"error": {"code": code, "description": error.description, "details": details}}
+        return JSONResponse(body, status, _retry_header(error))
+
+    def token(self, reply: Mapping[str, Any]) -> Response:
+        """All four members are always there and never null; the type is lower case."""
+        return JSONResponse({"refresh_token": "", **reply, "token_type": "bearer"})
+
+    def redirect_error(self, error: AuthsrvError) -> Sequence[tuple[str, str]]:
+        """`error`, `error_code` and `error_description`, all three read by SDKs."""
+        _, code = _xsolla_code(error, "silent")
+        return [("error", _redirect_code(error)), ("error_code", code), ("error_description", error.description)]
+
+
+STANDARD, XSOLLA = Standard(), Xsolla()
+
+
+def dialect_of(path: str) -> Dialect:
+    """The dialect of a path; the path alone decides."""
+    return XSOLLA if path == "/api" or path.startswith("/api/") else STANDARD
+
+
+def login_url(target: RedirectTarget, code: str, issuer: str) -> str:
+    """The redirect URI with `code`, `state` and `iss` (RFC 9207), in this order: SDKs read them by position."""
+    return append_query(target.redirect_uri, [("code", code), ("state", target.state), ("iss", issuer)])
+
+
+def silent_success(target: RedirectTarget, code: str, issuer: str, method: str) -> Response:
+    """A redirect, or the address as JSON with exactly one member."""
+    url = login_url(target, code, issuer)
+    return redirect(url, method) if target.is_redirect else JSONResponse({"login_url": url})
+
+
+def silent_error(dialect: Dialect, error: AuthsrvError, target: RedirectTarget, issuer: str, method: str) -> Response:
+    """The refusal of a silent login as a redirect to the client, or to its error address if it has one."""
+    state = [] if error.parameter == "state" else [("state", target.state)]
+    parameters = [*dialect.redirect_error(error), *state, ("iss", issuer)]
+    return redirect(append_query(target.client.error_redirect_uri or target.redirect_uri, parameters), method)
+
+
+def redirect(url: str, method: str) -> Response:
+    """302 after GET, 303 after POST, so that no browser repeats a body (RFC 9700 section 4.12)."""
+    response = Response(status_code=302 if method == "GET" else 303)
+    response.headers["location"] = url
+    return response
+
+
+def _extras(error: AuthsrvError) -> dict[str, str]:
+    named = {"reason": error.reason, "parameter": error.parameter, "interaction_url": error.interaction_url}
+    return {name: value for name, value in named.items() if value}
+
+
+def _retry_header(error: AuthsrvError) -> dict[str, str]:
+    return {} if error.retry_after is None else {"retry-after": str(error.retry_after)}
+
+
+def _standard_status(error: AuthsrvError, endpoint: Endpoint) -> int:
+    if endpoint == "token" and isinstance(
+        error, errors.AccessDenied | errors.InteractionRequired | errors.UserNotFound
+    ):
+        return 400
+    if endpoint == "silent" and isinstance(error, errors.InvalidClient):
+        return 400
+    return error.status
+
+
+def _redirect_code(error: AuthsrvError) -> str:
+    if error.status >= 500:
+        return error.error
+    return "invalid_request" if isinstance(error, _MALFORMED) else "access_denied"
+
+
+_MALFORMED = (errors.InvalidRequest, errors.InvalidScope, errors.InvalidTarget, errors.UnsupportedResponseType)
+
+_BY_REASON: Mapping[str, tuple[int, str]] = {
+    "unknown_client": (404, "003-061"),
+    "redirect_uri_missing": (422, "010-011"),
+    "redirect_uri_unregistered": (422, "010-012"),
+    "state_length": (400, "010-022"),
+    "unknown_provider": (404, "003-061"),
+    "provider_not_configured": (422, "003-022"),
+    "account_restricted": (422, "002-060"),
+    "credential_malformed": (422, "010-015"),
+    "credential_unsupported": (422, "010-015"),
+}
+_BY_KIND: Sequence[tuple[tuple[type[AuthsrvError], ...], int, str]] = (
+    ((errors.InvalidClient, errors.UnauthorizedClient), 400, "010-019"),
+    ((errors.InvalidGrant, errors.AccessDenied, errors.InteractionRequired), 422, "010-015"),
+    ((errors.InvalidToken,), 401, "010-017"),
+    ((errors.UserNotFound,), 404, "003-002"),
+    ((errors.NotFound,), 404, "003-061"),
+    ((errors.RateLimited,), 429, "002-057"),
+    ((errors.TemporarilyUnavailable, errors.ServerError), 0, "004-001"),
+)
+"""Kinds of error with their status (0: the error's own) and Xsolla's code; everything else is code 0."""
+_TICKET_REASONS: Mapping[str, str] = {
+    "credential_malformed": "ticket_malformed",
+    "credential_unsupported": "ticket_malformed",
+    "credential_rejected": "ticket_invalid",
+    "credential_expired": "ticket_expired",
+    "credential_not_yet_valid": "ticket_invalid",
+    "credential_replayed": "ticket_used",
+    "credential_wrong_app": "ticket_wrong_app",
+    "credential_wrong_audience": "ticket_wrong_app",
+    "credential_wrong_title": "ticket_wrong_app",
+    "credential_wrong_deployment": "ticket_wrong_environment",
+    "credential_wrong_sandbox": "ticket_wrong_environment",
+    "account_banned": "platform_banned",
+    "account_not_entitled": "not_owned",
+    "account_restricted": "age_restricted",
+}
+
+
+def _xsolla_code(error: AuthsrvError, endpoint: Endpoint) -> tuple[int, str]:
+    if error.reason in _BY_REASON:
+        return _BY_REASON[error.reason]
+    if endpoint == "token" and isinstance(error, errors.InvalidGrant):
+        return 400, "010-023"
+    for kinds, status, code in _BY_KIND:
+        if isinstance(error, kinds):
+            return status or error.status, code
+    return error.status, "0"
+
+
+def _xsolla_details(error: AuthsrvError, endpoint: Endpoint) -> dict[str, str]:
+    reason = error.reason
+    if endpoint == "silent":
+        reason = _TICKET_REASONS.get(reason, reason)
+    if not reason and isinstance(error, _MALFORMED):
+        reason = "invalid_parameter"
+    details = {"reason": reason, "parameter": error.parameter, "interaction_url": error.interaction_url}
+    return {name: value for name, value in details.items() if value}

@@ -1,0 +1,71 @@
+"""The documents that describe the server: OpenID Connect Discovery, RFC 8414 metadata and the key set.
+
+Owns what is advertised: only what works, derived from the grants. Each document is made once and served as bytes.
+"""
+
+import json
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from authsrv.oauth.grants import GRANTS
+from authsrv.oauth.grants.base import AUTH_METHODS
+
+CACHE = "public, max-age=3600"
+
+
+def metadata(issuer: str, scopes: list[str]) -> dict[str, Any]:
+    """The server's metadata (RFC 8414 section 2, OpenID Connect Discovery section 3)."""
+    return {
+        "issuer": issuer,
+        "token_endpoint": f"{issuer}/oauth2/token",
+        "jwks_uri": f"{issuer}/oauth2/jwks",
+        "scopes_supported": scopes,
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": [grant.GRANT_TYPE for grant in GRANTS],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["RS256", "ES256"],
+        "token_endpoint_auth_methods_supported": AUTH_METHODS,
+        "claims_supported": [
+            "iss",
+            "sub",
+            "aud",
+            "exp",
+            "iat",
+            "auth_time",
+            "nonce",
+            "amr",
+            "at_hash",
+            "idp",
+            "idp_sub",
+        ],
+        "claim_types_supported": ["normal"],
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": True,
+        "claims_parameter_supported": False,
+        "request_parameter_supported": False,
+        "request_uri_parameter_supported": False,
+    }
+
+
+class Document:
+    """One JSON document with its ETag. `replace` swaps it when a reload changed what it tells."""
+
+    def __init__(self, content: Mapping[str, Any]) -> None:
+        self.replace(content)
+
+    def replace(self, content: Mapping[str, Any]) -> None:
+        """Serve this content from now on."""
+        self._body = json.dumps(content, separators=(",", ":")).encode()
+        self._etag = f'"{sha256(self._body).hexdigest()[:32]}"'
+
+    async def __call__(self, request: Request) -> Response:
+        """The document, or 304 when the client has it."""
+        headers = {"cache-control": CACHE, "etag": self._etag}
+        if request.headers.get("if-none-match") == self._etag:
+            return Response(status_code=304, headers=headers)
+        return Response(self._body, media_type="application/json", headers=headers)

@@ -1,0 +1,101 @@
+"""The silent login (`cross_auth`) and the nonce for encrypted app tickets: parse, call, answer."""
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from authsrv import errors
+from authsrv.endpoints import dialects
+from authsrv.endpoints.endpoint import raw_target, report, sender
+from authsrv.endpoints.forms import Form, header_values, parse_form, read_form
+from authsrv.errors import AuthsrvError
+from authsrv.oauth.clients import ClientRegistry
+from authsrv.oauth.nonces import LIFETIME, TicketNonces
+from authsrv.oauth.server import TokenServer
+from authsrv.oauth.silent import PARAMETERS, SilentCall, SilentLogin
+from authsrv.platforms.base import RequestProof
+
+MAX_BODY = 128 * 1024
+"""An XSTS token has up to 64 KiB, and form encoding makes it longer."""
+MAX_QUERY = 24 * 1024
+
+
+class SilentEndpoint:
+    """Serves both surfaces, by GET and POST."""
+
+    def __init__(self, login: SilentLogin, issuer: str) -> None:
+        self._login = login
+        self._issuer = issuer
+
+    async def __call__(self, request: Request) -> Response:
+        """Log a player in by the platform's proof and answer with an authorization code."""
+        call = await read_call(request)
+        target = self._login.target(call)
+        try:
+            issued = await self._login.login(call, target)
+        except errors.RateLimited:
+            raise  # a redirect cannot say when to come back
+        except AuthsrvError as error:
+            if not target.is_redirect:
+                raise _for_header(error, call) from error
+            report(error)
+            dialect = dialects.dialect_of(request.scope["path"])
+            return dialects.silent_error(dialect, error, target, self._issuer, request.method)
+        return dialects.silent_success(target, issued.code, self._issuer, request.method)
+
+
+class TicketNonceEndpoint:
+    """Issues the nonce that a game puts into a Steam encrypted app ticket."""
+
+    def __init__(self, nonces: TicketNonces, registry: ClientRegistry, server: TokenServer) -> None:
+        self._nonces = nonces
+        self._registry = registry
+        self._server = server
+
+    async def __call__(self, request: Request) -> Response:
+        """`{"nonce", "expires_in"}` for the client named in the form."""
+        sent = (await read_form(request, 1024)).take({"client_id"})
+        client = self._registry.find(sent.get("client_id", ""), sender(request).surface)
+        if client is None:
+            raise errors.InvalidRequest(
+                "client_id is missing or names no client of this server.", parameter="client_id"
+            )
+        return JSONResponse({"nonce": self._nonces.issue(client.client_id, self._server.now()), "expires_in": LIFETIME})
+
+
+async def read_call(request: Request) -> SilentCall:
+    """The request as the silent login takes it."""
+    form = await _read(request)
+    proof = _proof(request, form.raw_form) if request.method == "POST" else None
+    return SilentCall(request.path_params["provider"], form.take(PARAMETERS), sender(request), proof)
+
+
+async def _read(request: Request) -> Form:
+    if request.method == "POST":
+        return await read_form(request, MAX_BODY)
+    query = request.scope["query_string"]
+    if len(query) > MAX_QUERY:
+        raise errors.UriTooLong
+    return parse_form(query)
+
+
+def _proof(request: Request, body: bytes) -> RequestProof | None:
+    values = header_values(request, b"authorization")
+    if not values:
+        return None
+    if len(values) > 1 or values[0][:7].lower() != b"xbl3.0 ":
+        raise errors.InvalidRequest("The Authorization header of this address takes one XBL3.0 token.")
+    return RequestProof(
+        method=request.method,
+        target=raw_target(request.scope),
+        authorization=values[0],
+        body=body,
+        signatures=tuple(header_values(request, b"signature")),
+        extra={name.decode("latin-1"): value for name, value in request.scope["headers"]},
+    )
+
+
+def _for_header(error: AuthsrvError, call: SilentCall) -> AuthsrvError:
+    """A game refreshes its XSTS token only after a 401, so on its path an expired or invalid token is one."""
+    if call.proof is None or not isinstance(error, errors.InvalidGrant):
+        return error
+    return errors.InvalidToken(error.description, reason=error.reason, detail=error.detail)

@@ -1,0 +1,43 @@
+"""`POST /oauth2/token`: parse, call, answer. Parameters in the query are ignored; a secret there is refused."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from authsrv.endpoints import dialects
+from authsrv.endpoints.endpoint import sender
+from authsrv.endpoints.forms import header_values, parse_form, read_form
+from authsrv.errors import InvalidClient, InvalidRequest
+from authsrv.oauth.request import TokenRequest
+from authsrv.oauth.server import TOKEN_PARAMETERS, TokenServer
+
+MAX_BODY = 16 * 1024
+
+
+class TokenEndpoint:
+    """Serves both surfaces; the path decides the dialect."""
+
+    def __init__(self, server: TokenServer) -> None:
+        self._server = server
+
+    async def __call__(self, request: Request) -> Response:
+        """Redeem a grant for tokens (RFC 6749 section 3.2)."""
+        dialect = dialects.dialect_of(request.scope["path"])
+        if dialect.surface == "standard":
+            refuse_secret_in_query(request.scope["query_string"])
+        form = await read_form(request, MAX_BODY)
+        call = TokenRequest(form.take(TOKEN_PARAMETERS), authorization(request), sender(request))
+        return dialect.token(await self._server.token(call))
+
+
+def authorization(request: Request) -> str:
+    """The Authorization header's value, empty if absent. Raises `InvalidClient` for two of them."""
+    values = header_values(request, b"authorization")
+    if len(values) > 1:
+        raise InvalidClient
+    return values[0].decode("latin-1") if values else ""
+
+
+def refuse_secret_in_query(query: bytes) -> None:
+    """Addresses end up in logs; whoever put a secret there must learn it (OAuth 2.1 section 2.4.1)."""
+    if b"client_secret" in query and "client_secret" in parse_form(query):
+        raise InvalidRequest("Send client_secret in the body, never in the address.", parameter="client_secret")

@@ -1,0 +1,108 @@
+"""The registered clients in memory, and how a client proves who it is (RFC 6749 section 2.3).
+
+Owns the look-up and the three authentication methods. Every failure looks the same from outside.
+"""
+
+import binascii
+import hashlib
+from base64 import b64decode
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from hmac import compare_digest
+from urllib.parse import unquote_to_bytes
+
+from authsrv.errors import InvalidClient, InvalidRequest
+from authsrv.models import AuthMethod, Client
+from authsrv.oauth.request import PROFILE_OF_SURFACE, Surface
+
+_UNKNOWN = hashlib.sha256(b"no client has this secret").digest()
+_LONGEST = 512
+
+
+class ClientRegistry:
+    """All clients by id. A reload replaces them in one assignment."""
+
+    def __init__(self, clients: Iterable[Client]) -> None:
+        self.replace(clients)
+
+    def replace(self, clients: Iterable[Client]) -> None:
+        """Take these clients instead of the present ones."""
+        self._clients: Mapping[str, Client] = {client.client_id: client for client in clients}
+
+    def find(self, client_id: str, surface: Surface) -> Client | None:
+        """The client, if it may use this surface."""
+        client = self._clients.get(client_id)
+        return client if client and client.profile == PROFILE_OF_SURFACE[surface] else None
+
+    def cors_origins(self) -> frozenset[str]:
+        """Origins of browser clients that call the token endpoint themselves."""
+        return frozenset(origin for client in self._clients.values() for origin in client.cors_origins)
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """What a request says about its client."""
+
+    client_id: str
+    secret: str
+    method: AuthMethod
+
+
+@dataclass(frozen=True, slots=True)
+class AuthenticatedClient:
+    """A client that proved itself, or a public one that named itself."""
+
+    client: Client
+    method: AuthMethod
+
+
+def authenticate(
+    registry: ClientRegistry, parameters: Mapping[str, str], authorization: str, surface: Surface
+) -> AuthenticatedClient:
+    """The request's client. Raises `InvalidClient`, or `InvalidRequest` when two methods are used at once."""
+    presented = read(parameters, authorization)
+    client = registry.find(presented.client_id, surface)
+    if not _matches(client, presented) or client is None:
+        raise InvalidClient
+    return AuthenticatedClient(client, presented.method)
+
+
+def read(parameters: Mapping[str, str], authorization: str) -> Presented:
+    """Which client the request names and by which method. Raises as `authenticate`."""
+    named, secret = parameters.get("client_id", ""), parameters.get("client_secret", "")
+    if not authorization:
+        return Presented(named, secret, "client_secret_post" if secret else "none")
+    if secret:
+        raise InvalidRequest("Authenticate the client either in the Authorization header or in the body, not in both.")
+    by_header = _read_basic(authorization)
+    if named and named != by_header.client_id:
+        raise InvalidRequest("client_id differs from the client in the Authorization header.", parameter="client_id")
+    return by_header
+
+
+def _read_basic(authorization: str) -> Presented:
+    scheme, _, encoded = authorization.partition(" ")
+    if scheme.lower() != "basic":
+        raise InvalidClient
+    try:
+        client_id, colon, secret = b64decode(encoded.strip(), validate=True).partition(b":")
+        named, proof = _form_decode(client_id), _form_decode(secret)
+    except (binascii.Error, ValueError) as error:
+        raise InvalidClient from error
+    if not colon or not named or not proof:
+        raise InvalidClient
+    return Presented(named, proof, "client_secret_basic")
+
+
+def _form_decode(part: bytes) -> str:
+    """RFC 6749 section 2.3.1: both halves are form-encoded before they are joined."""
+    return unquote_to_bytes(part.replace(b"+", b" ")).decode("utf-8")
+
+
+def _matches(client: Client | None, presented: Presented) -> bool:
+    if client is not None and client.public:
+        return presented.method == "none"
+    # An unknown client is compared with a digest that nothing matches, so that it takes as long as a wrong secret.
+    expected = client.secrets if client is not None else (_UNKNOWN,)
+    proof = hashlib.sha256(presented.secret[:_LONGEST].encode("utf-8", "surrogatepass")).digest()
+    return any([compare_digest(proof, known) for known in expected])  # noqa: C419 - compares all, in constant time

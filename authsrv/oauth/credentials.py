@@ -1,0 +1,182 @@
+"""Presenting a platform credential once: reserve, verify, and what to write when it is settled.
+
+Owns single use, the repeat of a request whose answer was lost, and the meaning of a platform's errors for OAuth.
+Knows no platform by name.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import Any, get_args
+
+from authsrv import errors
+from authsrv.models import Digest, IdentityKey, Reservation
+from authsrv.platforms.base import (
+    Credential,
+    CredentialRejected,
+    Platform,
+    PlatformError,
+    PlatformIdentity,
+    PlatformUnavailable,
+    RejectionReason,
+    SingleUse,
+    UserActionReason,
+    UserActionRequired,
+)
+from authsrv.storage.base import Storage
+from authsrv.storage.changes import Change, RefuseCredential, ReleaseCredential, RevokeUnusedCode, SettleCredential
+
+LEASE = 15
+REPEAT_WINDOW = 30
+_WAIT_STEPS, _WAIT_STEP = 30, 0.1
+
+_MALFORMED = {"credential_malformed", "credential_unsupported"}
+_REPLAYED = "This credential was presented before; get a new one from the platform."
+_REFUSED_BEFORE = "This credential was presented before and refused; get a new one from the platform."
+_IN_PROGRESS = "The same request is still being worked on; repeat it in a moment."
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """A credential on its way through a platform, for one project and one requester.
+
+    `requester` tells a client that repeats its own request from anybody else who got hold of the credential.
+    """
+
+    project: str
+    platform: Platform[Any]
+    credential: Credential
+    requester: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class Redeemed:
+    """A verified identity, and how to write down what it led to."""
+
+    identity: PlatformIdentity
+    key: IdentityKey
+    reservation: Reservation | None
+
+    def settled(self, grant_id: int, now: int) -> Sequence[Change]:
+        """The changes that settle the credential on a grant; what an earlier answer carried and nobody used goes."""
+        if self.reservation is None:
+            return ()
+        held = self.reservation
+        settle = SettleCredential(held.digest, held.holder, self.key, grant_id, now)
+        return (settle, RevokeUnusedCode(held.grant_id, now)) if held.grant_id else (settle,)
+
+
+class CredentialDesk:
+    """Takes credentials to their platforms. `sleep` waits between looks at a reservation that another request holds."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        random: Callable[[int], bytes],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._storage = storage
+        self._random = random
+        self._sleep = sleep
+
+    async def redeem(self, presented: Presented, now: int) -> Redeemed:
+        """The identity behind a credential. Raises `AuthsrvError`; a single-use credential is never verified twice."""
+        single_use = presented.credential.single_use
+        if single_use is None:
+            return await self._verify(presented, None, now)
+        wanted = self._reservation(presented, single_use, now)
+        found = await self._storage.reserve(wanted, take_over=single_use.take_over)
+        if found.holder == wanted.holder:
+            return await self._verify(presented, found, now)
+        if found.state == "pending" and now >= found.lease_until:
+            raise replayed()  # the platform may have used it up; nobody will ever know
+        return self._repeat(presented, await self._decided(presented, found), now)
+
+    def _reservation(self, presented: Presented, single_use: SingleUse, now: int) -> Reservation:
+        return Reservation(
+            digest=project_digest(presented.project, single_use.digest),
+            requester=presented.requester,
+            holder=self._random(16),
+            state="pending",
+            lease_until=now + LEASE,
+            created_at=now,
+            expires_at=now + single_use.keep,
+        )
+
+    async def _verify(self, presented: Presented, held: Reservation | None, now: int) -> Redeemed:
+        try:
+            identity = await presented.platform.verify(presented.credential)
+        except PlatformError as error:
+            if held is not None:
+                await self._storage.apply([_afterwards(error, held, now)])
+            raise for_oauth(error) from error
+        key = IdentityKey(presented.project, identity.kind, identity.environment, identity.subject)
+        return Redeemed(identity, key, held)
+
+    async def _decided(self, presented: Presented, found: Reservation) -> Reservation:
+        """Wait a little for the request that holds the credential, if it is a repeat of this one."""
+        for _ in range(_WAIT_STEPS):
+            if found.state != "pending" or found.requester != presented.requester:
+                return found
+            await self._sleep(_WAIT_STEP)
+            found = await self._storage.load_reservation(found.digest) or replace(found, state="refused", outcome="")
+        raise errors.TemporarilyUnavailable(_IN_PROGRESS, retry_after=1, reason="in_progress")
+
+    def _repeat(self, presented: Presented, found: Reservation, now: int) -> Redeemed:
+        if found.requester != presented.requester:
+            raise replayed()
+        if found.state == "refused":
+            raise refused_before(found.outcome)
+        if found.state != "settled" or found.identity is None or now >= found.settled_at + REPEAT_WINDOW:
+            raise replayed()
+        key = found.identity
+        identity = PlatformIdentity(presented.platform.name, key.kind, key.environment, key.subject)
+        return Redeemed(identity, key, found)
+
+
+def project_digest(project: str, digest: Digest) -> Digest:
+    """The key under which a project remembers a credential; the same credential elsewhere is another matter."""
+    return Digest(sha256(project.encode() + b"\0" + digest).digest())
+
+
+def replayed() -> errors.InvalidGrant:
+    """The credential was used by somebody else, or too long ago to be the same request."""
+    return errors.InvalidGrant(_REPLAYED, reason="credential_replayed")
+
+
+def refused_before(outcome: str) -> errors.AuthsrvError:
+    """The refusal that was recorded for the credential."""
+    if outcome in get_args(UserActionReason):
+        return for_oauth(UserActionRequired(outcome))  # type: ignore[arg-type]  # just compared
+    if outcome in get_args(RejectionReason):
+        return for_oauth(CredentialRejected(outcome, _REFUSED_BEFORE))  # type: ignore[arg-type]  # just compared
+    return replayed()
+
+
+def for_oauth(error: PlatformError) -> errors.AuthsrvError:
+    """What a platform's error means to the client."""
+    match error:
+        case CredentialRejected(reason=reason, hint=hint, detail=detail):
+            kind = errors.InvalidRequest if reason in _MALFORMED else errors.InvalidGrant
+            return kind(hint, reason=reason, detail=detail)
+        case UserActionRequired(reason="account_action_required", url=url, detail=detail):
+            return errors.InteractionRequired(reason=error.reason, interaction_url=url, detail=detail)
+        case UserActionRequired(reason=reason, detail=detail):
+            return errors.AccessDenied(reason=reason, detail=detail)
+        case PlatformUnavailable(retry_after=retry_after, detail=detail):
+            wait = min(retry_after or 5, 60)
+            return errors.TemporarilyUnavailable(reason="provider_unavailable", retry_after=wait, detail=detail)
+        case _:
+            return errors.ServerError(reason="provider_misconfigured", retry_after=60, detail=error.detail)
+
+
+def _afterwards(error: PlatformError, held: Reservation, now: int) -> Change:
+    """What becomes of the reservation: kept when the platform decided, or may have; else released."""
+    match error:
+        case CredentialRejected(reason=reason) | UserActionRequired(reason=reason):
+            return RefuseCredential(held.digest, held.holder, reason, now)
+        case PlatformUnavailable(maybe_consumed=True):
+            return RefuseCredential(held.digest, held.holder, "credential_rejected", now)
+        case _:
+            return ReleaseCredential(held.digest, held.holder)

@@ -1,0 +1,119 @@
+"""The authorization code grant at the token endpoint (RFC 6749 section 4.1.3, PKCE by RFC 7636).
+
+Owns when a code is good: right client, redirect URI and verifier, within its minute, once. Knows no endpoint.
+"""
+
+from hmac import compare_digest
+
+from authlib.oauth2.rfc6749.grants import AuthorizationCodeGrant as AuthlibCodeGrant
+
+from authsrv.errors import InvalidGrant
+from authsrv.models import Client, Digest, Grant, LoadedGrant, Player
+from authsrv.oauth import scopes
+from authsrv.oauth.adapters import ClientAdapter, CodeAdapter
+from authsrv.oauth.grants.base import LoadingGrant
+from authsrv.oauth.grants.stored import facts_of, refresh_expiry
+from authsrv.oauth.opaque import Opaque
+from authsrv.oauth.tokens import TokenFacts
+from authsrv.redirects import matches
+from authsrv.storage.base import Storage
+from authsrv.storage.changes import RedeemCode, RevokeGrant
+
+MOST_WRONG_VERIFIERS = 5
+
+
+class AuthorizationCodeGrant(LoadingGrant, AuthlibCodeGrant):
+    """Redeems a code: one read, one guarded write."""
+
+    PARAMETERS = frozenset({"code", "redirect_uri", "code_verifier"})
+
+    _presented: Opaque | None = None
+    _loaded: LoadedGrant | None = None
+    _first_refresh: Opaque | None = None
+
+    async def load(self, storage: Storage) -> None:
+        """Read the grant that the presented code names."""
+        self._presented = self.server.opaque.read("code", self.request.form.get("code", ""))
+        if self._presented is not None:
+            self._loaded = await storage.load_grant(self._presented.grant_id)
+
+    @property
+    def found(self) -> Grant:
+        """The grant of the code. Only asked for once the code was found."""
+        if self._loaded is None:
+            raise LookupError("no code was loaded")
+        return self._loaded.grant
+
+    def player(self) -> Player | None:
+        """Whose code it is."""
+        return self._loaded.player if self._loaded else None
+
+    def query_authorization_code(self, code: str, client: ClientAdapter) -> CodeAdapter | None:
+        """The code, used ones included: what use means is judged after PKCE."""
+        if self._presented is None or self._loaded is None:
+            return None
+        grant = self._loaded.grant
+        if not is_redeemable(grant, self._presented.digest, client.client, self.request.now):
+            return None
+        return CodeAdapter(
+            grant, redirect_uri_to_repeat(client.client, grant, self.request.form.get("redirect_uri", ""))
+        )
+
+    def refuse_used_code(self) -> None:
+        """A used code that comes back with the right verifier ends everything it gave (RFC 6749 section 4.1.2)."""
+        if self.found.code_used_at is None:
+            return
+        self.penalties.append(RevokeGrant(self.found.id, self.request.now, "code_replayed"))
+        self.notices.append("code.replayed")
+        raise InvalidGrant
+
+    def authenticate_user(self, authorization_code: CodeAdapter) -> Player | None:
+        """The player who authorized."""
+        return self.player()
+
+    def facts(self, scope: tuple[str, ...]) -> TokenFacts:
+        """What the tokens say: what the grant recorded."""
+        if self._loaded is None:
+            raise LookupError("no code was loaded")
+        gid = self.server.opaque.gid(self.found.id)
+        return facts_of(self._loaded, self.registered, scope, gid, nonce=self.found.nonce)
+
+    def refresh_token_due(self) -> str:
+        """The first refresh token of the family, when `offline` was granted."""
+        if not scopes.OFFLINE & set(self.found.scope):
+            return ""
+        self._first_refresh = self.server.opaque.new("refresh", self.found.id, 1)
+        return self._first_refresh.text
+
+    def delete_authorization_code(self, authorization_code: CodeAdapter) -> None:
+        """Use the code up, and let the grant live as long as what it gave."""
+        now, lifetimes = self.request.now, self.registered.lifetimes
+        self.notices.append("token.issued")
+        if self._first_refresh is None:
+            self.changes.append(RedeemCode(self.found.id, now, None, now + lifetimes.access_token))
+            return
+        expires_at = refresh_expiry(self.found, self.registered, now)
+        self.changes.append(RedeemCode(self.found.id, now, self._first_refresh.digest, expires_at))
+
+
+def is_redeemable(grant: Grant, presented: Digest, client: Client, now: int) -> bool:
+    """Whether this code may be looked at further: ours, this client's, unrevoked, in time unless already used."""
+    if grant.code_hash is None or not compare_digest(grant.code_hash, presented):
+        return False
+    if grant.client_id != client.client_id or grant.revoked_at is not None:
+        return False
+    if grant.code_failures >= MOST_WRONG_VERIFIERS:
+        return False
+    return grant.code_used_at is not None or now < grant.code_expires_at
+
+
+def redirect_uri_to_repeat(client: Client, grant: Grant, sent: str) -> str:
+    """What the token request's redirect_uri must equal (RFC 6749 section 4.1.3).
+
+    One that the authorization request left out may be left out or be a registered one. Xsolla's SDKs exchange codes
+    that came as JSON with the URI of their settings, so there any registered one will do.
+    """
+    any_registered = not grant.redirect_uri or (client.profile == "xsolla" and grant.delivered_as_json)
+    if any_registered and (not sent or matches(client, sent)):
+        return sent
+    return grant.redirect_uri or client.redirect_uris[0]

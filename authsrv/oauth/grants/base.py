@@ -1,0 +1,90 @@
+"""What every grant of ours adds to Authlib's: it loads first, then collects what is to be written.
+
+`load` holds the only I/O. Hooks answer from what was loaded and append to `changes`; a refusal drops them and leaves
+`penalties`. Knows no endpoint.
+"""
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from authlib.oauth2.rfc6749.grants import BaseGrant
+
+from authsrv.audit import AuditKind
+from authsrv.models import Client, Player
+from authsrv.oauth.adapters import ClientAdapter
+from authsrv.oauth.request import GrantRequest
+from authsrv.oauth.tokens import TokenFacts
+from authsrv.storage.base import Conflict, Storage
+from authsrv.storage.changes import Change
+
+if TYPE_CHECKING:
+    from authsrv.oauth.server import TokenServer
+
+AUTH_METHODS = ["client_secret_basic", "client_secret_post", "none"]
+
+
+class LoadingGrant(BaseGrant):
+    """Base of our grants. One instance serves one attempt at one request."""
+
+    TOKEN_ENDPOINT_AUTH_METHODS = AUTH_METHODS
+    PARAMETERS: ClassVar[frozenset[str]]
+    """What the grant may see of a request, beyond grant_type and the client's authentication."""
+
+    request: GrantRequest
+    server: "TokenServer"
+
+    def __init__(self, request: GrantRequest, server: "TokenServer") -> None:
+        super().__init__(request, server)
+        self.changes: list[Change] = []
+        self.penalties: list[Change] = []
+        self.notices: list[AuditKind] = []
+
+    async def load(self, storage: Storage) -> None:
+        """Read everything the decision needs."""
+
+    def facts(self, scope: tuple[str, ...]) -> TokenFacts:
+        """What the tokens of this grant say."""
+        raise NotImplementedError
+
+    def refresh_token_due(self) -> str:
+        """The refresh token that goes with the answer, or nothing."""
+        return ""
+
+    def player(self) -> Player | None:
+        """Whose tokens these are; None for a client's own."""
+        return None
+
+    def may_try_again(self, conflict: Conflict) -> bool:
+        """Whether a lost race is nobody's fault, so that the grant is loaded and decided once more."""
+        return False
+
+    @property
+    def registered(self) -> Client:
+        """The authenticated client."""
+        return self.request.registered
+
+    def save_token(self, token: dict[str, Any]) -> None:
+        """Access tokens are not stored; what is stored of a grant, its own hook collects."""
+
+    def generate_token(
+        self,
+        user: Player | None = None,
+        scope: str | None = None,
+        grant_type: str | None = None,
+        expires_in: int | None = None,
+        include_refresh_token: bool = True,
+    ) -> dict[str, Any]:
+        """The token answer (RFC 6749 section 5.1). Lifetimes are the client's, whatever Authlib asks for."""
+        facts = self.facts(tuple((scope or "").split()))
+        token: dict[str, Any] = {
+            "access_token": self.server.tokens.access_token(facts, self.request.now),
+            "token_type": "Bearer",
+            "expires_in": self.registered.lifetimes.access_token,
+            "scope": " ".join(facts.scope),
+        }
+        refresh_token = self.refresh_token_due() if include_refresh_token else ""
+        return token | {"refresh_token": refresh_token} if refresh_token else token
+
+
+def registered(client: ClientAdapter) -> Client:
+    """Our client behind Authlib's."""
+    return client.client

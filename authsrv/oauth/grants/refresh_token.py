@@ -1,0 +1,124 @@
+"""The refresh token grant (RFC 6749 section 6) with rotation that survives a lost answer (RFC 9700 section 4.14.2).
+
+Owns the judgement of a presented refresh token: current, repeated within the grace window, reused, or worthless.
+"""
+
+from hmac import compare_digest
+from typing import Literal
+
+from authlib.oauth2.rfc6749.grants import RefreshTokenGrant as AuthlibRefreshGrant
+
+from authsrv.errors import InvalidGrant
+from authsrv.models import Digest, Grant, LoadedGrant, Player
+from authsrv.oauth import scopes
+from authsrv.oauth.adapters import RefreshAdapter
+from authsrv.oauth.grants.base import LoadingGrant
+from authsrv.oauth.grants.stored import facts_of, refresh_expiry
+from authsrv.oauth.opaque import Opaque
+from authsrv.oauth.tokens import TokenFacts
+from authsrv.storage.base import Conflict, Storage
+from authsrv.storage.changes import RevokeGrant, RotateRefreshToken
+
+Judgement = Literal["current", "repeated", "reused", "worthless"]
+
+
+class RefreshTokenGrant(LoadingGrant, AuthlibRefreshGrant):
+    """Rotates a refresh token: one read, one guarded write. A repeat of the last one gets the same successor."""
+
+    INCLUDE_NEW_REFRESH_TOKEN = True
+    PARAMETERS = frozenset({"refresh_token", "scope"})
+
+    _presented: Opaque | None = None
+    _loaded: LoadedGrant | None = None
+    _judgement: Judgement = "worthless"
+    _successor: Opaque | None = None
+
+    async def load(self, storage: Storage) -> None:
+        """Read the grant that the presented refresh token names."""
+        self._presented = self.server.opaque.read("refresh", self.request.form.get("refresh_token", ""))
+        if self._presented is not None:
+            self._loaded = await storage.load_grant(self._presented.grant_id)
+
+    def player(self) -> Player | None:
+        """Whose refresh token it is."""
+        return self._loaded.player if self._loaded else None
+
+    def may_try_again(self, conflict: Conflict) -> bool:
+        """Two refreshes at once: the loser reads again and gets the winner's successor."""
+        return isinstance(conflict.change, RotateRefreshToken)
+
+    def authenticate_refresh_token(self, refresh_token: str) -> RefreshAdapter | None:
+        """The token if it may be refreshed. Reuse by its own client ends the family."""
+        if self._presented is None or self._loaded is None:
+            return None
+        grant = self._loaded.grant
+        if grant.client_id != self.registered.client_id:
+            return None
+        self._judgement = judge(grant, self._presented, self.request.now, self.registered.lifetimes.refresh_grace)
+        if self._judgement == "reused":
+            self.penalties.append(RevokeGrant(grant.id, self.request.now, "refresh_reused"))
+            self.notices.append("refresh.reused")
+        return RefreshAdapter(grant) if self._judgement in {"current", "repeated"} else None
+
+    def authenticate_user(self, refresh_token: RefreshAdapter) -> Player | None:
+        """The player who authorized."""
+        return self.player()
+
+    def facts(self, scope: tuple[str, ...]) -> TokenFacts:
+        """What the tokens say: what the grant recorded, less what the client may no longer have."""
+        if self._loaded is None:
+            raise LookupError("no refresh token was loaded")
+        still_allowed = tuple(value for value in scope if scopes.allowed(self.registered, value))
+        return facts_of(self._loaded, self.registered, still_allowed, self.server.opaque.gid(self._loaded.grant.id))
+
+    def refresh_token_due(self) -> str:
+        """The successor: a new one, or for a repeat the one that was issued before."""
+        if self._presented is None or self._loaded is None:
+            raise LookupError("no refresh token was loaded")
+        grant = self._loaded.grant
+        if self._judgement == "repeated":
+            return self._issued_before(grant)
+        self._successor = self.server.opaque.new("refresh", grant.id, grant.refresh_generation + 1)
+        return self._successor.text
+
+    def revoke_old_credential(self, refresh_token: RefreshAdapter) -> None:
+        """Put the successor in the old token's place; a repeat has nothing to write."""
+        self.notices.append("token.refreshed")
+        if self._presented is None or self._successor is None:
+            return
+        grant, now = refresh_token.grant, self.request.now
+        sealed = self.server.opaque.seal_successor(self._presented.text, self._successor.text)
+        expires_at = refresh_expiry(grant, self.registered, now)
+        self.changes.append(
+            RotateRefreshToken(grant.id, self._presented.digest, self._successor.digest, sealed, now, expires_at)
+        )
+
+    def _issued_before(self, grant: Grant) -> str:
+        if self._presented is None or grant.refresh_successor is None:
+            raise InvalidGrant
+        issued = self.server.opaque.open_successor(self._presented.text, grant.refresh_successor)
+        if issued is None:
+            raise InvalidGrant
+        return issued
+
+
+def judge(grant: Grant, presented: Opaque, now: int, grace: int) -> Judgement:
+    """What a presented refresh token is, from the family's row alone.
+
+    The generation is readable by us only, so a token of an older generation was issued by us and came back: reuse.
+    """
+    if grant.revoked_at is not None or now >= min(grant.expires_at, grant.absolute_expires_at):
+        return "worthless"
+    if presented.generation == grant.refresh_generation:
+        return "current" if _same(grant.refresh_hash, presented.digest) else "worthless"
+    if presented.generation > grant.refresh_generation:
+        return "worthless"
+    if presented.generation < grant.refresh_generation - 1:
+        return "reused"
+    if not _same(grant.refresh_previous_hash, presented.digest):
+        return "worthless"
+    return "repeated" if now < grant.refresh_rotated_at + grace else "reused"
+
+
+def _same(stored: Digest | None, presented: Digest) -> bool:
+    return stored is not None and compare_digest(stored, presented)

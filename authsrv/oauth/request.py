@@ -1,0 +1,74 @@
+"""What an endpoint hands to a grant: parsed parameters and who sent them, and the same in Authlib's form.
+
+Owns the translation to Authlib's request. Knows no HTTP framework: an endpoint has already read and checked the bytes.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from authlib.oauth2.rfc6749 import OAuth2Payload, OAuth2Request
+
+from authsrv.models import AuthMethod, Client, TokenProfile
+
+Surface = Literal["standard", "xsolla"]
+"""Which set of paths a request came by. Clients of one token profile are unknown on the other surface."""
+
+PROFILE_OF_SURFACE: Mapping[Surface, TokenProfile] = {"standard": "standard", "xsolla": "xsolla"}
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Where a request came from: the client address (a /64 for IPv6), for limits, and the id it has in the log."""
+
+    surface: Surface
+    address: str
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRequest:
+    """A request to the token endpoint. `authorization` is the value of the Authorization header, empty if absent."""
+
+    parameters: Mapping[str, str]
+    authorization: str
+    sender: Sender
+
+
+class Payload(OAuth2Payload):
+    """Parameters of which none repeats; the endpoint's parser has refused repetitions before."""
+
+    def __init__(self, parameters: Mapping[str, str]) -> None:
+        self._data = dict(parameters)
+
+    @property
+    def data(self) -> dict[str, str]:
+        """The parameters by name."""
+        return self._data
+
+    @property
+    def datalist(self) -> "defaultdict[str, list[str]]":
+        """Each parameter as a list of its one value."""
+        return defaultdict(list, {name: [value] for name, value in self._data.items()})
+
+
+class GrantRequest(OAuth2Request):
+    """Authlib's request, with the client already authenticated and the clock already read.
+
+    `endpoint` is an address of ours built from the configured issuer, never from the request.
+    """
+
+    def __init__(
+        self, endpoint: str, parameters: Mapping[str, str], client: Client, method: AuthMethod, now: int
+    ) -> None:
+        super().__init__("POST", endpoint)
+        self.payload = Payload(parameters)
+        self.registered = client
+        self.authenticated_by = method
+        self.now = now
+
+    @property
+    def form(self) -> dict[str, str]:
+        """The parameters; they all came from the body."""
+        return self.payload.data

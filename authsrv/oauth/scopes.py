@@ -1,0 +1,40 @@
+"""Which scopes a client gets (RFC 6749 section 3.3). Pure rules over the client's entry; unknown values are dropped."""
+
+import re
+
+from authsrv.errors import InvalidScope
+from authsrv.models import Client
+
+OFFLINE = frozenset({"offline", "offline_access"})
+_NEVER_IMPLIED = OFFLINE | {"playfab"}
+_SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,128}")
+_MOST = 64
+
+
+def granted(client: Client, requested: str) -> tuple[str, ...]:
+    """The scopes this client gets for what it asked, in its order and without repetition.
+
+    Without a request a client gets its own list, except what must be asked for by name. Raises `InvalidScope` for
+    values outside the RFC's grammar, for more than 64 values, and when nothing of a request is left.
+    """
+    if not requested:
+        return default(client)
+    values = tuple(dict.fromkeys(value for value in requested.split(" ") if value))
+    if len(values) > _MOST or not all(_SCOPE_TOKEN.fullmatch(value) for value in values):
+        raise InvalidScope("The scope holds a character or a number of values that RFC 6749 does not allow.")
+    left = tuple(value for value in values if allowed(client, value))
+    if not left:
+        raise InvalidScope
+    return left
+
+
+def default(client: Client) -> tuple[str, ...]:
+    """What a request without a scope means."""
+    return () if client.profile == "xsolla" else tuple(sorted(client.scopes - _NEVER_IMPLIED))
+
+
+def allowed(client: Client, value: str) -> bool:
+    """Whether the client's entry lists this scope, or takes any."""
+    if value in OFFLINE:
+        return bool(client.scopes & OFFLINE)
+    return value in client.scopes or client.extra_scopes is None or value in client.extra_scopes

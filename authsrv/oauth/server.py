@@ -1,0 +1,206 @@
+"""The authorization server: Authlib's, driven as check -> reserve -> load -> decide -> apply.
+
+Owns the order of those steps and the translation of Authlib's errors into ours. Holds no state of a request. Knows no
+HTTP framework, no platform by name and no database.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from authlib.oauth2.rfc6749 import AuthorizationServer, OAuth2Error
+
+from authsrv import errors
+from authsrv.audit import Audit, AuditEvent
+from authsrv.limits import RateLimiter, Rule
+from authsrv.oauth import clients
+from authsrv.oauth.adapters import ClientAdapter
+from authsrv.oauth.clients import AuthenticatedClient, ClientRegistry
+from authsrv.oauth.grants import GRANTS
+from authsrv.oauth.grants.base import LoadingGrant
+from authsrv.oauth.grants.extensions import CodeExtension, IdToken
+from authsrv.oauth.grants.platform import PlatformGrant
+from authsrv.oauth.opaque import OpaqueTokens
+from authsrv.oauth.request import GrantRequest, TokenRequest
+from authsrv.oauth.tokens import TokenIssuer
+from authsrv.platforms.base import Clock
+from authsrv.storage.base import Conflict, Storage, StorageUnavailable
+from authsrv.storage.changes import Change
+
+ATTEMPTS = 3
+"""How often a request is loaded and decided when it loses races that are not its fault."""
+
+_CLIENT_PARAMETERS = frozenset({"grant_type", "client_id", "client_secret"})
+TOKEN_PARAMETERS = _CLIENT_PARAMETERS.union(*(grant.PARAMETERS for grant in GRANTS))
+
+_OURS: Mapping[str, type[errors.AuthsrvError]] = {
+    "invalid_request": errors.InvalidRequest,
+    "invalid_client": errors.InvalidClient,
+    "invalid_grant": errors.InvalidGrant,
+    "unauthorized_client": errors.UnauthorizedClient,
+    "unsupported_grant_type": errors.UnsupportedGrantType,
+    "unsupported_response_type": errors.UnsupportedResponseType,
+    "invalid_scope": errors.InvalidScope,
+    "access_denied": errors.AccessDenied,
+}
+
+
+class TokenServer(AuthorizationServer):
+    """Authlib's server with everything that does I/O taken out of its hooks and into `token` and the silent login."""
+
+    def __init__(
+        self,
+        *,
+        storage: Storage,
+        registry: ClientRegistry,
+        tokens: TokenIssuer,
+        opaque: OpaqueTokens,
+        limits: RateLimiter,
+        audit: Audit,
+        clock: Clock,
+    ) -> None:
+        super().__init__()
+        self.storage = storage
+        self.registry = registry
+        self.tokens = tokens
+        self.opaque = opaque
+        self.limits = limits
+        self.audit = audit
+        self.clock = clock
+        self._register()
+
+    def _register(self) -> None:
+        code, id_token = CodeExtension(), IdToken()
+        self.register_grant(PlatformGrant, [code])
+        for grant in GRANTS:
+            self.register_grant(grant, [code] if grant.GRANT_TYPE == "authorization_code" else [id_token])
+
+    async def token(self, request: TokenRequest) -> Mapping[str, Any]:
+        """Answer a token request (RFC 6749 section 5.1). Raises `AuthsrvError`; nothing is half done."""
+        authenticated = self._authenticate(request)
+        for _ in range(ATTEMPTS):
+            grant = self._grant_for(request, authenticated)
+            await self._load(grant)
+            reply = await self._decide(grant, request)
+            try:
+                await self.apply(grant.changes)
+            except Conflict as conflict:
+                if grant.may_try_again(conflict):
+                    continue
+                raise errors.InvalidGrant(detail=f"lost the race for {conflict}") from conflict
+            self._note(grant, request)
+            return reply
+        raise errors.TemporarilyUnavailable(retry_after=1, detail="lost every race")
+
+    async def apply(self, changes: list[Change]) -> None:
+        """Write; a database that cannot is an outage to the caller."""
+        try:
+            await self.storage.apply(changes)
+        except StorageUnavailable as error:
+            raise errors.TemporarilyUnavailable(retry_after=1, detail=str(error)) from error
+
+    def now(self) -> int:
+        """Unix seconds."""
+        return int(self.clock())
+
+    def _authenticate(self, request: TokenRequest) -> AuthenticatedClient:
+        sender = request.sender
+        presented = clients.read(request.parameters, request.authorization)
+        self.limits.check(Rule.SECRET_FAILURES, presented.client_id, sender.address)
+        try:
+            return clients.authenticate(self.registry, request.parameters, request.authorization, sender.surface)
+        except errors.InvalidClient:
+            self.limits.record_failure(Rule.SECRET_FAILURES, presented.client_id, sender.address)
+            self.audit.record(
+                AuditEvent(
+                    "client.refused",
+                    client_id=presented.client_id,
+                    request_id=sender.request_id,
+                    address=sender.address,
+                )
+            )
+            raise
+
+    def _grant_for(self, request: TokenRequest, authenticated: AuthenticatedClient) -> LoadingGrant:
+        if not request.parameters.get("grant_type"):
+            raise errors.InvalidRequest("Send a grant_type.", parameter="grant_type")
+        grant_request = GrantRequest(
+            self.tokens.issuer, request.parameters, authenticated.client, authenticated.method, self.now()
+        )
+        try:
+            grant: LoadingGrant = self.get_token_grant(grant_request)
+        except OAuth2Error as error:
+            raise translated(error) from error
+        return grant
+
+    async def _load(self, grant: LoadingGrant) -> None:
+        try:
+            await grant.load(self.storage)
+        except StorageUnavailable as error:
+            raise errors.TemporarilyUnavailable(retry_after=1, detail=str(error)) from error
+
+    async def _decide(self, grant: LoadingGrant, request: TokenRequest) -> Mapping[str, Any]:
+        player = grant.player()
+        self.limits.check(Rule.TOKEN_REQUESTS, grant.registered.client_id, player.sub if player else "")
+        try:
+            grant.validate_token_request()
+            _, reply, _ = grant.create_token_response()
+        except (OAuth2Error, errors.AuthsrvError) as error:
+            await self.apply(grant.penalties)
+            self._note(grant, request)
+            raise translated(error) from error
+        return dict(reply)
+
+    def _note(self, grant: LoadingGrant, request: TokenRequest) -> None:
+        player, client = grant.player(), grant.registered
+        for kind in grant.notices:
+            self.audit.record(
+                AuditEvent(
+                    kind,
+                    project=client.project.key,
+                    client_id=client.client_id,
+                    sub=player.sub if player else "",
+                    request_id=request.sender.request_id,
+                    address=request.sender.address,
+                )
+            )
+
+    # What Authlib asks of a framework integration. Clients are looked up and authenticated before it runs.
+
+    def query_client(self, client_id: str) -> ClientAdapter | None:
+        """The client by id; only the silent login's grant asks."""
+        client = self.registry.find(client_id, "standard") or self.registry.find(client_id, "xsolla")
+        return ClientAdapter(client) if client else None
+
+    def authenticate_client(self, request: GrantRequest, methods: list[str], endpoint: str = "token") -> ClientAdapter:
+        """The client that the driver has already authenticated."""
+        if request.authenticated_by not in methods:
+            raise errors.InvalidClient
+        request.auth_method = request.authenticated_by
+        return ClientAdapter(request.registered)
+
+    def save_token(self, token: Mapping[str, Any], request: GrantRequest) -> None:
+        """Grants collect what is stored."""
+
+    def send_signal(self, name: str, *args: Any, **kwargs: Any) -> None:
+        """Nobody listens."""
+
+    def create_oauth2_request(self, request: GrantRequest) -> GrantRequest:
+        """The driver has built it."""
+        return request
+
+    def handle_response(self, status: int, body: Any, headers: Any) -> Any:
+        """The body as it is; rendering is the endpoint's."""
+        return body
+
+    def handle_error_response(self, request: GrantRequest, error: OAuth2Error) -> Any:
+        """Leave Authlib with our error."""
+        raise translated(error) from error
+
+
+def translated(error: Callable[..., Any] | Exception) -> errors.AuthsrvError:
+    """Our error for Authlib's. Its texts may repeat what the client sent, so only those about missing things stay."""
+    if isinstance(error, errors.AuthsrvError):
+        return error
+    code, text = getattr(error, "error", ""), getattr(error, "description", "") or ""
+    kind = _OURS.get(code, errors.InvalidRequest)
+    return kind(text if text.startswith("Missing ") else "", detail=f"{code}: {text}")

@@ -1,0 +1,339 @@
+"""The silent login: one request with a platform credential in, one authorization code out.
+
+Owns the parameters of that request and their checks, so that a wrong parameter never costs a credential. Knows no HTTP
+framework, no platform by name and no database.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from authsrv import errors
+from authsrv.audit import AuditEvent
+from authsrv.limits import Rule
+from authsrv.models import Client, Digest
+from authsrv.oauth.credentials import CredentialDesk, Presented, Redeemed, for_oauth
+from authsrv.oauth.grants.platform import PlatformGrant, RedirectTarget, SilentRequest
+from authsrv.oauth.nonces import TicketNonces
+from authsrv.oauth.opaque import digest
+from authsrv.oauth.request import Sender
+from authsrv.oauth.server import ATTEMPTS, TokenServer, translated
+from authsrv.platforms.base import Credential, CredentialRejected, Platform, RequestProof, Submission
+from authsrv.players import NewPlayer, SignIn, sign_in
+from authsrv.redirects import matches
+from authsrv.storage.base import Conflict, StorageUnavailable
+from authsrv.storage.changes import LinkIdentity
+
+PARAMETERS = frozenset(
+    {
+        "client_id",
+        "response_type",
+        "state",
+        "redirect_uri",
+        "redirectUrl",  # Unity SDKs before March 2022
+        "session_ticket",
+        "credential_type",
+        "code",
+        "scope",
+        "audience",
+        "app_id",
+        "deployment_id",
+        "sandbox",
+        "nonce",
+        "encrypted_ticket_nonce",
+        "is_redirect",
+        "no_user_creation",
+        "code_challenge",
+        "code_challenge_method",
+    }
+)
+_TRUE, _FALSE = {"true", "True", "1"}, {"false", "False", "0"}
+_SHORTEST_STATE, _LONGEST_STATE, _LONGEST_NONCE = 8, 512, 512
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_BREAKS_XSOLLA_SDKS = re.compile(r"[&?#%\x00-\x1f\x7f]")
+
+
+@dataclass(frozen=True, slots=True)
+class SilentCall:
+    """One silent login as it came in. `proof` is set when the credential travelled in the Authorization header."""
+
+    provider: str
+    parameters: Mapping[str, str]
+    sender: Sender
+    proof: RequestProof | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedCode:
+    """The answer of a silent login."""
+
+    target: RedirectTarget
+    code: str
+
+
+class SilentLogin:
+    """Drives a silent login: check -> reserve -> load -> decide -> apply.
+
+    `platforms` holds each project's verifiers by project key and platform name; `known` names every platform there is.
+    """
+
+    def __init__(
+        self,
+        *,
+        server: TokenServer,
+        desk: CredentialDesk,
+        platforms: Mapping[str, Mapping[str, Platform[Any]]],
+        known: frozenset[str],
+        nonces: TicketNonces,
+        random: Callable[[int], bytes],
+    ) -> None:
+        self._server = server
+        self._desk = desk
+        self._platforms = platforms
+        self._known = known
+        self._nonces = nonces
+        self._random = random
+
+    def target(self, call: SilentCall) -> RedirectTarget:
+        """Where the answer may go. Whatever is wrong before this is known is never answered by a redirect."""
+        if call.provider not in self._known:
+            raise errors.UnsupportedProvider(reason="unknown_provider")
+        sent = call.parameters
+        client = self._server.registry.find(sent.get("client_id", ""), call.sender.surface)
+        if client is None:
+            raise errors.InvalidRequest(
+                "client_id is missing or names no client of this server.",
+                parameter="client_id",
+                reason="unknown_client",
+            )
+        is_redirect = boolean(sent, "is_redirect", default=True)
+        redirect_uri = sent.get("redirect_uri") or _old_alias(client, sent)
+        return RedirectTarget(
+            client, _registered(client, redirect_uri), redirect_uri, sent.get("state", ""), is_redirect
+        )
+
+    async def login(self, call: SilentCall, target: RedirectTarget) -> IssuedCode:
+        """The code for a good credential. Raises `AuthsrvError`."""
+        now = self._server.now()
+        platform = self._platform(call, target.client)
+        request = SilentRequest(self._server.tokens.issuer, _for_authlib(call.parameters, target), target, now)
+        may_create = not boolean(call.parameters, "no_user_creation", default=False)
+        grant = self._check(call, target, request)
+        credential = self._parse(call, platform, target.client)
+        self._limit(call, target.client, credential)
+        redeemed = await self._redeem(call, target, platform, credential, now)
+        code, signed_in = await self._sign_in(request, grant, redeemed, may_create=may_create)
+        self._note(call, target.client, redeemed, signed_in)
+        return IssuedCode(target, code)
+
+    def _platform(self, call: SilentCall, client: Client) -> Platform[Any]:
+        platform = self._platforms.get(client.project.key, {}).get(call.provider)
+        if platform is None:
+            raise errors.UnsupportedProvider(
+                "This platform is not configured for the project.", reason="provider_not_configured"
+            )
+        return platform
+
+    def _check(self, call: SilentCall, target: RedirectTarget, request: SilentRequest) -> PlatformGrant:
+        _check_texts(call, target)
+        if not target.client.first_party:
+            raise errors.UnauthorizedClient("Only first-party clients log players in silently.")
+        grant: PlatformGrant = self._server.get_authorization_grant(request)
+        try:
+            grant.validate_authorization_request()
+        except Exception as error:
+            raise translated(error) from error
+        return grant
+
+    def _parse(self, call: SilentCall, platform: Platform[Any], client: Client) -> Credential:
+        self._server.limits.check(Rule.ADDRESS_FAILURES, call.sender.address)
+        if nonce := call.parameters.get("encrypted_ticket_nonce", ""):
+            self._nonces.check(client.client_id, nonce, self._server.now())
+        try:
+            credential: Credential = platform.parse(submission(call))
+        except CredentialRejected as error:
+            self._failed(call)
+            raise for_oauth(error) from error
+        return credential
+
+    def _limit(self, call: SilentCall, client: Client, credential: Credential) -> None:
+        limits = self._server.limits
+        limits.check(Rule.CLIENT_LOGINS, client.client_id)
+        if credential.claimed_subject:
+            limits.check(Rule.CLAIMED_PLAYER_LOGINS, client.project.key, call.provider, credential.claimed_subject)
+
+    async def _redeem(
+        self, call: SilentCall, target: RedirectTarget, platform: Platform[Any], credential: Credential, now: int
+    ) -> Redeemed:
+        requester = requester_of(target.client, call.parameters)
+        presented = Presented(target.client.project.key, platform, credential, requester)
+        try:
+            redeemed = await self._desk.redeem(presented, now)
+        except StorageUnavailable as error:
+            raise errors.TemporarilyUnavailable(retry_after=1, detail=str(error)) from error
+        except errors.AuthsrvError as error:
+            self._refused(call, target.client, error)
+            raise
+        key = redeemed.key
+        self._server.limits.check(Rule.PLAYER_LOGINS, key.project, key.kind, key.environment, key.subject)
+        return redeemed
+
+    async def _sign_in(
+        self, request: SilentRequest, grant: PlatformGrant, redeemed: Redeemed, *, may_create: bool
+    ) -> tuple[str, SignIn]:
+        """Two first logins of one identity race for its row; the loser reads the winner's player and signs in."""
+        for _ in range(ATTEMPTS):
+            signed_in = await self._decide(request, redeemed, may_create=may_create)
+            grant_id = self._server.storage.next_id()
+            grant.prepare(redeemed.identity, grant_id, redeemed.settled(grant_id, request.now))
+            code: str = self._server.create_authorization_response(request, signed_in, grant)
+            try:
+                await self._server.apply(grant.changes)
+            except Conflict as conflict:
+                if isinstance(conflict.change, LinkIdentity):
+                    continue
+                raise errors.InvalidGrant(
+                    reason="credential_replayed", detail=f"lost the race for {conflict}"
+                ) from conflict
+            return code, signed_in
+        raise errors.TemporarilyUnavailable(retry_after=1, detail="lost every race")
+
+    async def _decide(self, request: SilentRequest, redeemed: Redeemed, *, may_create: bool) -> SignIn:
+        try:
+            owner = await self._server.storage.load_player(redeemed.key)
+        except StorageUnavailable as error:
+            raise errors.TemporarilyUnavailable(retry_after=1, detail=str(error)) from error
+        new = NewPlayer(self._server.storage.next_id(), str(UUID(bytes=self._random(16), version=4)))
+        try:
+            return sign_in(
+                redeemed.key,
+                owner,
+                display_name=redeemed.identity.display_name,
+                may_create=may_create,
+                new=new,
+                now=request.now,
+            )
+        except errors.UserNotFound:
+            # The credential proved who this is, so the same request may come again and create the player.
+            await self._server.apply(list(redeemed.settled(0, request.now)))
+            raise
+
+    def _failed(self, call: SilentCall) -> None:
+        self._server.limits.record_failure(Rule.ADDRESS_FAILURES, call.sender.address)
+
+    def _refused(self, call: SilentCall, client: Client, error: errors.AuthsrvError) -> None:
+        if error.status < 500:
+            self._failed(call)
+        kind = "credential.replayed" if error.reason == "credential_replayed" else "login.refused"
+        self._server.audit.record(
+            AuditEvent(
+                kind,
+                project=client.project.key,
+                client_id=client.client_id,
+                platform=call.provider,
+                reason=error.reason or error.error,
+                request_id=call.sender.request_id,
+                address=call.sender.address,
+            )
+        )
+
+    def _note(self, call: SilentCall, client: Client, redeemed: Redeemed, signed_in: SignIn) -> None:
+        for kind in ("player.created", "login.succeeded") if signed_in.created else ("login.succeeded",):
+            self._server.audit.record(
+                AuditEvent(
+                    kind,
+                    project=client.project.key,
+                    client_id=client.client_id,
+                    sub=signed_in.player.sub,
+                    platform=redeemed.identity.platform,
+                    request_id=call.sender.request_id,
+                    address=call.sender.address,
+                )
+            )
+
+
+def boolean(parameters: Mapping[str, str], name: str, *, default: bool) -> bool:
+    """A boolean parameter as the SDKs write it. Raises `InvalidRequest` for anything else."""
+    text = parameters.get(name, "")
+    if not text:
+        return default
+    if text in _TRUE or text in _FALSE:
+        return text in _TRUE
+    raise errors.InvalidRequest(f"{name} is true or false.", parameter=name)
+
+
+def requester_of(client: Client, parameters: Mapping[str, str]) -> Digest:
+    """Who may repeat a request: the same client with the same PKCE challenge, or else the same `state`."""
+    secret = parameters.get("code_challenge") or parameters.get("state", "")
+    return digest("\0".join((client.client_id, secret)))
+
+
+def submission(call: SilentCall) -> Submission:
+    """What the request says about its credential. Raises `InvalidRequest` if it brings none, or two."""
+    sent = call.parameters
+    value, code = sent.get("session_ticket", ""), sent.get("code", "")
+    if call.proof is not None:
+        value, code = call.proof.authorization.decode("latin-1"), ""
+    if not value and not code:
+        raise errors.InvalidRequest("Send the credential as session_ticket.", parameter="session_ticket")
+    if value and code and call.sender.surface == "standard":
+        raise errors.InvalidRequest("Send the credential either as session_ticket or as code.", parameter="code")
+    return Submission(
+        kind=sent.get("credential_type", ""),
+        value=value,
+        code="" if value else code,
+        app_id=sent.get("app_id", ""),
+        deployment_id=sent.get("deployment_id", ""),
+        sandbox=sent.get("sandbox", ""),
+        nonce=sent.get("encrypted_ticket_nonce", ""),
+        redirect_uri=sent.get("redirect_uri", ""),
+        proof=call.proof,
+    )
+
+
+def _old_alias(client: Client, parameters: Mapping[str, str]) -> str:
+    return parameters.get("redirectUrl", "") if client.profile == "xsolla" else ""
+
+
+def _registered(client: Client, redirect_uri: str) -> str:
+    if not redirect_uri:
+        if len(client.redirect_uris) == 1:
+            return client.redirect_uris[0]
+        raise errors.InvalidRequest(
+            "Send the redirect_uri; the client has several.", parameter="redirect_uri", reason="redirect_uri_missing"
+        )
+    if not matches(client, redirect_uri):
+        raise errors.InvalidRequest(
+            "This redirect_uri is not registered for the client; it must match exactly.",
+            parameter="redirect_uri",
+            reason="redirect_uri_unregistered",
+        )
+    return redirect_uri
+
+
+def _check_texts(call: SilentCall, target: RedirectTarget) -> None:
+    sent = call.parameters
+    if not sent.get("response_type"):
+        raise errors.InvalidRequest("Send response_type=code.", parameter="response_type")
+    if sent["response_type"] != "code":
+        raise errors.UnsupportedResponseType(parameter="response_type")
+    _check_state(target)
+    nonce = sent.get("nonce", "")
+    if len(nonce) > _LONGEST_NONCE or _CONTROL.search(nonce):
+        raise errors.InvalidRequest("A nonce has at most 512 characters and no control characters.", parameter="nonce")
+
+
+def _check_state(target: RedirectTarget) -> None:
+    state = target.state
+    if not _SHORTEST_STATE <= len(state) <= _LONGEST_STATE:
+        raise errors.InvalidRequest("Send a state of 8 to 512 characters.", parameter="state", reason="state_length")
+    if target.client.profile == "xsolla" and _BREAKS_XSOLLA_SDKS.search(state):
+        raise errors.InvalidRequest("The state holds a character that is not allowed.", parameter="state")
+
+
+def _for_authlib(parameters: Mapping[str, str], target: RedirectTarget) -> dict[str, str]:
+    """Only what the grant may see: a platform credential in `code` is none of its business."""
+    seen = {name: parameters[name] for name in PlatformGrant.PARAMETERS if parameters.get(name)}
+    return seen | {"client_id": target.client.client_id, "redirect_uri": target.redirect_uri}

@@ -1,0 +1,133 @@
+"""JWTs that we issue: access tokens (RFC 9068, or the Xsolla profile) and id_tokens (OpenID Connect Core section 2).
+
+Owns the claims and their order of precedence. Knows nothing of requests, grants or storage: it is told the facts.
+"""
+
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import jwt
+
+from authsrv.models import Client, SigningAlgorithm
+from authsrv.oauth.keys import KeyRing
+
+STEAM_ID_URL = "https://steamcommunity.com/openid/id/"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenFacts:
+    """What a token says. `platform` and the `idp` pair are empty for a client's own token (client_credentials)."""
+
+    client: Client
+    sub: str
+    scope: tuple[str, ...]
+    audience: tuple[str, ...] = ()
+    gid: str = ""
+    platform: str = ""
+    idp: str = ""
+    idp_subject: str = ""
+    display_name: str = ""
+    auth_time: int = 0
+    nonce: str = ""
+
+
+class TokenIssuer:
+    """Signs tokens. `random` gives the bytes of the `jti`."""
+
+    def __init__(self, issuer: str, ring: KeyRing, random: Callable[[int], bytes]) -> None:
+        self.issuer = issuer
+        self._ring = ring
+        self._random = random
+
+    def access_token(self, facts: TokenFacts, now: int) -> str:
+        """An access token in the client's profile, valid for the client's access token lifetime."""
+        if facts.client.profile == "xsolla":
+            return self._sign(self._xsolla_claims(facts, now), "RS256", "JWT")
+        return self._sign(self._rfc9068_claims(facts, now), facts.client.access_token_alg, "at+jwt")
+
+    def id_token(self, facts: TokenFacts, access_token: str, now: int) -> str:
+        """An id_token for the client, bound to the access token by `at_hash`."""
+        client = facts.client
+        claims = {
+            "iss": self.issuer,
+            "sub": facts.sub,
+            "aud": client.client_id,
+            "exp": now + client.lifetimes.id_token,
+            "iat": now,
+            "auth_time": facts.auth_time,
+            "amr": [facts.platform],
+            "at_hash": half_hash(access_token),
+            **_platform_claims(facts),
+        }
+        if facts.nonce:
+            claims["nonce"] = facts.nonce
+        return self._sign(claims, client.id_token_alg, "JWT")
+
+    def _rfc9068_claims(self, facts: TokenFacts, now: int) -> dict[str, Any]:
+        claims = {
+            "iss": self.issuer,
+            "sub": facts.sub,
+            "aud": _single_or_list(facts.audience or facts.client.project.default_audience or (self.issuer,)),
+            "exp": now + facts.client.lifetimes.access_token,
+            "iat": now,
+            "jti": self._jti(),
+            "client_id": facts.client.client_id,
+            "scope": " ".join(facts.scope),
+            **_platform_claims(facts),
+        }
+        if facts.gid:
+            claims |= {"gid": facts.gid, "auth_time": facts.auth_time}
+        return claims
+
+    def _xsolla_claims(self, facts: TokenFacts, now: int) -> dict[str, Any]:
+        claims = {
+            "iss": self.issuer,
+            "sub": facts.sub,
+            "aud": list(facts.audience),
+            "exp": now + facts.client.lifetimes.access_token,
+            "iat": now,
+            "jti": self._jti(),
+            "client_id": facts.client.client_id,
+            "token_use": "access",
+            "xsolla_login_project_id": facts.client.project.id,
+            "groups": [],
+            "scp": list(facts.scope),
+        }
+        return claims | _xsolla_user_claims(facts) if facts.gid else claims
+
+    def _jti(self) -> str:
+        return urlsafe_b64encode(self._random(18)).decode()
+
+    def _sign(self, claims: Mapping[str, Any], alg: SigningAlgorithm, typ: str) -> str:
+        key = self._ring.signer(alg)
+        return jwt.encode(dict(claims), key.private, algorithm=alg, headers={"typ": typ, "kid": key.kid})
+
+
+def half_hash(token: str) -> str:
+    """The left half of the token's SHA-256, for `at_hash` (OpenID Connect Core section 3.1.3.6)."""
+    return urlsafe_b64encode(sha256(token.encode()).digest()[:16]).rstrip(b"=").decode()
+
+
+def _platform_claims(facts: TokenFacts) -> dict[str, str]:
+    if not facts.idp or not facts.client.first_party or not facts.client.project.platform_claims:
+        return {}
+    return {"idp": facts.idp, "idp_sub": facts.idp_subject}
+
+
+def _xsolla_user_claims(facts: TokenFacts) -> dict[str, Any]:
+    steam = facts.platform == "steam"
+    claims: dict[str, Any] = {
+        "gid": facts.gid,
+        "type": "social",
+        "provider": facts.platform,
+        "id": STEAM_ID_URL + facts.idp_subject if steam else facts.idp_subject,
+        "is_cross_auth": True,
+    }
+    return claims | {"name": facts.display_name} if facts.display_name else claims
+
+
+def _single_or_list(audience: tuple[str, ...]) -> str | list[str]:
+    return audience[0] if len(audience) == 1 else list(audience)

@@ -1,0 +1,116 @@
+"""The direction of imports, read from the source. A new arrow is a decision: it changes this table, in the open."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "authsrv"
+
+NOUNS = ("authsrv.models", "authsrv.errors", "authsrv.settings")
+"""What everybody may know."""
+
+ALLOWED: dict[str, tuple[str, ...]] = {
+    "authsrv.models": (),
+    "authsrv.errors": (),
+    "authsrv.settings": (),
+    "authsrv.players": (*NOUNS, "authsrv.storage.changes"),
+    "authsrv.redirects": NOUNS,
+    "authsrv.limits": NOUNS,
+    "authsrv.log": NOUNS,
+    "authsrv.audit": (*NOUNS, "authsrv.log"),
+    "authsrv.oauth": (
+        *NOUNS,
+        "authsrv.oauth",
+        "authsrv.players",
+        "authsrv.redirects",
+        "authsrv.limits",
+        "authsrv.audit",
+        "authsrv.platforms.base",
+        "authsrv.storage.base",
+        "authsrv.storage.changes",
+    ),
+    "authsrv.platforms": (*NOUNS, "authsrv.platforms"),
+    "authsrv.storage": (*NOUNS, "authsrv.storage"),
+    "authsrv.endpoints": (
+        *NOUNS,
+        "authsrv.endpoints",
+        "authsrv.oauth",
+        "authsrv.redirects",
+        "authsrv.platforms.base",
+        "authsrv.storage.base",
+        "authsrv.readiness",
+        "authsrv.log",
+    ),
+    "authsrv.outbound": ("authsrv", *NOUNS, "authsrv.platforms.base", "authsrv.breaker", "authsrv.outbound"),
+    "authsrv.emulator": (*NOUNS, "authsrv.emulator", "authsrv.settings"),
+}
+"""Longest matching prefix rules. Modules that stand in no row (app, cli, serve, ...) compose and may import anything."""
+
+SOLE_IMPORTERS = {
+    "httpx": ("authsrv.outbound",),
+    "authlib": ("authsrv.oauth",),
+    "sqlite3": ("authsrv.storage",),
+    "aiosqlite": ("authsrv.storage",),
+    "alembic": ("authsrv.storage.migrate",),
+    "sqlalchemy": ("authsrv.storage.migrate",),
+    "uvicorn": ("authsrv.serve", "authsrv.protocol", "authsrv.emulator"),
+    "typer": ("authsrv.cli", "authsrv.emulator.commands"),
+}
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def below(name: str, prefixes: tuple[str, ...]) -> bool:
+    return any(name == prefix or name.startswith(prefix + ".") for prefix in prefixes)
+
+
+def rule_for(module: str) -> tuple[str, ...] | None:
+    matching = [prefix for prefix in ALLOWED if below(module, (prefix,))]
+    return ALLOWED[max(matching, key=len)] if matching else None
+
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def test_there_are_modules_to_look_at() -> None:
+    assert len(MODULES) > 30
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_of)
+def test_dependencies_run_downwards_only(path: Path) -> None:
+    allowed = rule_for(module_of(path))
+    ours = [name for name in imports_of(path) if below(name, ("authsrv",))]
+    assert allowed is None or [name for name in ours if not below(name, allowed)] == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_of)
+def test_each_outer_world_has_one_door(path: Path) -> None:
+    module = module_of(path)
+    foreign = [
+        name
+        for name in imports_of(path)
+        for library, doors in SOLE_IMPORTERS.items()
+        if below(name, (library,)) and not below(module, doors)
+    ]
+    assert foreign == []
+
+
+def test_a_platform_knows_no_other_platform() -> None:
+    for path in (PACKAGE / "platforms").rglob("*.py"):
+        own = path.relative_to(PACKAGE / "platforms").parts[0].removesuffix(".py").split("_")[0]
+        others = {"steam", "xbox", "epic"} - {own}
+        foreign = [n for n in imports_of(path) if any(f"platforms.{other}" in n for other in others)]
+        assert foreign == [] or path.name == "__init__.py", path
