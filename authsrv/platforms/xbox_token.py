@@ -49,6 +49,10 @@ _OUTER = {"alg": "RSA-OAEP", "enc": "A128CBC-HS256", "zip": "DEF", "cty": "JWT"}
 _OUTER_FORBIDDEN = frozenset({"crit", "jwk", "jku", "x5c", "x5u", "p2c", "p2s", "epk"})
 _INNER_FORBIDDEN = frozenset({"crit", "b64", "jwk", "x5c"})
 _LEGACY = frozenset({"A128CBC+HS256"})
+_WRONG_KIND = (
+    "the game asked for a token for the wrong URL, its endpoint is missing in Partner Center, or the relying party "
+    "still uses a legacy option"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,12 +174,9 @@ def _outer_header(segment: str) -> Mapping[str, Any]:
     if header is None:
         raise _unsupported("the outer header is not a JSON object of moderate size")
     if header.get("enc") in _LEGACY:
-        raise _unsupported(
-            "legacy A128CBC+HS256: the game asked for a token for the wrong URL, the endpoint is missing in Partner "
-            "Center, or the relying party still uses the legacy option"
-        )
+        raise _unsupported(f"legacy encryption A128CBC+HS256; {_WRONG_KIND}")
     if any(header.get(name) != value for name, value in _OUTER.items()) or _OUTER_FORBIDDEN & set(header):
-        raise _unsupported("an algorithm or member of the outer header is not the one of RFC 7516 relying parties")
+        raise _unsupported(f"an unexpected algorithm or member of the outer header; {_WRONG_KIND}")
     return header
 
 

@@ -1,0 +1,112 @@
+"""The emulated Xbox Live: Microsoft's key lists, and a console that asks XSTS for tokens of our relying party.
+
+Owns the routes and their counters. Tokens are made in `xbox_tokens`, the error cases listed in `xbox_cases`.
+"""
+
+import time
+from base64 import b64encode
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from cryptography.hazmat.primitives.serialization import Encoding
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from authsrv.emulator.base import MintedCredential, TestPlayer, UnknownCase
+from authsrv.emulator.xbox_cases import CASES, make
+from authsrv.emulator.xbox_keys import XboxKeys, certificate_pem, pem, x5t
+from authsrv.emulator.xbox_tokens import RELYING_PARTY, TITLE, ClientSigner, XboxTokens
+
+__all__ = ["XboxEmulator", "XboxKeys"]
+
+
+class XboxEmulator:
+    """Serves `/xbox/keys-host` (for xsts-keys.auth.xboxlive.com) and `/xbox/xsts` (for xsts.auth.xboxlive.com)."""
+
+    name = "xbox"
+    kinds = ("xsts_token",)
+    cases: Mapping[str, str] = {name: case.about for name, case in CASES.items()}
+
+    def __init__(self, *, keys: XboxKeys, clock: Callable[[], float] = time.time) -> None:
+        self.keys = keys
+        self.calls: Counter[str] = Counter()
+        self._clock = clock
+        self._published = [keys]
+
+    @property
+    def tokens(self) -> XboxTokens:
+        """A factory for tokens of any kind, with the keys that XSTS signs with now."""
+        return XboxTokens(self.keys, self._clock)
+
+    def signer(self, clock: Callable[[], float] | None = None, *, version: int = 1) -> ClientSigner:
+        """The console that the tokens are bound to. It signs a request; to be replayed, send that request twice."""
+        return ClientSigner(self.keys.device_key, clock or self._clock, version)
+
+    def rotate(self, *, keep_previous: bool = True) -> None:
+        """Sign with new keys of XSTS from now on; the previous ones stay published if wished."""
+        self.keys = self.keys.rotated()
+        self._published = [self.keys, *(self._published if keep_previous else [])]
+
+    def mint(self, player: TestPlayer, *, kind: str = "", case: str = "good") -> MintedCredential:
+        """A fresh token, the full `XBL3.0 x=...;...` text, for the parameter `session_ticket`.
+
+        The same text may travel as the header `Authorization` instead, alone or with `signer().sign(...)` as
+        `Signature`. The cases that are about the signature itself travel only so, and fill `headers`.
+        """
+        if kind not in {"", *self.kinds}:
+            raise UnknownCase(f"xbox mints {', '.join(self.kinds)} only")
+        if case not in CASES:
+            raise UnknownCase(f"xbox has no such case; choose one of: {', '.join(CASES)}")
+        made = make(CASES[case], self.tokens, player, self._clock())
+        headers = {"Authorization": made.text, "Signature": made.signature} if made.signature else {}
+        parameters = {} if headers else {"session_ticket": made.text, "credential_type": self.kinds[0]}
+        return MintedCredential(self.name, self.kinds[0], case, made.text, parameters, headers)
+
+    def settings(self, base_url: str) -> dict[str, Any]:
+        """The block `platforms.xbox` for a project in dev mode. Its policy lets every case show its refusal."""
+        return {
+            "relying_party": RELYING_PARTY,
+            "rp_private_keys": [
+                {"key": pem(self.keys.rp_key), "certificate": certificate_pem(self.keys.rp_certificate)}
+            ],
+            "allowed_titles": [TITLE],
+            "min_age_group": "teen",
+            "required_privileges": [254],
+            "hosts": {"keys": f"{base_url}/xbox/keys-host", "xsts": f"{base_url}/xbox/xsts"},
+        }
+
+    def routes(self) -> list[BaseRoute]:
+        """The key lists of both hosts, and two that fail."""
+        return [
+            Route("/xbox/keys-host/keys", self._jwks),
+            Route("/xbox/keys-host/psskeys", self._jwks),
+            Route("/xbox/keys-host/down", self._down),
+            Route("/xbox/keys-host/garbage", self._garbage),
+            Route("/xbox/xsts/xsts/signingkeys", self._signing_keys),
+            Route("/xbox/xsts/xsts/certificates/{x5t}", self._certificate),
+        ]
+
+    async def _jwks(self, request: Request) -> JSONResponse:
+        self.calls[request.url.path.rsplit("/", 1)[1]] += 1
+        return JSONResponse({"keys": [jwk for keys in self._published for jwk in keys.jwks()]})
+
+    async def _signing_keys(self, _: Request) -> JSONResponse:
+        self.calls["signingkeys"] += 1
+        certificates = (keys.certificate.public_bytes(Encoding.DER) for keys in self._published)
+        return JSONResponse([b64encode(certificate).decode() for certificate in certificates])
+
+    async def _certificate(self, request: Request) -> Response:
+        self.calls["certificate"] += 1
+        wanted = request.path_params["x5t"]
+        found = {x5t(keys.certificate): certificate_pem(keys.certificate) for keys in self._published}
+        return JSONResponse({wanted: found[wanted]}) if wanted in found else Response(status_code=404)
+
+    async def _down(self, _: Request) -> Response:
+        self.calls["down"] += 1
+        return Response(status_code=503)
+
+    async def _garbage(self, _: Request) -> Response:
+        self.calls["garbage"] += 1
+        return Response("<html>We are improving for you</html>", media_type="text/html")
