@@ -83,9 +83,9 @@ class GuardedProtocol(HttpToolsProtocol):
         self._open = False  # from the first byte of a message to its last
         self._in_head = True  # until the headers of the message, or of the next one, are complete
         self._messages = 0
-        self._head_bytes = 0
-        self._unparsed_bytes = 0
-        self._header_count = 0
+        self._pending_bytes = 0  # of the current head, or since the last byte of body
+        self._arrived_bytes = 0  # an upper bound of the head that is complete in this read
+        self._body_came = False
         self._upgrading = False
         self._refused = False
         self._stopping = False
@@ -107,14 +107,28 @@ class GuardedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
-        self._unset_keepalive_if_required()
-        if self._began is None:
-            self._begin()
-        was_in_head = self._in_head
+        self._arrived_bytes = self._pending_bytes + len(data)
+        if not self._in_head:
+            self._receive_body(data)
+            return
         messages = self._messages + (not self._open)
         self._feed(data)
-        if was_in_head and self._in_head and self._open and self._messages <= messages:
-            self._count_unparsed(len(data))
+        if self._in_head and self._open and self._messages <= messages:
+            self._check_pending(len(data))
+
+    def _receive_body(self, data: bytes) -> None:
+        self._body_came = False
+        self._feed(data)
+        if not self._in_head and not self._body_came:
+            self._check_pending(len(data))
+
+    def _check_pending(self, more: int) -> None:
+        # The parser reports a header or trailer only when it is complete; an endless one shows in the bytes alone.
+        self._pending_bytes += more
+        if len(self.url) > self.limits.url_bytes:
+            self._refuse(_URL_TOO_LONG)
+        elif self._pending_bytes > self.limits.head_bytes or len(self.headers) > self.limits.headers:
+            self._refuse(_HEAD_TOO_LARGE)
 
     def _feed(self, data: bytes) -> None:
         try:
@@ -150,57 +164,50 @@ class GuardedProtocol(HttpToolsProtocol):
         ]
         return b"".join((*head, b"\r\n"))
 
-    def _count_unparsed(self, size: int) -> None:
-        # The parser reports a header only when it is complete; an endless one shows in the bytes alone.
-        self._unparsed_bytes += size
-        if self._unparsed_bytes > self.limits.head_bytes:
-            self._refuse(_HEAD_TOO_LARGE)
-
     # the parser's callbacks
 
     def on_message_begin(self) -> None:
+        self._unset_keepalive_if_required()
         super().on_message_begin()
         self._messages += 1
+        self._pending_bytes = 0
         self._open = True
-        self._head_bytes = self._unparsed_bytes = self._header_count = 0
         self._begin()
-
-    def on_url(self, url: bytes) -> None:
-        super().on_url(url)
-        if len(self.url) > self.limits.url_bytes:
-            raise _Refused(_URL_TOO_LONG)
-        self._count_head(len(url))
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._header_count += 1
-        self._count_head(len(name) + len(value) + 4)
-        if self._header_count > self.limits.headers:
-            raise _Refused(_HEAD_TOO_LARGE)
-        if not self._in_head:
-            return  # a trailer is never merged into the headers (RFC 9110 section 6.5.1)
-        if len(name) == 17 and name.lower() == b"transfer-encoding" and value.strip().lower() != b"chunked":
-            raise _Refused(_MALFORMED)
-        super().on_header(name, value)
-
-    def _count_head(self, size: int) -> None:
-        self._head_bytes += size
-        if self._head_bytes > self.limits.head_bytes:
-            raise _Refused(_HEAD_TOO_LARGE)
 
     def on_headers_complete(self) -> None:
         if self.parser.should_upgrade():
             self._upgrading = True
             return
-        version = self.parser.get_http_version()
-        if version != "1.1" and (version != "1.0" or self._chunked()):
-            raise _Refused(_MALFORMED)
+        self._check_head()
         super().on_headers_complete()
         self._in_head = False
+        self._pending_bytes = 0
+        self.headers = []  # trailers are never merged into the headers (RFC 9110 section 6.5.1)
         if self._stopping or self.draining():
             self.cycle.keep_alive = False
 
-    def _chunked(self) -> bool:
-        return any(name == b"transfer-encoding" for name, _ in self.headers)
+    def _check_head(self) -> None:
+        if len(self.url) > self.limits.url_bytes:
+            raise _Refused(_URL_TOO_LONG)
+        if len(self.headers) > self.limits.headers or self._head_too_large():
+            raise _Refused(_HEAD_TOO_LARGE)
+        codings = [value for name, value in self.headers if name == b"transfer-encoding"]
+        version = self.parser.get_http_version()
+        if version != "1.1" and (version != "1.0" or codings):
+            raise _Refused(_MALFORMED)
+        if codings and codings[0].strip().lower() != b"chunked":
+            raise _Refused(_MALFORMED)
+
+    def _head_too_large(self) -> bool:
+        if self._arrived_bytes <= self.limits.head_bytes:
+            return False
+        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        return size > self.limits.head_bytes
+
+    def on_body(self, body: bytes) -> None:
+        self._body_came = True
+        self._pending_bytes = 0
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         if self._upgrading:
