@@ -1,0 +1,130 @@
+"""Storage in this process's memory, for tests and trial runs: the whole contract, but it ends with the process.
+
+Owns transactions over `memory_tables.py`. Knows no SQL; it asks `steps.py` only what no database could store.
+"""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+
+from authsrv.models import Digest, Grant, IdentityKey, LoadedGrant, Player, Reservation, StoredKey
+from authsrv.storage.base import StorageError, StorageUnavailable, StoredClient, Swept
+from authsrv.storage.changes import Change
+from authsrv.storage.memory_tables import Tables, write
+from authsrv.storage.rows import checked, digest_column, identity_values, reservation_values, row_ids
+from authsrv.storage.steps import KEPT_AFTER_USE, writes_of
+
+
+class MemoryStorage:
+    """The `Storage` of a process that may forget. Closing and opening it again keeps what it holds."""
+
+    def __init__(self) -> None:
+        self._tables = Tables()
+        self._epoch = 0
+        self._ids: Iterator[int] | None = None
+        self._swept_up_to = 0
+
+    @classmethod
+    def from_url(cls, url: str) -> "MemoryStorage":
+        """The storage behind `memory://`. Raises `StorageError` for another form."""
+        if url != "memory://":
+            raise StorageError("write the url of a database in memory as memory://")
+        return cls()
+
+    async def open(self) -> None:
+        if self._ids is not None:
+            raise StorageError("the storage is open already")
+        self._epoch += 1
+        self._ids = row_ids(self._epoch)
+
+    async def close(self) -> None:
+        self._ids = None
+
+    def next_id(self) -> int:
+        if self._ids is None:
+            raise StorageUnavailable("the storage is not open")
+        return next(self._ids)
+
+    async def apply(self, changes: Sequence[Change]) -> None:
+        if not changes:
+            return
+        writes_of(changes)
+        await self._turn()
+        draft = self._tables.copy()
+        for change in changes:
+            write(change, draft)
+        self._tables = draft
+
+    async def reserve(self, reservation: Reservation, *, take_over: bool) -> Reservation:
+        reservation_values(reservation)
+        await self._turn()
+        return self._tables.reserve(reservation, take_over=take_over)
+
+    async def load_reservation(self, digest: Digest) -> Reservation | None:
+        digest_column("digest", digest)
+        await self._turn()
+        return self._tables.reservations.get(digest)
+
+    async def load_grant(self, grant_id: int) -> LoadedGrant | None:
+        await self._turn()
+        grant = self._tables.grants.get(grant_id)
+        return None if grant is None else LoadedGrant(grant, self._tables.players[grant.player_id])
+
+    async def load_player(self, key: IdentityKey) -> Player | None:
+        identity_values(key)
+        await self._turn()
+        player_id = self._tables.identities.get(key)
+        return None if player_id is None else self._tables.players[player_id]
+
+    async def load_keys(self) -> tuple[StoredKey, ...]:
+        await self._turn()
+        return tuple(sorted(self._tables.keys.values(), key=lambda key: (key.created_at, key.kid)))
+
+    async def load_clients(self) -> tuple[StoredClient, ...]:
+        await self._turn()
+        return tuple(client for _, client in sorted(self._tables.clients.items()))
+
+    async def sweep(self, now: int, limit: int) -> Swept:
+        if limit < 1:
+            raise ValueError("a sweep's limit is at least 1")
+        checked(now=now, limit=limit, kept_since=now - KEPT_AFTER_USE)
+        await self._turn()
+        removed = self._sweep_reservations(now, limit)
+        if removed == limit:
+            return Swept(removed, more=True)
+        return self._sweep_grants(now, limit - removed, removed)
+
+    async def ping(self) -> None:
+        await self._turn()
+
+    async def _turn(self) -> None:
+        """Let others run first, as a real database would: tests upon memory then show the same races."""
+        await asyncio.sleep(0)
+        if self._ids is None:
+            raise StorageUnavailable("the storage is not open")
+
+    def _sweep_reservations(self, now: int, limit: int) -> int:
+        expired = [row for row in self._tables.reservations.values() if row.expires_at < now]
+        expired.sort(key=lambda row: (row.expires_at, row.digest))
+        for row in expired[:limit]:
+            del self._tables.reservations[row.digest]
+        return len(expired[:limit])
+
+    def _sweep_grants(self, now: int, limit: int, removed: int) -> Swept:
+        grants = self._tables.grants
+        window = list(islice((grants[id_] for id_ in sorted(grants) if id_ > self._swept_up_to), limit))
+        for grant in window:
+            removed += self._sweep_grant(grant, now)
+        more = len(window) == limit
+        self._swept_up_to = window[-1].id if more else 0
+        return Swept(removed, more)
+
+    def _sweep_grant(self, grant: Grant, now: int) -> int:
+        kept_since = now - KEPT_AFTER_USE
+        if grant.expires_at < now and (grant.code_used_at is None or grant.code_used_at <= kept_since):
+            del self._tables.grants[grant.id]
+            return 1
+        if grant.refresh_successor is not None and grant.refresh_rotated_at <= kept_since:
+            self._tables.grants[grant.id] = replace(grant, refresh_successor=None)
+        return 0

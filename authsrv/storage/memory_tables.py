@@ -1,0 +1,210 @@
+"""The tables of the memory backend and what each change does to them; the model that SQL is held against.
+
+Owns guards and row changes. Knows no transaction: the caller works on a copy and keeps it only if nothing was raised.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import singledispatch
+
+from authsrv.models import Digest, Grant, IdentityKey, Player, Reservation, StoredKey
+from authsrv.storage.base import Conflict, StoredClient
+from authsrv.storage.changes import (
+    AddGrant,
+    AddKeys,
+    AddPlayer,
+    Change,
+    CountCodeFailure,
+    LinkIdentity,
+    RecordLogin,
+    RedeemCode,
+    RefuseCredential,
+    ReleaseCredential,
+    RevokeGrant,
+    RevokeUnusedCode,
+    RotateRefreshToken,
+    SettleCredential,
+    SyncClients,
+)
+from authsrv.storage.steps import SUPERSEDED
+
+
+@dataclass(slots=True)
+class Tables:
+    """Rows by their primary keys."""
+
+    players: dict[int, Player] = field(default_factory=dict)
+    subs: set[str] = field(default_factory=set)
+    identities: dict[IdentityKey, int] = field(default_factory=dict)
+    grants: dict[int, Grant] = field(default_factory=dict)
+    reservations: dict[Digest, Reservation] = field(default_factory=dict)
+    keys: dict[str, StoredKey] = field(default_factory=dict)
+    clients: dict[str, StoredClient] = field(default_factory=dict)
+
+    def copy(self) -> "Tables":
+        """Tables of their own with the same rows."""
+        return Tables(
+            self.players.copy(),
+            self.subs.copy(),
+            self.identities.copy(),
+            self.grants.copy(),
+            self.reservations.copy(),
+            self.keys.copy(),
+            self.clients.copy(),
+        )
+
+    def reserve(self, wanted: Reservation, *, take_over: bool) -> Reservation:
+        """Put the reservation in if its digest is free; the row that stands then."""
+        known = self.reservations.get(wanted.digest)
+        if known is not None and not _free(known, wanted.created_at, take_over=take_over):
+            return known
+        self.reservations[wanted.digest] = wanted
+        return wanted
+
+
+def _free(known: Reservation, now: int, *, take_over: bool) -> bool:
+    return known.expires_at < now or (take_over and known.state == "pending" and known.lease_until <= now)
+
+
+def _guard(held: object, change: Change) -> None:
+    if not held:
+        raise Conflict(change)
+
+
+@singledispatch
+def write(change: Change, tables: Tables) -> None:  # noqa: ARG001 - the registered functions use it
+    """Apply one change. Raises `Conflict`; each kind of change registers its own below."""
+    raise TypeError(f"nothing writes a {type(change).__name__}")
+
+
+@write.register
+def _(change: AddPlayer, tables: Tables) -> None:
+    player = change.player
+    _guard(player.id not in tables.players and player.sub not in tables.subs, change)
+    tables.players[player.id] = player
+    tables.subs.add(player.sub)
+
+
+@write.register
+def _(change: LinkIdentity, tables: Tables) -> None:
+    _guard(change.key not in tables.identities and change.player_id in tables.players, change)
+    tables.identities[change.key] = change.player_id
+
+
+@write.register
+def _(change: RecordLogin, tables: Tables) -> None:
+    player = tables.players.get(change.player_id)
+    if player is not None:
+        name = change.display_name or player.display_name
+        tables.players[player.id] = replace(player, last_login_at=change.now, display_name=name)
+
+
+@write.register
+def _(change: AddGrant, tables: Tables) -> None:
+    grant = change.grant
+    _guard(grant.id not in tables.grants and grant.player_id in tables.players, change)
+    tables.grants[grant.id] = grant
+
+
+@write.register
+def _(change: RedeemCode, tables: Tables) -> None:
+    grant = _with_unused_code(tables.grants, change.grant_id)
+    if grant is None:
+        raise Conflict(change)
+    tables.grants[grant.id] = replace(
+        grant,
+        code_used_at=change.now,
+        refresh_hash=change.refresh_hash,
+        refresh_generation=0 if change.refresh_hash is None else 1,
+        expires_at=change.expires_at,
+    )
+
+
+def _with_unused_code(grants: Mapping[int, Grant], grant_id: int) -> Grant | None:
+    grant = grants.get(grant_id)
+    if grant is None or grant.code_hash is None or grant.code_used_at is not None or grant.revoked_at is not None:
+        return None
+    return grant
+
+
+@write.register
+def _(change: CountCodeFailure, tables: Tables) -> None:
+    grant = tables.grants.get(change.grant_id)
+    if grant is not None:
+        tables.grants[grant.id] = replace(grant, code_failures=grant.code_failures + 1)
+
+
+@write.register
+def _(change: RotateRefreshToken, tables: Tables) -> None:
+    grant = tables.grants.get(change.grant_id)
+    if grant is None or grant.refresh_hash != change.current or grant.revoked_at is not None:
+        raise Conflict(change)
+    tables.grants[grant.id] = replace(
+        grant,
+        refresh_hash=change.successor,
+        refresh_generation=grant.refresh_generation + 1,
+        refresh_previous_hash=change.current,
+        refresh_rotated_at=change.now,
+        refresh_successor=change.sealed_successor,
+        expires_at=change.expires_at,
+    )
+
+
+@write.register
+def _(change: RevokeGrant, tables: Tables) -> None:
+    grant = tables.grants.get(change.grant_id)
+    if grant is not None and grant.revoked_at is None:
+        tables.grants[grant.id] = replace(grant, revoked_at=change.now, revoked_reason=change.reason)
+
+
+@write.register
+def _(change: RevokeUnusedCode, tables: Tables) -> None:
+    grant = _with_unused_code(tables.grants, change.grant_id)
+    if grant is not None:
+        tables.grants[grant.id] = replace(grant, revoked_at=change.now, revoked_reason=SUPERSEDED)
+
+
+@write.register
+def _(change: SettleCredential, tables: Tables) -> None:
+    row = tables.reservations.get(change.digest)
+    if row is None or row.holder != change.holder or row.state == "refused":
+        raise Conflict(change)
+    tables.reservations[row.digest] = replace(
+        row,
+        state="settled",
+        settled_at=row.settled_at if row.state == "settled" else change.now,
+        identity=change.identity,
+        grant_id=change.grant_id,
+    )
+
+
+@write.register
+def _(change: RefuseCredential, tables: Tables) -> None:
+    row = tables.reservations.get(change.digest)
+    if row is None or row.holder != change.holder or row.state != "pending":
+        raise Conflict(change)
+    tables.reservations[row.digest] = replace(row, state="refused", outcome=change.outcome, settled_at=change.now)
+
+
+@write.register
+def _(change: ReleaseCredential, tables: Tables) -> None:
+    row = tables.reservations.get(change.digest)
+    if row is not None and row.holder == change.holder and row.state == "pending":
+        del tables.reservations[row.digest]
+
+
+@write.register
+def _(change: AddKeys, tables: Tables) -> None:
+    sorts = {(key.use, key.alg) for key in tables.keys.values()}
+    for key in change.keys:
+        _guard((key.use, key.alg) not in sorts and key.kid not in tables.keys, change)
+        tables.keys[key.kid] = key
+
+
+@write.register
+def _(change: SyncClients, tables: Tables) -> None:
+    for client_id, known in tables.clients.items():
+        if known.disabled_at is None:
+            tables.clients[client_id] = replace(known, disabled_at=change.now)
+    for client in change.clients:
+        tables.clients[client.client_id] = StoredClient(client, None)

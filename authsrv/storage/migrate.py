@@ -1,0 +1,116 @@
+"""Brings a database to the schema this code needs. Runs in a process of its own, before serving.
+
+The only importer of Alembic and SQLAlchemy. Owns the backup that is taken first.
+"""
+
+import sqlite3
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import sqlalchemy
+from alembic import command
+from alembic.config import Config
+
+from authsrv.storage.base import StorageError
+from authsrv.storage.files import create, path_of, refuse_network, tighten
+from authsrv.storage.lock import ProcessLock
+from authsrv.storage.schema import REVISIONS, check_known
+from authsrv.storage.sqlite_connection import opening_error, read_revision
+
+HEAD = REVISIONS[-1]
+
+
+def migrate(url: str) -> None:
+    """Create the database if it is missing and run the migrations it lacks; harmless when there are none.
+
+    An existing database is copied to `<file>.before-<revision>.bak` (0600) first. Raises `StorageError`
+    (`SchemaMismatch` for a newer schema) with a text for the operator.
+    """
+    if url == "memory://":
+        return
+    path = path_of(url)
+    create(path)
+    refuse_network(path)
+    tighten(path)
+    with ProcessLock(path):
+        try:
+            _migrate_file(path)
+        except (sqlite3.Error, sqlalchemy.exc.DBAPIError) as error:
+            raise opening_error(_driver_error(error), path) from error
+
+
+def _driver_error(error: sqlite3.Error | sqlalchemy.exc.DBAPIError) -> sqlite3.Error:
+    cause = error.orig if isinstance(error, sqlalchemy.exc.DBAPIError) else error
+    return cause if isinstance(cause, sqlite3.Error) else sqlite3.Error()
+
+
+def _migrate_file(path: Path) -> None:
+    found = _current(path)
+    if found == HEAD:
+        return
+    if found is not None:
+        check_known(found)
+    if found is not None or _has_tables(path):
+        back_up(path, path.with_name(f"{path.name}.before-{HEAD}.bak"))
+    with engine_of(path).connect() as connection:
+        command.upgrade(configuration(connection), HEAD)
+
+
+def _current(path: Path) -> str | None:
+    with closing(sqlite3.connect(path)) as driver:
+        return read_revision(driver)
+
+
+def _has_tables(path: Path) -> bool:
+    with closing(sqlite3.connect(path)) as driver:
+        return bool(driver.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall())
+
+
+def back_up(path: Path, backup: Path) -> None:
+    """Copy a database with SQLite's backup API; the file appears under its name once it is whole, with mode 0600."""
+    part = backup.with_name(backup.name + ".part")
+    part.unlink(missing_ok=True)
+    create(part)
+    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(part)) as target:
+        source.backup(target)
+    part.replace(backup)
+
+
+def engine_of(path: Path) -> sqlalchemy.Engine:
+    """An engine whose transactions cover DDL too: Python's sqlite3 would commit before each CREATE TABLE."""
+    engine = sqlalchemy.create_engine(
+        "sqlite://", creator=lambda: sqlite3.connect(path, isolation_level=None), poolclass=sqlalchemy.pool.NullPool
+    )
+    sqlalchemy.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    return engine
+
+
+def configuration(connection: sqlalchemy.Connection) -> Config:
+    """Alembic's configuration for one connection, without a file."""
+    config = Config()
+    config.set_main_option("script_location", str(scripts()).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config
+
+
+def scripts() -> Path:
+    """The migrations: inside the package when installed, at the top level of a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "_migrations"
+    return installed if installed.is_dir() else package.parent / "migrations"
+
+
+def main(arguments: list[str]) -> str | None:
+    """Migrate the database of one URL; returns what went wrong, for `sys.exit`."""
+    if len(arguments) != 1:
+        return "usage: python -m authsrv.storage.migrate sqlite:///path/to/authsrv.db"
+    try:
+        migrate(arguments[0])
+    except StorageError as error:
+        return str(error)
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,30 @@
+"""Which schema this code needs, and what to tell an operator whose database has another.
+
+Knows the names of the migrations, not what they do.
+"""
+
+from authsrv.storage.base import SchemaMismatch
+
+REVISIONS = ("0001",)
+"""The migrations this code knows, oldest first; the last one is the schema it needs."""
+
+MIGRATE = "run `authsrv migrate`"
+
+
+def check_revision(found: str | None) -> None:
+    """Raise `SchemaMismatch` unless the database's revision is the one this code needs. None stands for no schema."""
+    needed = REVISIONS[-1]
+    if found is None:
+        raise SchemaMismatch(f"the database has no schema yet; {MIGRATE}")
+    check_known(found)
+    if found != needed:
+        raise SchemaMismatch(f"the database has schema {found}, this authsrv needs {needed}; {MIGRATE}")
+
+
+def check_known(found: str) -> None:
+    """Raise `SchemaMismatch` for a revision of a newer authsrv."""
+    if found not in REVISIONS:
+        raise SchemaMismatch(
+            f"the database has schema {found}, this authsrv knows up to {REVISIONS[-1]}; "
+            "install the newer authsrv that wrote it, or restore a backup"
+        )

@@ -1,0 +1,161 @@
+"""Every statement, written once, with `:name` placeholders; SQLite takes them as they are, others compile them.
+
+Owns tables, columns and guards as SQL text. Knows no driver, no model and no transaction.
+"""
+
+SELECT_SCHEMA_REVISION = "SELECT version_num FROM alembic_version"
+RAISE_EPOCH = "UPDATE epochs SET value = value + 1 WHERE id = 1 RETURNING value"
+
+# --- players and identities ---
+
+INSERT_PLAYER = """
+    INSERT INTO players (id, sub, project, display_name, created_at, last_login_at, version)
+    VALUES (:id, :sub, :project, :display_name, :created_at, :last_login_at, 1)
+    ON CONFLICT DO NOTHING"""
+
+UPDATE_PLAYER_LOGIN = """
+    UPDATE players SET last_login_at = :now, display_name = coalesce(nullif(:display_name, ''), display_name),
+        version = version + 1
+    WHERE id = :player_id"""
+
+INSERT_IDENTITY = """
+    INSERT INTO identities (project, kind, environment, subject, player_id, linked_at, last_used_at)
+    VALUES (:project, :kind, :environment, :subject, :player_id, :now, :now)
+    ON CONFLICT DO NOTHING"""
+
+UPDATE_IDENTITY_USE = """
+    UPDATE identities SET last_used_at = :now
+    WHERE project = :project AND kind = :kind AND environment = :environment AND subject = :subject
+        AND player_id = :player_id"""
+
+SELECT_PLAYER_BY_IDENTITY = """
+    SELECT p.id, p.sub, p.project, p.display_name, p.created_at, p.last_login_at
+    FROM identities i JOIN players p ON p.id = i.player_id
+    WHERE i.project = :project AND i.kind = :kind AND i.environment = :environment AND i.subject = :subject"""
+
+# --- grants ---
+
+INSERT_GRANT = """
+    INSERT INTO grants (id, project, client_id, player_id, scope, audience, platform, idp, idp_subject, auth_time,
+        created_at, expires_at, absolute_expires_at, nonce, redirect_uri, delivered_as_json, code_hash,
+        code_expires_at, code_used_at, code_challenge, code_failures, refresh_hash, refresh_generation,
+        refresh_previous_hash, refresh_rotated_at, refresh_successor, revoked_at, revoked_reason)
+    VALUES (:id, :project, :client_id, :player_id, :scope, :audience, :platform, :idp, :idp_subject, :auth_time,
+        :created_at, :expires_at, :absolute_expires_at, :nonce, :redirect_uri, :delivered_as_json, :code_hash,
+        :code_expires_at, :code_used_at, :code_challenge, :code_failures, :refresh_hash, :refresh_generation,
+        :refresh_previous_hash, :refresh_rotated_at, :refresh_successor, :revoked_at, :revoked_reason)
+    ON CONFLICT DO NOTHING"""
+
+SELECT_GRANT = """
+    SELECT g.id, g.project, g.client_id, g.player_id, g.scope, g.audience, g.platform, g.idp, g.idp_subject,
+        g.auth_time, g.created_at, g.expires_at, g.absolute_expires_at, g.nonce, g.redirect_uri, g.delivered_as_json,
+        g.code_hash, g.code_expires_at, g.code_used_at, g.code_challenge, g.code_failures, g.refresh_hash,
+        g.refresh_generation, g.refresh_previous_hash, g.refresh_rotated_at, g.refresh_successor, g.revoked_at,
+        g.revoked_reason,
+        p.id, p.sub, p.project, p.display_name, p.created_at, p.last_login_at
+    FROM grants g JOIN players p ON p.id = g.player_id
+    WHERE g.id = :grant_id"""
+
+REDEEM_CODE = """
+    UPDATE grants SET code_used_at = :now, refresh_hash = :refresh_hash, refresh_generation = :refresh_generation,
+        expires_at = :expires_at
+    WHERE id = :grant_id AND code_hash IS NOT NULL AND code_used_at IS NULL AND revoked_at IS NULL"""
+
+COUNT_CODE_FAILURE = "UPDATE grants SET code_failures = code_failures + 1 WHERE id = :grant_id"
+
+ROTATE_REFRESH_TOKEN = """
+    UPDATE grants SET refresh_hash = :successor, refresh_generation = refresh_generation + 1,
+        refresh_previous_hash = :current, refresh_rotated_at = :now, refresh_successor = :sealed_successor,
+        expires_at = :expires_at
+    WHERE id = :grant_id AND refresh_hash = :current AND revoked_at IS NULL"""
+
+REVOKE_GRANT = """
+    UPDATE grants SET revoked_at = :now, revoked_reason = :reason
+    WHERE id = :grant_id AND revoked_at IS NULL"""
+
+REVOKE_UNUSED_CODE = """
+    UPDATE grants SET revoked_at = :now, revoked_reason = :reason
+    WHERE id = :grant_id AND code_hash IS NOT NULL AND code_used_at IS NULL AND revoked_at IS NULL"""
+
+# --- single-use credentials ---
+
+# The guard is in the upsert: a known digest is overwritten only when its row is over, or its lease is and may be taken.
+RESERVE = """
+    INSERT INTO credentials (digest, requester, holder, state, lease_until, created_at, expires_at, settled_at, outcome,
+        identity_project, identity_kind, identity_environment, identity_subject, grant_id)
+    VALUES (:digest, :requester, :holder, :state, :lease_until, :created_at, :expires_at, :settled_at, :outcome,
+        :identity_project, :identity_kind, :identity_environment, :identity_subject, :grant_id)
+    ON CONFLICT (digest) DO UPDATE SET requester = excluded.requester, holder = excluded.holder, state = excluded.state,
+        lease_until = excluded.lease_until, created_at = excluded.created_at, expires_at = excluded.expires_at,
+        settled_at = excluded.settled_at, outcome = excluded.outcome, identity_project = excluded.identity_project,
+        identity_kind = excluded.identity_kind, identity_environment = excluded.identity_environment,
+        identity_subject = excluded.identity_subject, grant_id = excluded.grant_id
+    WHERE credentials.expires_at < excluded.created_at
+        OR (:take_over = 1 AND credentials.state = 'pending' AND credentials.lease_until <= excluded.created_at)"""
+
+SELECT_RESERVATION = """
+    SELECT digest, requester, holder, state, lease_until, created_at, expires_at, settled_at, outcome,
+        identity_project, identity_kind, identity_environment, identity_subject, grant_id
+    FROM credentials WHERE digest = :digest"""
+
+# A repeat does not move settled_at: the window for repeats is counted from the first answer.
+SETTLE_CREDENTIAL = """
+    UPDATE credentials SET settled_at = CASE WHEN state = 'settled' THEN settled_at ELSE :now END, state = 'settled',
+        identity_project = :project, identity_kind = :kind, identity_environment = :environment,
+        identity_subject = :subject, grant_id = :grant_id
+    WHERE digest = :digest AND holder = :holder AND state IN ('pending', 'settled')"""
+
+REFUSE_CREDENTIAL = """
+    UPDATE credentials SET state = 'refused', outcome = :outcome, settled_at = :now
+    WHERE digest = :digest AND holder = :holder AND state = 'pending'"""
+
+RELEASE_CREDENTIAL = "DELETE FROM credentials WHERE digest = :digest AND holder = :holder AND state = 'pending'"
+
+# --- keys and clients ---
+
+INSERT_FIRST_KEY = """
+    INSERT INTO keys (kid, use, alg, material, sealed, created_at, signs_from, retires_at)
+    SELECT :kid, :use, :alg, :material, :sealed, :created_at, :signs_from, :retires_at
+    WHERE NOT EXISTS (SELECT 1 FROM keys WHERE use = :use AND alg = :alg)
+    ON CONFLICT DO NOTHING"""
+
+INSERT_KEY = """
+    INSERT INTO keys (kid, use, alg, material, sealed, created_at, signs_from, retires_at)
+    VALUES (:kid, :use, :alg, :material, :sealed, :created_at, :signs_from, :retires_at)
+    ON CONFLICT DO NOTHING"""
+
+SELECT_KEYS = """
+    SELECT kid, use, alg, material, sealed, created_at, signs_from, retires_at
+    FROM keys ORDER BY created_at, kid"""
+
+DISABLE_CLIENTS = "UPDATE clients SET disabled_at = :now WHERE disabled_at IS NULL"
+
+UPSERT_CLIENT = """
+    INSERT INTO clients (client_id, project, name, disabled_at) VALUES (:client_id, :project, :name, NULL)
+    ON CONFLICT (client_id) DO UPDATE SET project = excluded.project, name = excluded.name, disabled_at = NULL"""
+
+SELECT_CLIENTS = "SELECT client_id, project, name, disabled_at FROM clients ORDER BY client_id"
+
+# --- sweeping ---
+
+SWEEP_CREDENTIALS = """
+    DELETE FROM credentials WHERE digest IN (
+        SELECT digest FROM credentials WHERE expires_at < :now ORDER BY expires_at, digest LIMIT :limit)"""
+
+# Grants are walked by id: an index on expires_at would have to be updated by every refresh.
+SELECT_GRANT_WINDOW = """
+    SELECT max(id), count(*),
+        coalesce(sum(CASE WHEN expires_at < :now AND (code_used_at IS NULL OR code_used_at <= :kept_since)
+            THEN 1 ELSE 0 END), 0),
+        coalesce(sum(CASE WHEN refresh_successor IS NOT NULL AND refresh_rotated_at <= :kept_since
+            THEN 1 ELSE 0 END), 0)
+    FROM (SELECT id, expires_at, code_used_at, refresh_successor, refresh_rotated_at
+        FROM grants WHERE id > :after ORDER BY id LIMIT :limit) AS candidates"""
+
+SWEEP_GRANTS = """
+    DELETE FROM grants WHERE id > :after AND id <= :upto
+        AND expires_at < :now AND (code_used_at IS NULL OR code_used_at <= :kept_since)"""
+
+WIPE_SUCCESSORS = """
+    UPDATE grants SET refresh_successor = NULL WHERE id > :after AND id <= :upto
+        AND refresh_successor IS NOT NULL AND refresh_rotated_at <= :kept_since"""

@@ -1,0 +1,217 @@
+"""Storage in one SQLite file: one reader, one writer, one process.
+
+Owns how the contract's calls become statements on the two connections. The SQL stands in `sql.py`, what a change
+becomes in `steps.py`, transactions in `sqlite_groups.py`.
+"""
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+
+from authsrv.models import Digest, IdentityKey, LoadedGrant, Player, Reservation, StoredKey
+from authsrv.storage import sql
+from authsrv.storage.base import Conflict, SchemaMismatch, StorageError, StorageUnavailable, StoredClient, Swept
+from authsrv.storage.changes import Change
+from authsrv.storage.files import exists, path_of, refuse_network, tighten
+from authsrv.storage.lock import ProcessLock
+from authsrv.storage.rows import (
+    INT64,
+    Row,
+    Values,
+    checked,
+    digest_column,
+    identity_values,
+    key_of,
+    loaded_grant_of,
+    player_of,
+    reservation_of,
+    reservation_values,
+    row_ids,
+    stored_client_of,
+)
+from authsrv.storage.schema import MIGRATE, check_revision
+from authsrv.storage.sqlite_connection import (
+    READER,
+    WRITER,
+    Connection,
+    connect,
+    opening_error,
+    read_revision,
+)
+from authsrv.storage.sqlite_groups import read_group, write_group
+from authsrv.storage.sqlite_lane import Lane
+from authsrv.storage.steps import KEPT_AFTER_USE, Write, writes_of
+
+log = logging.getLogger("authsrv.storage")
+
+
+class SqliteStorage:
+    """The `Storage` of a single node. `path` is the database file; `authsrv migrate` makes it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path.absolute()
+        self._opened = AsyncExitStack()
+        self._reader: Lane | None = None
+        self._writer: Lane | None = None
+        self._ids: Iterator[int] | None = None
+        self._swept_up_to = 0
+
+    @classmethod
+    def from_url(cls, url: str) -> "SqliteStorage":
+        """The storage behind `sqlite:///path`. Raises `StorageError` for another form."""
+        return cls(path_of(url))
+
+    async def open(self) -> None:
+        if self._writer is not None:
+            raise StorageError("the storage is open already")
+        async with AsyncExitStack() as stack:
+            stack.enter_context(self._claim())
+            # Left in reverse: readers end before the writer, which checkpoints and closes last.
+            writer = Lane(partial(connect, self._path, WRITER), write_group)
+            for leave in (writer.close, writer.checkpoint, writer.drain):
+                stack.push_async_callback(leave)
+            epoch = await self._begin(await writer.open())
+            reader = Lane(partial(connect, self._path, READER), read_group)
+            for leave in (reader.close, reader.drain):
+                stack.push_async_callback(leave)
+            await reader.open()
+            self._opened = stack.pop_all()
+        self._ids = row_ids(epoch)
+        self._writer, self._reader = writer, reader
+        log.info("opened %s with SQLite %s, start number %d", self._path, sqlite3.sqlite_version, epoch)
+
+    def _claim(self) -> ProcessLock:
+        if not exists(self._path):
+            raise SchemaMismatch(f"there is no database at {self._path}; {MIGRATE} to make it")
+        refuse_network(self._path)
+        tighten(self._path)
+        return ProcessLock(self._path)
+
+    async def _begin(self, connection: Connection) -> int:
+        try:
+            return await connection.run(_check_schema_and_raise_epoch)
+        except sqlite3.Error as error:
+            raise opening_error(error, self._path) from error
+
+    async def close(self) -> None:
+        self._writer = self._reader = self._ids = None
+        # A second signal must not cut off the final commit: what was begun ends by itself.
+        await asyncio.shield(self._opened.pop_all().aclose())
+
+    def next_id(self) -> int:
+        if self._ids is None:
+            raise StorageUnavailable("the storage is not open")
+        return next(self._ids)
+
+    async def apply(self, changes: Sequence[Change]) -> None:
+        if changes:
+            await self._writing().run(partial(_write_all, writes=writes_of(changes)))
+
+    async def reserve(self, reservation: Reservation, *, take_over: bool) -> Reservation:
+        values = {**reservation_values(reservation), "take_over": int(take_over)}
+        row = await self._writing().run(partial(_reserve, values=values))
+        return reservation if row is None else reservation_of(row)
+
+    async def load_reservation(self, digest: Digest) -> Reservation | None:
+        rows = await self._read(sql.SELECT_RESERVATION, checked(digest=digest_column("digest", digest)))
+        return reservation_of(rows[0]) if rows else None
+
+    async def load_grant(self, grant_id: int) -> LoadedGrant | None:
+        if grant_id not in INT64:
+            return None
+        rows = await self._read(sql.SELECT_GRANT, {"grant_id": grant_id})
+        return loaded_grant_of(rows[0]) if rows else None
+
+    async def load_player(self, key: IdentityKey) -> Player | None:
+        rows = await self._read(sql.SELECT_PLAYER_BY_IDENTITY, identity_values(key))
+        return player_of(rows[0]) if rows else None
+
+    async def load_keys(self) -> tuple[StoredKey, ...]:
+        return tuple(key_of(row) for row in await self._read(sql.SELECT_KEYS, {}))
+
+    async def load_clients(self) -> tuple[StoredClient, ...]:
+        return tuple(stored_client_of(row) for row in await self._read(sql.SELECT_CLIENTS, {}))
+
+    async def sweep(self, now: int, limit: int) -> Swept:
+        if limit < 1:
+            raise ValueError("a sweep's limit is at least 1")
+        values = checked(now=now, limit=limit, kept_since=now - KEPT_AFTER_USE)
+        removed = await self._writing().run(partial(_count_of, statements=(sql.SWEEP_CREDENTIALS,), values=values))
+        if removed == limit:
+            return Swept(removed, more=True)
+        return await self._sweep_grants({**values, "after": self._swept_up_to, "limit": limit - removed}, removed)
+
+    async def _sweep_grants(self, values: Values, removed: int) -> Swept:
+        ((last, seen, expired, wipeable),) = await self._read(sql.SELECT_GRANT_WINDOW, values)
+        if expired or wipeable:
+            statements = (sql.WIPE_SUCCESSORS, sql.SWEEP_GRANTS)
+            unit = partial(_count_of, statements=statements, values={**values, "upto": last})
+            removed += await self._writing().run(unit)
+        more = seen == values["limit"]
+        self._swept_up_to = last if more else 0
+        return Swept(removed, more)
+
+    async def ping(self) -> None:
+        await self._writing().run(_nothing)
+
+    def _writing(self) -> Lane:
+        if self._writer is None:
+            raise StorageUnavailable("the storage is not open")
+        return self._writer
+
+    async def _read(self, statement: str, values: Values) -> list[Row]:
+        if self._reader is None:
+            raise StorageUnavailable("the storage is not open")
+        return await self._reader.run(partial(_fetch, statement=statement, values=values))
+
+
+def _check_schema_and_raise_epoch(driver: sqlite3.Connection) -> int:
+    check_revision(read_revision(driver))
+    ((epoch,),) = driver.execute(sql.RAISE_EPOCH).fetchall()
+    return int(epoch)
+
+
+def _fetch(driver: sqlite3.Connection, statement: str, values: Values) -> list[Row]:
+    return driver.execute(statement, values).fetchall()
+
+
+def _write_all(driver: sqlite3.Connection, writes: Sequence[Write]) -> None:
+    for write in writes:
+        _write_one(driver, write)
+
+
+def _write_one(driver: sqlite3.Connection, write: Write) -> None:
+    try:
+        for statement, values, guarded in write.steps:
+            touched = driver.execute(statement, values).rowcount
+            if guarded and touched != 1:
+                raise Conflict(write.change)
+    except sqlite3.IntegrityError as error:
+        raise _broken_rule(error, write.change) from error
+
+
+def _broken_rule(error: sqlite3.IntegrityError, change: Change) -> StorageError:
+    # A row that this one belongs to went away meanwhile: somebody was first. Any other broken rule is a wrong value.
+    if error.sqlite_errorcode == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
+        return Conflict(change)
+    return StorageError(f"{type(change).__name__} breaks a rule of the schema ({error.sqlite_errorname})")
+
+
+def _reserve(driver: sqlite3.Connection, values: Values) -> Row | None:
+    if driver.execute(sql.RESERVE, values).rowcount == 1:
+        return None
+    row: Row = driver.execute(sql.SELECT_RESERVATION, values).fetchone()
+    return row
+
+
+def _count_of(driver: sqlite3.Connection, statements: Sequence[str], values: Values) -> int:
+    """Run the statements; the last one's row count."""
+    return [driver.execute(statement, values).rowcount for statement in statements][-1]
+
+
+def _nothing(driver: sqlite3.Connection) -> None:
+    """The transaction around it is the proof."""

@@ -1,0 +1,182 @@
+"""What each change becomes: guarded statements with their values, the same for every SQL database.
+
+Owns the order of statements inside a change and which row counts are guards. Knows no driver and no transaction.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import singledispatch
+from typing import NamedTuple
+
+from authsrv.storage import sql
+from authsrv.storage.changes import (
+    AddGrant,
+    AddKeys,
+    AddPlayer,
+    Change,
+    CountCodeFailure,
+    LinkIdentity,
+    RecordLogin,
+    RedeemCode,
+    RefuseCredential,
+    ReleaseCredential,
+    RevokeGrant,
+    RevokeUnusedCode,
+    RotateRefreshToken,
+    SettleCredential,
+    SyncClients,
+)
+from authsrv.storage.rows import (
+    Values,
+    checked,
+    digest_column,
+    grant_values,
+    identity_values,
+    key_values,
+    player_values,
+    required,
+)
+
+SUPERSEDED = "superseded"
+"""`revoked_reason` of a grant whose unused code was replaced by a fresh one."""
+
+
+KEPT_AFTER_USE = 30 * 60
+"""Seconds for which a used code, and a replaced refresh token's sealed successor, are never swept."""
+
+
+class Step(NamedTuple):
+    """One statement. A `guarded` one must touch exactly one row, or the change is a `Conflict`."""
+
+    statement: str
+    values: Values
+    guarded: bool = True
+
+
+class Write(NamedTuple):
+    """A change and its statements in order."""
+
+    change: Change
+    steps: tuple[Step, ...]
+
+
+def writes_of(changes: Sequence[Change]) -> tuple[Write, ...]:
+    """All changes as statements. Raises `StorageError` for values that cannot be stored."""
+    return tuple(Write(change, tuple(steps_of(change))) for change in changes)
+
+
+@singledispatch
+def steps_of(change: Change) -> Iterator[Step]:
+    """The statements of one change; each kind of change registers its own below."""
+    raise TypeError(f"no statement writes a {type(change).__name__}")
+
+
+@steps_of.register
+def _(change: AddPlayer) -> Iterator[Step]:
+    yield Step(sql.INSERT_PLAYER, player_values(change.player))
+
+
+@steps_of.register
+def _(change: LinkIdentity) -> Iterator[Step]:
+    required("subject", change.key.subject)
+    yield Step(sql.INSERT_IDENTITY, identity_values(change.key, player_id=change.player_id, now=change.now))
+
+
+@steps_of.register
+def _(change: RecordLogin) -> Iterator[Step]:
+    values = identity_values(change.key, player_id=change.player_id, display_name=change.display_name, now=change.now)
+    yield Step(sql.UPDATE_IDENTITY_USE, values, guarded=False)
+    yield Step(sql.UPDATE_PLAYER_LOGIN, values, guarded=False)
+
+
+@steps_of.register
+def _(change: AddGrant) -> Iterator[Step]:
+    yield Step(sql.INSERT_GRANT, grant_values(change.grant))
+
+
+@steps_of.register
+def _(change: RedeemCode) -> Iterator[Step]:
+    refresh = change.refresh_hash
+    yield Step(
+        sql.REDEEM_CODE,
+        checked(
+            grant_id=change.grant_id,
+            now=change.now,
+            refresh_hash=None if refresh is None else digest_column("refresh_hash", refresh),
+            refresh_generation=0 if refresh is None else 1,
+            expires_at=change.expires_at,
+        ),
+    )
+
+
+@steps_of.register
+def _(change: CountCodeFailure) -> Iterator[Step]:
+    yield Step(sql.COUNT_CODE_FAILURE, checked(grant_id=change.grant_id), guarded=False)
+
+
+@steps_of.register
+def _(change: RotateRefreshToken) -> Iterator[Step]:
+    yield Step(
+        sql.ROTATE_REFRESH_TOKEN,
+        checked(
+            grant_id=change.grant_id,
+            current=digest_column("current", change.current),
+            successor=digest_column("successor", change.successor),
+            sealed_successor=change.sealed_successor,
+            now=change.now,
+            expires_at=change.expires_at,
+        ),
+    )
+
+
+@steps_of.register
+def _(change: RevokeGrant) -> Iterator[Step]:
+    values = checked(grant_id=change.grant_id, now=change.now, reason=change.reason)
+    yield Step(sql.REVOKE_GRANT, values, guarded=False)
+
+
+@steps_of.register
+def _(change: RevokeUnusedCode) -> Iterator[Step]:
+    values = checked(grant_id=change.grant_id, now=change.now, reason=SUPERSEDED)
+    yield Step(sql.REVOKE_UNUSED_CODE, values, guarded=False)
+
+
+@steps_of.register
+def _(change: SettleCredential) -> Iterator[Step]:
+    digest = digest_column("digest", change.digest)
+    values = identity_values(
+        change.identity, digest=digest, holder=change.holder, grant_id=change.grant_id, now=change.now
+    )
+    yield Step(sql.SETTLE_CREDENTIAL, values)
+
+
+@steps_of.register
+def _(change: RefuseCredential) -> Iterator[Step]:
+    digest = digest_column("digest", change.digest)
+    yield Step(
+        sql.REFUSE_CREDENTIAL, checked(digest=digest, holder=change.holder, outcome=change.outcome, now=change.now)
+    )
+
+
+@steps_of.register
+def _(change: ReleaseCredential) -> Iterator[Step]:
+    digest = digest_column("digest", change.digest)
+    yield Step(sql.RELEASE_CREDENTIAL, checked(digest=digest, holder=change.holder), guarded=False)
+
+
+@steps_of.register
+def _(change: AddKeys) -> Iterator[Step]:
+    seen: set[tuple[str, str]] = set()
+    for key in change.keys:
+        # Only the first key of its sort proves that the ring had none; its fellows follow it.
+        first = (key.use, key.alg) not in seen
+        seen.add((key.use, key.alg))
+        yield Step(sql.INSERT_FIRST_KEY if first else sql.INSERT_KEY, key_values(key))
+
+
+@steps_of.register
+def _(change: SyncClients) -> Iterator[Step]:
+    # A client stays disabled since the day it left, so only those that are in force are put aside and taken up again.
+    yield Step(sql.DISABLE_CLIENTS, checked(now=change.now), guarded=False)
+    for client in change.clients:
+        values = checked(client_id=client.client_id, project=client.project, name=client.name)
+        yield Step(sql.UPSERT_CLIENT, values, guarded=False)
