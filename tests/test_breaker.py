@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from authsrv.breaker import Breaker, Permit, Verdict
 
-
 GOOD: list[Verdict] = ["success"]
 BAD: list[Verdict] = ["failure"]
 

@@ -1,0 +1,297 @@
+"""How a platform is called: fixed addresses, deadlines, size limits, a bulkhead and a circuit breaker of its own.
+
+The only importer of httpx, and of it only the transport: the client around it would follow redirects, keep cookies,
+read the environment's proxies and log addresses. Knows no platform; what an answer means is for the platform to say.
+"""
+
+import asyncio
+import json as jsonlib
+import logging
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlencode
+
+from authsrv import __version__
+from authsrv.allowed_urls import AllowedUrls
+from authsrv.breaker import Breaker, BreakerState, Permit, Verdict
+from authsrv.outbound_call import Call, NotConnected, NotSendable
+from authsrv.platforms.base import Clock, OutboundError, OutboundResponse
+
+if TYPE_CHECKING:
+    # httpx takes 100 ms to import. It is imported where the first call needs it, so that a cold start does not wait.
+    import httpx
+
+_LOG = logging.getLogger(__name__)
+_BASE_HEADERS = {"User-Agent": f"authsrv/{__version__}", "Accept-Encoding": "identity"}
+_BUSY = frozenset({502, 503, 504})
+_KEEP_ALIVE = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundLimits:
+    """Limits of the calls to one platform; times in seconds.
+
+    `total` covers everything from the queue to the last byte of the body. `queue` is the wait for one of the
+    `max_in_flight` places. `pause` is the least wait before a second try; at most as much again is added at random.
+    """
+
+    connect: float = 2.0
+    total: float = 5.0
+    max_in_flight: int = 32
+    queue: float = 0.1
+    pause: float = 0.05
+
+
+class HttpOutbound:
+    """`platforms.base.Outbound` for one platform, with connections, places and a circuit that no other shares.
+
+    `allowed` are the address prefixes it may call. `denials_are_ours` says whether 401 and 403 concern our own key
+    (Steam): three in a row then open the circuit. Where a platform uses them for players (XSTS, Epic) it must be False,
+    or three refused players would shut out everybody.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        allowed: Sequence[str],
+        clock: Clock,
+        limits: OutboundLimits | None = None,
+        denials_are_ours: bool = True,
+        transport: "httpx.AsyncBaseTransport | None" = None,
+    ) -> None:
+        self._name = name
+        self._allowed = AllowedUrls(allowed)
+        self._limits = limits or OutboundLimits()
+        self._denials_are_ours = denials_are_ours
+        self._breaker = Breaker(clock)
+        self._places = asyncio.Semaphore(self._limits.max_in_flight)
+        self._transport = transport
+        self._opaque = transport is not None
+        self._building = asyncio.Lock()
+
+    @property
+    def state(self) -> BreakerState:
+        """The circuit, for readiness and metrics."""
+        return self._breaker.state
+
+    async def start(self) -> None:
+        """Import and build what calls need, off the event loop. Optional: the first call does it otherwise."""
+        await self._ready()
+
+    async def aclose(self) -> None:
+        """Close all connections. Safe to call twice and without `start`."""
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            await transport.aclose()
+
+    async def get(
+        self,
+        url: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        max_body: int = 64 * 1024,
+        retry: bool = False,
+    ) -> OutboundResponse:
+        """See `Outbound.get`. A busy answer that names its own `Retry-After` is not asked again."""
+        target = f"{url}?{urlencode(params)}" if params else url
+        call = self._call("GET", target, headers or {}, b"", max_body)
+        return await self._run(call, retry=retry)
+
+    async def post(
+        self,
+        url: str,
+        *,
+        form: Mapping[str, str] | None = None,
+        json: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        max_body: int = 64 * 1024,
+    ) -> OutboundResponse:
+        """See `Outbound.post`."""
+        content, content_type = _encoded(form, json)
+        call = self._call("POST", url, content_type | dict(headers or {}), content, max_body)
+        return await self._run(call, retry=False)
+
+    def _call(self, method: str, url: str, headers: Mapping[str, str], content: bytes, max_body: int) -> Call:
+        return Call(
+            self._name,
+            method,
+            url,
+            {**_BASE_HEADERS, **headers},
+            content,
+            max_body,
+            opaque=self._opaque,
+            deadline=asyncio.get_running_loop().time() + self._limits.total,
+        )
+
+    async def _run(self, call: Call, *, retry: bool) -> OutboundResponse:
+        if call.url not in self._allowed:
+            raise call.error("the address is not one of the platform's")
+        await self._take_place(call)
+        try:
+            return await (self._try_twice(call) if retry else self._try(call))
+        finally:
+            self._places.release()
+
+    async def _take_place(self, call: Call) -> None:
+        if not self._places.locked():
+            await self._places.acquire()
+            return
+        try:
+            async with asyncio.timeout(self._limits.queue):
+                await self._places.acquire()
+        except TimeoutError:
+            raise call.error("too many calls in flight", retry_after=1) from None
+
+    async def _try_twice(self, call: Call) -> OutboundResponse:
+        try:
+            response = await self._try(call)
+        except NotConnected:
+            if not await self._pause(call):
+                raise
+            return await self._try(call)
+        if response.status not in _BUSY or "retry-after" in response.headers or not await self._pause(call):
+            return response
+        return await self._try(call)
+
+    async def _pause(self, call: Call) -> bool:
+        """Wait a moment before the second try; False if the deadline or the circuit leaves no room for one."""
+        pause = self._limits.pause * (1 + secrets.randbelow(1000) / 1000)
+        if self._breaker.state != "closed" or asyncio.get_running_loop().time() + pause >= call.deadline:
+            return False
+        await asyncio.sleep(pause)
+        return True
+
+    async def _try(self, call: Call) -> OutboundResponse:
+        permit = self._breaker.admit()
+        if permit is None:
+            raise call.error("the circuit is open", retry_after=self._breaker.retry_after)
+        try:
+            async with asyncio.timeout_at(call.deadline):
+                response = await _exchange(await self._ready(), call, self._limits.connect)
+        except TimeoutError:
+            self._record(permit, "failure")
+            raise call.error("no answer in time") from None
+        except NotSendable:
+            raise
+        except OutboundError:
+            self._record(permit, "failure")
+            raise
+        else:
+            self._record(permit, self._verdict(response.status))
+            return response
+        finally:
+            self._breaker.abandon(permit)
+
+    def _verdict(self, status: int) -> Verdict:
+        if status == 429:
+            return "throttled"
+        if status in (401, 403) and self._denials_are_ours:
+            return "denied"
+        return "failure" if status >= 500 else "success"
+
+    def _record(self, permit: Permit, verdict: Verdict) -> None:
+        before = self._breaker.state
+        self._breaker.record(permit, verdict)
+        if self._breaker.state != before:
+            _LOG.warning("circuit to %s: %s, was %s", self._name, self._breaker.state, before)
+
+    async def _ready(self) -> "httpx.AsyncBaseTransport":
+        if self._transport is not None:
+            return self._transport
+        async with self._building:
+            if self._transport is None:
+                self._transport = await asyncio.to_thread(_build_transport)
+            return self._transport
+
+
+def _encoded(form: Mapping[str, str] | None, json: Mapping[str, Any] | None) -> tuple[bytes, dict[str, str]]:
+    if json is not None:
+        return jsonlib.dumps(json, allow_nan=False).encode(), {"Content-Type": "application/json"}
+    return urlencode(form or {}).encode(), {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+def _build_transport() -> "httpx.AsyncBaseTransport":
+    import httpx  # noqa: PLC0415 - see the top of the file
+
+    for name in _LIBRARY_LOGGERS:
+        logger = logging.getLogger(name)
+        logger.setLevel(logging.WARNING)
+        logger.addFilter(_without_content)
+    # The places limit the connections; a limit here would only make a call wait where nobody counts.
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=_KEEP_ALIVE)
+    return httpx.AsyncHTTPTransport(verify=True, trust_env=False, limits=limits)
+
+
+_LIBRARY_LOGGERS = ("httpx", "httpcore", "httpcore.connection", "httpcore.http11")
+
+
+def _without_content(record: logging.LogRecord) -> bool:
+    """Keep what the HTTP libraries know of a request out of the log, whatever level somebody gives their loggers."""
+    record.args = None
+    record.exc_info = None
+    return record.levelno >= logging.WARNING
+
+
+async def _exchange(transport: "httpx.AsyncBaseTransport", call: Call, connect: float) -> OutboundResponse:
+    """One request and its whole answer. Errors are raised outside the handlers, so that they carry no foreign text."""
+    import httpx  # noqa: PLC0415 - see the top of the file
+
+    sent_before = call.sent
+    call.sent = sent_before or call.opaque
+    try:
+        return await _read(await transport.handle_async_request(_request(call, connect)), call)
+    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+        call.sent = sent_before
+        failure = call.error(f"no connection ({type(error).__name__})", NotConnected)
+    except (httpx.LocalProtocolError, httpx.InvalidURL, UnicodeEncodeError) as error:
+        call.sent = sent_before
+        failure = call.error(f"the request cannot be written ({type(error).__name__})", NotSendable)
+    except (httpx.HTTPError, OSError) as error:
+        failure = call.error(f"no whole answer ({type(error).__name__})")
+    raise failure
+
+
+def _request(call: Call, connect: float) -> "httpx.Request":
+    import httpx  # noqa: PLC0415 - see the top of the file
+
+    # Reading and writing are limited by the deadline of the whole call.
+    extensions = {"timeout": {"connect": connect, "read": None, "write": None, "pool": None}, "trace": call.trace}
+    content = call.content if call.method == "POST" else None
+    return httpx.Request(call.method, call.url, headers=call.headers, content=content, extensions=extensions)
+
+
+async def _read(response: "httpx.Response", call: Call) -> OutboundResponse:
+    body = bytearray()
+    try:
+        headers = dict(response.headers.items())
+        if headers.get("content-encoding", "identity") != "identity":
+            raise call.error("the answer is encoded although we asked for identity")
+        async for chunk in cast("httpx.AsyncByteStream", response.stream):
+            body += chunk
+            if len(body) > call.max_body:
+                raise call.error("the answer is larger than allowed")
+        if await _surplus(response):
+            raise call.error("the answer is longer than announced")
+    finally:
+        await response.aclose()
+    return OutboundResponse(response.status_code, headers, bytes(body))
+
+
+async def _surplus(response: "httpx.Response") -> bytes:
+    """What came after the end of the answer. It would be taken for the answer to the next call on this connection,
+    so such a connection is closed; likewise one that cannot be judged, because httpcore keeps its parser elsewhere.
+    """
+    connection = response.extensions.get("network_stream")
+    if connection is None:
+        return b""
+    parser: Any = response.stream
+    for attribute in ("_httpcore_stream", "_stream", "_connection", "_h11_state"):
+        parser = getattr(parser, attribute, None)
+    surplus, _ = getattr(parser, "trailing_data", (None, True))
+    if surplus != b"":
+        await connection.aclose()
+    return surplus or b""

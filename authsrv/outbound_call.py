@@ -1,0 +1,44 @@
+"""One call to a platform: what is asked, until when, and whether any of it was already written.
+
+Owns the words of its errors. Knows no HTTP library and no platform.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from authsrv.platforms.base import OutboundError
+
+
+class NotConnected(OutboundError):
+    """There was no connection, so nothing can have been understood."""
+
+
+class NotSendable(OutboundError):
+    """The request itself cannot be written as HTTP, which says nothing about the platform."""
+
+
+@dataclass(slots=True, repr=False, eq=False)  # not frozen: it records its own progress; no repr: it holds secrets
+class Call:
+    """`deadline` is in the event loop's time. `opaque` is set when the transport does not tell when it writes."""
+
+    platform: str
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    content: bytes
+    max_body: int
+    opaque: bool
+    deadline: float
+    sent: bool = False
+
+    async def trace(self, event: str, _info: Mapping[str, Any]) -> None:
+        """Told by the transport before each of its steps (httpcore's `trace` extension)."""
+        if event == "http11.send_request_headers.started":
+            self.sent = True
+
+    def error(
+        self, what: str, kind: type[OutboundError] = OutboundError, *, retry_after: int | None = None
+    ) -> OutboundError:
+        """An error that names the platform, and never the address, headers, body or another library's words."""
+        return kind(f"{self.platform}: {what}", sent=self.sent, retry_after=retry_after)
