@@ -1,0 +1,82 @@
+"""Everything that must hold beyond types, and everything that is only risky: runs the tables of checks.
+
+A check is left out when a setting it reads could not be read, so that one mistake is reported once.
+"""
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from authsrv.config.client_checks import CLIENT_CHECKS, ClientEntry, client_warnings
+from authsrv.config.file_checks import FILE_CHECKS
+from authsrv.config.problems import Finding, Path, overlap
+from authsrv.config.schema import Config
+from authsrv.config.secret_checks import literal_secrets
+from authsrv.platforms.base import PlatformSettings
+
+_PLATFORM_KEY = re.compile(r"(?:app [0-9]+: )?(?P<key>[a-z_]+)(?:\[(?P<place>[0-9]{1,4})\])?")
+
+
+def find_problems(config: Config, raw: Mapping[str, Any], broken: Collection[Path]) -> Iterator[Finding]:
+    """Every mistake beyond types. `broken` holds the paths that could not be read; nothing is said about those."""
+    dev = config.dev or ("dev",) in broken
+    for reads, check in FILE_CHECKS:
+        if not _any_broken(broken, reads):
+            yield from check(config, dev)
+    if not dev:
+        yield from literal_secrets(config, raw)
+    for path, platform in _platforms(config):
+        if not _any_broken(broken, [path]):
+            yield from (_platform_finding(platform, text).below(path) for text in platform.problems(dev=dev))
+    for path, entry in _clients(config, dev=dev):
+        for reads, client_check in CLIENT_CHECKS:
+            if not _any_broken(broken, [(*path, name) for name in reads]):
+                yield from (finding.below(path) for finding in client_check(entry))
+
+
+def find_warnings(config: Config, broken: Collection[Path]) -> Iterator[Finding]:
+    """What is allowed but risky."""
+    if config.dev:
+        yield Finding(
+            ("dev",),
+            "DEVELOPMENT MODE: secrets in the file, plain http and emulated platforms are accepted",
+            "remove dev = true wherever real players log in",
+        )
+    for key, project in config.projects.items():
+        if not project.platforms and not _any_broken(broken, [("projects", key, "platforms")]):
+            yield Finding(
+                ("projects", key, "platforms"),
+                "the project has no platform, so nobody can log in to it",
+                f"add [projects.{key}.platforms.steam] or another",
+            )
+    for path, platform in _platforms(config):
+        yield from (_platform_finding(platform, text).below(path) for text in platform.warnings())
+    for path, entry in _clients(config, dev=config.dev):
+        yield from (finding.below(path) for finding in client_warnings(entry))
+
+
+def _platforms(config: Config) -> Iterator[tuple[Path, PlatformSettings]]:
+    for key, project in config.projects.items():
+        for name, platform in project.platforms.items():
+            yield ("projects", key, "platforms", name), platform
+
+
+def _clients(config: Config, *, dev: bool) -> Iterator[tuple[Path, ClientEntry]]:
+    for key, project in config.projects.items():
+        for client_id, settings in project.clients.items():
+            path: Path = ("projects", key, "clients", client_id)
+            yield path, ClientEntry(client_id, settings, config.tokens, dev)
+
+
+def _platform_finding(platform: PlatformSettings, text: str) -> Finding:
+    """A platform's sentence, with the key it begins with as its path."""
+    what, _, remedy = text.rstrip(".").rpartition("; ")
+    found = _PLATFORM_KEY.match(text)
+    if not found or found["key"] not in type(platform).model_fields:
+        return Finding((), what or remedy, remedy if what else "")
+    place: Path = (int(found["place"]),) if found["place"] else ()
+    return Finding((found["key"], *place), what or remedy, remedy if what else "")
+
+
+def _any_broken(broken: Collection[Path], paths: Collection[Path]) -> bool:
+    return any(overlap(path, one) for path in paths for one in broken)

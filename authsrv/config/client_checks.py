@@ -1,0 +1,258 @@
+"""What must hold between the settings of one client, as a table of checks.
+
+Owns the rules for ids, redirect URIs, secrets, scopes and the Xsolla profile. Knows no other client and no file.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from authsrv.config.clients import ClientSettings, TokenSettings
+from authsrv.config.problems import Finding, Path
+from authsrv.redirects import registration_problem
+
+RUNTIME_PREFIX = "c_"
+MIN_SECRET = 32
+MAX_SECRET = 512
+_STANDARD_CLAIMS = frozenset(
+    {"acr", "amr", "at_hash", "aud", "auth_time", "azp", "c_hash", "cnf", "exp", "iat", "iss", "jti", "nbf", "nonce"}
+)
+_TOKEN_CLAIMS = frozenset({"client_id", "gid", "idp", "idp_sub", "scope", "scp", "sid", "sub", "token_use", "typ"})
+RESERVED_CLAIMS = _STANDARD_CLAIMS | _TOKEN_CLAIMS
+"""Claims that only the server sets: a scope of such a name could be taken for one."""
+
+_CLIENT_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
+_UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+_XSOLLA_ID = re.compile(r"[1-9][0-9]{0,9}")
+_MAX_XSOLLA_ID = 2**31 - 1
+_SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,128}")  # RFC 6749 section 3.3
+_AUDIENCE = re.compile(r"[!-~]{1,255}")
+_ORIGIN = re.compile(r"(?P<scheme>https?)://(?P<host>[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[1-9][0-9]{0,4})?")
+_LOOPBACK_HOSTS = frozenset({"127.0.0.1", "[::1]", "localhost"})
+_PORTLESS_LOOPBACK = re.compile(r"http://(?:127\.0\.0\.1|\[::1\])(?:[/?].*)?")
+
+
+@dataclass(frozen=True, slots=True)
+class ClientEntry:
+    """A client with what its rules depend on from elsewhere in the file."""
+
+    client_id: str
+    settings: ClientSettings
+    tokens: TokenSettings
+    dev: bool
+
+
+Check = Callable[[ClientEntry], Iterator[Finding]]
+
+
+def _id(entry: ClientEntry) -> Iterator[Finding]:
+    if not _CLIENT_ID.fullmatch(entry.client_id):
+        yield Finding(
+            (),
+            "the client id is longer than 64 characters or has characters that need escaping somewhere",
+            "use letters, digits, and . _ - between them",
+        )
+    elif _UUID.fullmatch(entry.client_id):
+        yield Finding((), "the client id looks like a player's id, a UUID", "choose a name: launcher, shop, backend")
+    elif entry.client_id.startswith(RUNTIME_PREFIX):
+        yield Finding((), "ids that begin with c_ are for clients registered at run time", "choose another name")
+
+
+def _xsolla_id(entry: ClientEntry) -> Iterator[Finding]:
+    if entry.settings.compat != "xsolla":
+        return
+    if not _XSOLLA_ID.fullmatch(entry.client_id) or int(entry.client_id) > _MAX_XSOLLA_ID:
+        yield Finding(
+            (),
+            "the Xsolla SDKs keep the client id in a 32-bit integer, and this id is none",
+            f"name the table with digits only, from 1 to {_MAX_XSOLLA_ID}: clients.40",
+        )
+
+
+def _type(entry: ClientEntry) -> Iterator[Finding]:
+    settings = entry.settings
+    if settings.type == "public" and settings.all_secrets:
+        yield Finding(("type",), "a public client has no secret", "remove the secret, or write confidential")
+    if settings.type in {"confidential", "server"} and not settings.all_secrets:
+        yield Finding(
+            ("type",),
+            f"a {settings.type} client needs a secret",
+            'add secret = { env = "NAME" } or secret = { file = "path" }',
+        )
+
+
+def _secrets(entry: ClientEntry) -> Iterator[Finding]:
+    if entry.dev:
+        return
+    settings = entry.settings
+    named = [(("secret",), settings.secret)] if settings.secret else []
+    for path, secret in [*named, *((("secrets", place), one) for place, one in enumerate(settings.secrets))]:
+        if not MIN_SECRET <= len(secret.get_secret_value()) <= MAX_SECRET:
+            yield Finding(
+                path,
+                f"the secret has fewer than {MIN_SECRET} or more than {MAX_SECRET} characters",
+                "make one with: openssl rand -hex 32",
+            )
+
+
+def _grants(entry: ClientEntry) -> Iterator[Finding]:
+    settings = entry.settings
+    grants = settings.effective_grants
+    if not grants:
+        yield Finding(("grants",), "the list of grants is empty", "leave it out for the default")
+    if "client_credentials" in grants and settings.effective_type == "public":
+        yield Finding(("grants",), "client_credentials needs a secret, and this client has none", "give it a secret")
+    if "refresh_token" in grants and "authorization_code" not in grants:
+        yield Finding(("grants",), "refresh_token is of no use without authorization_code", "add it, or remove both")
+    if settings.type == "server" and set(grants) - {"client_credentials"}:
+        yield Finding(("grants",), "a server client has no players", "leave grants out, or the type")
+
+
+def _redirect_uris(entry: ClientEntry) -> Iterator[Finding]:
+    settings = entry.settings
+    for place, uri in enumerate(settings.redirect_uris):
+        refusal = registration_problem(uri, native=settings.native, xsolla=settings.compat == "xsolla")
+        if refusal:
+            yield Finding(("redirect_uris", place), refusal.what, refusal.remedy)
+        if uri in settings.redirect_uris[:place]:
+            yield Finding(("redirect_uris", place), "the redirect URI stands here twice", "remove one")
+
+
+def _redirects_fit_grants(entry: ClientEntry) -> Iterator[Finding]:
+    settings = entry.settings
+    with_codes = "authorization_code" in settings.effective_grants
+    if with_codes and not settings.redirect_uris:
+        yield Finding(
+            ("redirect_uris",),
+            "a client that redeems codes needs at least one redirect URI",
+            'add redirect_uris = ["https://..."], or write type = "server" for one without players',
+        )
+    if not with_codes and settings.redirect_uris:
+        yield Finding(("redirect_uris",), "this client never gets a code, so nobody is sent back to it", "remove them")
+
+
+def _error_redirect_uri(entry: ClientEntry) -> Iterator[Finding]:
+    settings = entry.settings
+    if not settings.error_redirect_uri:
+        return
+    refusal = registration_problem(
+        settings.error_redirect_uri, native=settings.native, xsolla=settings.compat == "xsolla"
+    )
+    if refusal:
+        yield Finding(("error_redirect_uri",), refusal.what, refusal.remedy)
+
+
+def _scopes(entry: ClientEntry) -> Iterator[Finding]:
+    for place, scope in enumerate(entry.settings.scopes):
+        yield from _scope(("scopes", place), scope)
+
+
+def _extra_scopes(entry: ClientEntry) -> Iterator[Finding]:
+    for place, scope in enumerate(entry.settings.extra_scopes or ()):
+        yield from _scope(("extra_scopes", place), scope)
+
+
+def _scope(path: Path, scope: str) -> Iterator[Finding]:
+    if not _SCOPE.fullmatch(scope):
+        yield Finding(
+            path,
+            "this is no scope: 1 to 128 ASCII characters without spaces, double quotes and backslashes",
+            'write one scope per list item: ["openid", "profile"]',
+        )
+    elif scope in RESERVED_CLAIMS:
+        yield Finding(path, f"{scope} is the name of a claim that only the server sets", "choose another name")
+
+
+def _any_scope(entry: ClientEntry) -> Iterator[Finding]:
+    if entry.settings.extra_scopes is None and entry.settings.compat != "xsolla":
+        yield Finding(("extra_scopes",), 'only clients with compat = "xsolla" may ask for any scope', "list the scopes")
+
+
+def _audiences(entry: ClientEntry) -> Iterator[Finding]:
+    for place, audience in enumerate(entry.settings.audiences):
+        if not is_audience(audience):
+            yield audience_finding(("audiences", place))
+
+
+def _pkce(entry: ClientEntry) -> Iterator[Finding]:
+    settings = entry.settings
+    if settings.pkce == "optional" and settings.effective_type == "public" and settings.compat != "xsolla":
+        yield Finding(
+            ("pkce",),
+            "without PKCE anybody who sees a public client's code can redeem it",
+            "leave pkce out; only a client with a secret may do without",
+        )
+
+
+def _xsolla_algorithm(entry: ClientEntry) -> Iterator[Finding]:
+    if entry.settings.compat == "xsolla" and entry.settings.access_token_alg == "ES256":
+        yield Finding(("access_token_alg",), "the Xsolla profile has RS256 access tokens only", "leave it out")
+
+
+def _cors_origins(entry: ClientEntry) -> Iterator[Finding]:
+    for place, origin in enumerate(entry.settings.cors_origins):
+        found = _ORIGIN.fullmatch(origin)
+        if not found or (found["scheme"] == "http" and found["host"] not in _LOOPBACK_HOSTS):
+            yield Finding(
+                ("cors_origins", place),
+                "this is no web origin, or one on plain http",
+                "write https://host, in lower case, without a path or a slash at its end; wildcards are not possible",
+            )
+
+
+def _refresh_lifetimes(entry: ClientEntry) -> Iterator[Finding]:
+    lifetimes = entry.settings.lifetimes(entry.tokens)
+    own = entry.settings.refresh_idle or entry.settings.refresh_absolute
+    if own and lifetimes.refresh_idle > lifetimes.refresh_absolute:
+        yield Finding(
+            ("refresh_idle",), "refresh_idle is longer than refresh_absolute, which ends it anyway", "shorten it"
+        )
+
+
+CLIENT_CHECKS: tuple[tuple[tuple[str, ...], Check], ...] = (
+    ((), _id),
+    (("compat",), _xsolla_id),
+    (("type", "secret", "secrets"), _type),
+    (("secret", "secrets"), _secrets),
+    (("grants", "type", "secret", "secrets"), _grants),
+    (("redirect_uris", "native", "compat"), _redirect_uris),
+    (("redirect_uris", "grants", "type"), _redirects_fit_grants),
+    (("error_redirect_uri", "native", "compat"), _error_redirect_uri),
+    (("scopes",), _scopes),
+    (("extra_scopes",), _extra_scopes),
+    (("extra_scopes", "compat"), _any_scope),
+    (("audiences",), _audiences),
+    (("pkce", "type", "secret", "secrets", "compat"), _pkce),
+    (("access_token_alg", "compat"), _xsolla_algorithm),
+    (("cors_origins",), _cors_origins),
+    (("refresh_idle", "refresh_absolute"), _refresh_lifetimes),
+)
+"""The settings a check reads, and the check: one whose settings could not be read is left out."""
+
+
+def client_warnings(entry: ClientEntry) -> Iterator[Finding]:
+    """What is allowed but risky, or unlikely to be meant."""
+    settings = entry.settings
+    if settings.extra_scopes is None:
+        yield Finding(
+            ("extra_scopes",),
+            "every scope a game asks for is put into its tokens",
+            "let no backend take a scope of this client for a permission, or list the scopes",
+        )
+    for place, uri in enumerate(settings.redirect_uris):
+        if not settings.native and _PORTLESS_LOOPBACK.fullmatch(uri):
+            yield Finding(
+                ("redirect_uris", place),
+                "only port 80 of the player's machine will match",
+                "set native = true to allow every port, or write the port",
+            )
+
+
+def is_audience(text: str) -> bool:
+    """Whether a text can be an `aud` value: printable ASCII without spaces, at most 255 characters."""
+    return _AUDIENCE.fullmatch(text) is not None
+
+
+def audience_finding(path: Path) -> Finding:
+    """The finding about a text that cannot."""
+    return Finding(path, "this is no audience", "write 1 to 255 ASCII characters without spaces, best an https address")

@@ -1,0 +1,185 @@
+"""The `[projects.KEY.clients.ID]` block and the client model made from it.
+
+Owns the defaults that follow from a client's type and profile. What is sensible beyond types stands in
+`client_checks.py`.
+"""
+
+import hashlib
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, SecretStr
+
+from authsrv.models import Client, Digest, GrantType, Lifetimes, Project, SigningAlgorithm
+from authsrv.settings import Secret, Settings
+
+ClientType = Literal["public", "confidential", "server"]
+Flag = Annotated[bool, Field(strict=True)]
+Seconds = Annotated[int, Field(strict=True, ge=1)]
+AnyScope = Annotated[
+    tuple[str, ...] | None,
+    BeforeValidator(lambda value: None if value == "*" else value, json_schema_input_type=list[str] | Literal["*"]),
+]
+"""A list of scopes, or None, written "*", for any."""
+
+CODE_GRANTS: tuple[GrantType, ...] = ("authorization_code", "refresh_token")
+SERVER_GRANTS: tuple[GrantType, ...] = ("client_credentials",)
+DEFAULT_SCOPES = ("openid", "profile", "offline")
+XSOLLA_ACCESS_TOKEN_LIFETIME = 3600
+
+DAY = 86400
+YEAR = 366 * DAY
+
+
+class TokenSettings(Settings):
+    """The `[tokens]` block: lifetimes of every client that sets none of its own."""
+
+    code_lifetime: Seconds = Field(
+        60, le=600, description="How long an authorization code may be redeemed, in seconds."
+    )
+    access_token_lifetime: Seconds = Field(900, le=DAY, description="How long an access token is valid, in seconds.")
+    id_token_lifetime: Seconds = Field(900, le=DAY, description="How long an id_token is valid, in seconds.")
+    refresh_idle: Seconds = Field(
+        30 * DAY, le=YEAR, description="After how many seconds without use a refresh token ends."
+    )
+    refresh_absolute: Seconds = Field(
+        180 * DAY, le=10 * YEAR, description="After how many seconds a player must sign in again, however active."
+    )
+    refresh_grace: Annotated[int, Field(strict=True)] = Field(
+        30,
+        ge=0,
+        le=60,
+        description="For how many seconds a refresh may be repeated with the previous token, if its answer was lost.",
+    )
+
+
+class ClientSettings(Settings):
+    """A game, launcher, web site or server that asks for tokens."""
+
+    name: str = Field("", max_length=100, description="What players and logs call the client; its id if left out.")
+    type: ClientType | None = Field(
+        None,
+        description="public, confidential or server; left out, a client with a secret is confidential, else public.",
+    )
+    secret: Secret | None = Field(None, description="The client's secret, of 32 characters or more.")
+    secrets: tuple[Secret, ...] = Field(
+        (), max_length=4, description="Several secrets that all work, to change one without a gap."
+    )
+    redirect_uris: tuple[str, ...] = Field(
+        (), max_length=50, description="Where players may be sent back to, compared character by character."
+    )
+    grants: tuple[GrantType, ...] | None = Field(
+        None,
+        description="Grant types; by default authorization_code and refresh_token, for a server client_credentials.",
+    )
+    scopes: tuple[str, ...] = Field(
+        DEFAULT_SCOPES, description="Scopes the client may ask for; offline means a refresh token. None for a server."
+    )
+    extra_scopes: AnyScope = Field(
+        (), description='Scope values of the studio\'s own; "*" for any, with compat = "xsolla" only.'
+    )
+    audiences: tuple[str, ...] = Field((), description="Audiences the client may ask its access tokens to be made for.")
+    native: Flag = Field(
+        False,
+        description="The client runs on the player's machine: any port of a loopback address, and private schemes.",
+    )
+    first_party: Flag = Field(True, description="The client is the studio's own: silent login and no consent page.")
+    pkce: Literal["required", "optional"] | None = Field(
+        None, description="Whether PKCE must be used; optional is for confidential clients that cannot."
+    )
+    compat: Literal["xsolla"] | None = Field(
+        None, description="The client uses an Xsolla game SDK: paths below /api and tokens of that shape."
+    )
+    access_token_alg: SigningAlgorithm | None = Field(
+        None, description='Signature of access tokens: ES256 by default, RS256 with compat = "xsolla".'
+    )
+    id_token_alg: SigningAlgorithm = Field("RS256", description="Signature of id_tokens.")
+    cors_origins: tuple[str, ...] = Field(
+        (), description="Web origins whose scripts may call the token, userinfo and revocation endpoints."
+    )
+    error_redirect_uri: str = Field(
+        "", description="Where failed logins are sent instead of the redirect URI (Xsolla's error callback)."
+    )
+    code_lifetime: Seconds | None = Field(None, le=600, description="Overrides tokens.code_lifetime.")
+    access_token_lifetime: Seconds | None = Field(
+        None, le=DAY, description='Overrides tokens.access_token_lifetime; 3600 by default with compat = "xsolla".'
+    )
+    id_token_lifetime: Seconds | None = Field(None, le=DAY, description="Overrides tokens.id_token_lifetime.")
+    refresh_idle: Seconds | None = Field(None, le=YEAR, description="Overrides tokens.refresh_idle.")
+    refresh_absolute: Seconds | None = Field(None, le=10 * YEAR, description="Overrides tokens.refresh_absolute.")
+    refresh_grace: Annotated[int, Field(strict=True)] | None = Field(
+        None, ge=0, le=60, description="Overrides tokens.refresh_grace."
+    )
+
+    @property
+    def all_secrets(self) -> tuple[SecretStr, ...]:
+        """`secret` and `secrets` together."""
+        return ((self.secret,) if self.secret else ()) + self.secrets
+
+    @property
+    def effective_type(self) -> ClientType:
+        """The type as written, or as it follows from the secret."""
+        return self.type or ("confidential" if self.all_secrets else "public")
+
+    @property
+    def effective_grants(self) -> tuple[GrantType, ...]:
+        """The grants as written, or those of the type."""
+        if self.grants is not None:
+            return self.grants
+        return SERVER_GRANTS if self.effective_type == "server" else CODE_GRANTS
+
+    @property
+    def effective_scopes(self) -> tuple[str, ...]:
+        """The scopes as written; without, a server has none, for all the default ones are about a player."""
+        is_default = "scopes" not in self.model_fields_set
+        return () if is_default and self.effective_type == "server" else self.scopes
+
+    @property
+    def pkce_required(self) -> bool:
+        """As written; by default yes, but no for the Xsolla SDKs, which do not know PKCE."""
+        if self.pkce is None:
+            return self.compat != "xsolla"
+        return self.pkce == "required"
+
+    def lifetimes(self, tokens: TokenSettings) -> Lifetimes:
+        """The client's own lifetimes where given, else its profile's, else the server's."""
+        profile = XSOLLA_ACCESS_TOKEN_LIFETIME if self.compat == "xsolla" else tokens.access_token_lifetime
+        return Lifetimes(
+            code=_first(self.code_lifetime, tokens.code_lifetime),
+            access_token=_first(self.access_token_lifetime, profile),
+            id_token=_first(self.id_token_lifetime, tokens.id_token_lifetime),
+            refresh_idle=_first(self.refresh_idle, tokens.refresh_idle),
+            refresh_absolute=_first(self.refresh_absolute, tokens.refresh_absolute),
+            refresh_grace=_first(self.refresh_grace, tokens.refresh_grace),
+        )
+
+    def model(self, client_id: str, project: Project, tokens: TokenSettings) -> Client:
+        """The client as the rest of the server knows it: frozen, with digests for secrets."""
+        return Client(
+            client_id=client_id,
+            project=project,
+            name=self.name or client_id,
+            secrets=tuple(secret_digest(secret.get_secret_value()) for secret in self.all_secrets),
+            redirect_uris=self.redirect_uris,
+            grant_types=frozenset(self.effective_grants),
+            scopes=frozenset(self.effective_scopes),
+            extra_scopes=None if self.extra_scopes is None else frozenset(self.extra_scopes),
+            audiences=frozenset(self.audiences),
+            native=self.native,
+            first_party=self.first_party,
+            pkce_required=self.pkce_required,
+            profile=self.compat or "standard",
+            access_token_alg=self.access_token_alg or ("RS256" if self.compat == "xsolla" else "ES256"),
+            id_token_alg=self.id_token_alg,
+            cors_origins=frozenset(self.cors_origins),
+            error_redirect_uri=self.error_redirect_uri,
+            lifetimes=self.lifetimes(tokens),
+        )
+
+
+def secret_digest(secret: str) -> Digest:
+    """SHA-256 of a client secret's UTF-8, as models and storage hold it."""
+    return Digest(hashlib.sha256(secret.encode()).digest())
+
+
+def _first(own: int | None, default: int) -> int:
+    return default if own is None else own

@@ -1,0 +1,172 @@
+"""What must hold in the file outside platforms and clients: issuer, environment, database, keys, projects and ids.
+
+A table of checks; each names the blocks it reads. Knows no line numbers.
+"""
+
+import os
+import re
+import uuid
+from collections.abc import Callable, Iterator
+
+from authsrv.config.client_checks import MIN_SECRET, audience_finding, is_audience
+from authsrv.config.problems import Finding, Path
+from authsrv.config.schema import Config, default_project_id
+
+INSECURE_TRANSPORT = "AUTHLIB_INSECURE_TRANSPORT"
+"""With it the OAuth library takes requests that came over plain http."""
+
+_HOST = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*|\[[0-9a-f:.]+\]"
+_ISSUER = re.compile(rf"(?P<scheme>https?)://(?P<host>{_HOST})(?::(?P<port>[1-9][0-9]{{0,4}}))?(?:/[A-Za-z0-9._~-]+)*")
+_LOOPBACK = re.compile(r"127\.[0-9.]+|\[::1\]|localhost|[a-z0-9.-]+\.localhost")
+_PROJECT_KEY = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?")
+_POSTGRESQL = re.compile(r"postgresql://[^/].*", re.DOTALL)
+
+
+def _issuer(config: Config, dev: bool) -> Iterator[Finding]:
+    fault = _issuer_fault(config.issuer, dev=dev)
+    if fault:
+        yield Finding(("issuer",), fault[0], fault[1])
+
+
+def _issuer_fault(issuer: str, *, dev: bool) -> tuple[str, str] | None:
+    shape = next((fault for marks, *fault in _ISSUER_SHAPE if any(mark in issuer for mark in marks)), None)
+    if shape:
+        return shape[0], shape[1]
+    if issuer.endswith("/"):
+        return "the issuer ends with a slash", "remove it; tokens carry the issuer character by character"
+    found = _ISSUER.fullmatch(issuer)
+    if not found or int(found["port"] or 1) > 65535:
+        return "the issuer is not an address", "write https://login.studio.example, in lower case"
+    if (found["scheme"], found["port"]) in {("https", "443"), ("http", "80")}:
+        return "the issuer names the default port", "leave the port out"
+    return _issuer_place_fault(found["scheme"], found["host"], dev=dev)
+
+
+def _issuer_place_fault(scheme: str, host: str, *, dev: bool) -> tuple[str, str] | None:
+    is_loopback = _LOOPBACK.fullmatch(host) is not None
+    if scheme == "http" and not (dev and is_loopback):
+        return "the issuer is on plain http", "use https; http works on 127.0.0.1 with dev = true only"
+    if is_loopback and not dev:
+        return "the issuer is this machine, which no player can reach", "write the public address, or set dev = true"
+    return None
+
+
+_ISSUER_SHAPE = (
+    ("@", "the issuer has a user name before its host", "remove it, and the @"),
+    ("?", "the issuer has a query", "remove the ? and what follows it"),
+    ("#", "the issuer has a fragment", "remove the # and what follows it"),
+)
+
+
+def _environment(_config: Config, dev: bool) -> Iterator[Finding]:
+    if os.environ.get(INSECURE_TRANSPORT) and not dev:
+        yield Finding(
+            (INSECURE_TRANSPORT,), "this environment variable switches a protection off", "unset it, or set dev = true"
+        )
+
+
+def _proxies(config: Config, _dev: bool) -> Iterator[Finding]:
+    for place, network in enumerate(config.server.trusted_proxies):
+        if network.prefixlen == 0:
+            yield Finding(
+                ("server", "trusted_proxies", place),
+                "this trusts every sender of a Forwarded header, so that anybody can choose an address",
+                "name the network your proxies are in",
+            )
+
+
+def _database(config: Config, _dev: bool) -> Iterator[Finding]:
+    path = config.database.sqlite_path
+    if path is not None and path.name:
+        return
+    if not _POSTGRESQL.fullmatch(config.database.url.get_secret_value()):
+        yield Finding(
+            ("database", "url"),
+            "this is no database address",
+            "write sqlite:///var/authsrv.db or postgresql://user@host/name",
+        )
+
+
+def _passphrase(config: Config, dev: bool) -> Iterator[Finding]:
+    passphrase = config.keys.passphrase
+    if passphrase and not dev and len(passphrase.get_secret_value()) < MIN_SECRET:
+        yield Finding(
+            ("keys", "passphrase"),
+            f"the passphrase has fewer than {MIN_SECRET} characters",
+            "make one with: openssl rand -hex 32",
+        )
+
+
+def _token_lifetimes(config: Config, _dev: bool) -> Iterator[Finding]:
+    if config.tokens.refresh_idle > config.tokens.refresh_absolute:
+        yield Finding(
+            ("tokens", "refresh_idle"),
+            "refresh_idle is longer than refresh_absolute, which ends it anyway",
+            "shorten it, or lengthen refresh_absolute",
+        )
+
+
+def _any_project(config: Config, _dev: bool) -> Iterator[Finding]:
+    if not config.projects:
+        yield Finding(("projects",), "there is no project", "add [projects.NAME] with its platforms and clients")
+
+
+def _projects(config: Config, _dev: bool) -> Iterator[Finding]:
+    for key, project in config.projects.items():
+        if not _PROJECT_KEY.fullmatch(key):
+            yield Finding(
+                ("projects", key),
+                "a project's key has up to 64 lower-case letters and digits, with - and _ between them",
+                "choose another; its name may be any text",
+            )
+        if project.id and not _is_uuid(project.id):
+            yield Finding(("projects", key, "id"), "the id is not a UUID", "leave it out, or make one with: uuidgen")
+        for place, audience in enumerate(project.default_audience):
+            if not is_audience(audience):
+                yield audience_finding(("projects", key, "default_audience", place))
+
+
+def _same_client_ids(config: Config, _dev: bool) -> Iterator[Finding]:
+    seen: dict[str, str] = {}
+    for key, project in config.projects.items():
+        for client_id in project.clients:
+            if client_id in seen:
+                yield Finding(
+                    ("projects", key, "clients", client_id),
+                    f"project {seen[client_id]} has a client of this id already, and ids are unique on the server",
+                    "rename one of them",
+                )
+            seen.setdefault(client_id, key)
+
+
+def _same_project_ids(config: Config, _dev: bool) -> Iterator[Finding]:
+    ids: dict[str, str] = {}
+    for key, project in config.projects.items():
+        project_id = project.id.lower() or default_project_id(config.issuer, key)
+        if project_id in ids:
+            yield Finding(
+                ("projects", key, "id"), f"project {ids[project_id]} has this id already", "change one of them"
+            )
+        ids.setdefault(project_id, key)
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(uuid.UUID(text)) == text.lower()
+    except ValueError:
+        return False
+
+
+FILE_CHECKS: tuple[tuple[tuple[Path, ...], Callable[[Config, bool], Iterator[Finding]]], ...] = (
+    ((("issuer",), ("dev",)), _issuer),
+    ((("dev",),), _environment),
+    ((("server", "trusted_proxies"),), _proxies),
+    ((("database",),), _database),
+    ((("keys",),), _passphrase),
+    ((("tokens", "refresh_idle"), ("tokens", "refresh_absolute")), _token_lifetimes),
+    ((("projects",),), _any_project),
+    ((), _projects),
+    ((), _same_client_ids),
+    ((("issuer",),), _same_project_ids),
+)
+"""The settings a check reads, and the check: one whose settings could not be read is left out."""

@@ -1,0 +1,198 @@
+"""The configuration file's blocks, from the root down; clients stand in `clients.py`, platforms beside their code.
+
+Owns names, types, ranges and defaults, and the models that the rest of the server takes from them. What is sensible
+beyond types stands in `checks.py`.
+"""
+
+import uuid
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, PrivateAttr, create_model, field_validator
+
+from authsrv.config.clients import ClientSettings, Flag, TokenSettings
+from authsrv.config.problems import Problem
+from authsrv.limits import Quotas
+from authsrv.models import Client, Project
+from authsrv.platforms import PLATFORMS
+from authsrv.platforms.base import PlatformSettings
+from authsrv.settings import Secret, Settings
+
+
+def _network(value: Any) -> Any:
+    if not isinstance(value, str):
+        raise ValueError('this is not a text; write the network in quotes: "10.0.0.0/8"')  # noqa: TRY004 - for pydantic
+    try:
+        return ip_network(value)
+    except ValueError:
+        raise ValueError(
+            'this is not an IP address or network; write "10.0.0.0/8", or one address "10.0.0.7"'
+        ) from None
+
+
+Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network, json_schema_input_type=str)]
+Count = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
+Wait = Annotated[int, Field(strict=True, ge=0, le=300)]
+
+
+class ServerSettings(Settings):
+    """The `[server]` block: where and how the process listens."""
+
+    host: str = Field("127.0.0.1", min_length=1, description="Address to listen on; 0.0.0.0 or :: for all.")
+    port: Annotated[int, Field(strict=True)] = Field(8080, ge=0, le=65535, description="Port to listen on.")
+    trusted_proxies: tuple[Network, ...] = Field(
+        (), description="Networks of the proxies whose Forwarded and X-Forwarded-* headers are believed."
+    )
+    drain_seconds: Wait = Field(
+        10, description="For how many seconds at a stop the server still takes requests while it reports not ready."
+    )
+    graceful_seconds: Wait = Field(20, description="For how many seconds after that requests in progress may finish.")
+    control_socket: str = Field(
+        "", description="Unix socket through which commands reach the running server; beside the database if left out."
+    )
+
+
+class DatabaseSettings(Settings):
+    """The `[database]` block."""
+
+    url: Secret = Field(
+        description="sqlite:///path/to/file (four slashes for an absolute path) or postgresql://user@host/name."
+    )
+
+    @property
+    def sqlite_path(self) -> Path | None:
+        """The SQLite file, relative to the working directory unless absolute; None for another database."""
+        scheme, _, path = self.url.get_secret_value().partition(":///")
+        return Path(path) if scheme == "sqlite" else None
+
+
+class KeysSettings(Settings):
+    """The `[keys]` block: the signing keys kept in the database."""
+
+    passphrase: Secret | None = Field(
+        None, description="Seals the signing keys in the database; without it the file system alone protects them."
+    )
+
+
+class LimitsSettings(Settings):
+    """The `[limits]` block: how often something may be tried within a minute."""
+
+    logins_per_minute_per_player: Count = Field(30, description="Platform logins of one player.")
+    logins_per_minute_per_client: Count = Field(6000, description="Platform logins through one client, all players.")
+    failures_per_minute_per_address: Count = Field(
+        60, description="Refused credentials from one IP address, or one /64 network of IPv6."
+    )
+    secret_failures_per_minute: Count = Field(10, description="Wrong secrets for one client from one address.")
+    token_requests_per_minute: Count = Field(600, description="Token requests of one client for one player.")
+    multiplier: Annotated[int, Field(strict=True)] = Field(
+        1, ge=1, le=1000, description="Multiplies all of these limits, for demos and load tests."
+    )
+
+    def quotas(self) -> Quotas:
+        """What the rate limiter takes, multiplied."""
+        return Quotas(
+            client_logins=self.logins_per_minute_per_client * self.multiplier,
+            player_logins=self.logins_per_minute_per_player * self.multiplier,
+            token_requests=self.token_requests_per_minute * self.multiplier,
+            address_failures=self.failures_per_minute_per_address * self.multiplier,
+            secret_failures=self.secret_failures_per_minute * self.multiplier,
+        )
+
+
+class LogSettings(Settings):
+    """The `[log]` block."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least severe entry to write.")
+    format: Literal["json", "console"] = Field("json", description="json for machines, console for people.")
+
+
+PlatformBlocks = create_model(
+    "PlatformBlocks",
+    __base__=Settings,
+    __doc__="The platforms of a project, by the name of the platform.",
+    **{  # type: ignore[call-overload] # field definitions made from the registry
+        name: (platform.Settings | None, Field(None, description=f"Sign-in with a {name} credential."))
+        for name, platform in PLATFORMS.items()
+    },
+)
+
+
+class ProjectSettings(Settings):
+    """A `[projects.KEY]` block: a pool of players with its platforms and clients."""
+
+    name: str = Field("", max_length=100, description="What players see; the key if left out.")
+    id: str = Field("", description="A UUID that clients see; made from the issuer and the key if left out.")
+    default_audience: tuple[str, ...] = Field(
+        (), description="Audience of access tokens whose request names none; the issuer if left out."
+    )
+    platform_claims: Flag = Field(
+        True, description="Tell first-party clients the player's platform account in the claims idp and idp_sub."
+    )
+    platforms: dict[str, PlatformSettings] = Field({}, description="A table for each platform players come from.")
+    clients: dict[str, ClientSettings] = Field({}, description="A table for each client, named by its client_id.")
+
+    @field_validator("platforms", mode="before", json_schema_input_type=PlatformBlocks)
+    @classmethod
+    def _platforms_by_name(cls, value: Any) -> dict[str, Any]:
+        return {name: block for name, block in PlatformBlocks.model_validate(value) if block is not None}
+
+    def model(self, key: str, issuer: str) -> Project:
+        """The project as the rest of the server knows it."""
+        return Project(
+            key=key,
+            id=str(uuid.UUID(self.id)) if self.id else default_project_id(issuer, key),
+            name=self.name or key,
+            default_audience=self.default_audience,
+            platform_claims=self.platform_claims,
+        )
+
+
+class Config(Settings):
+    """The whole file."""
+
+    issuer: str = Field(description="The public https address of this server, as it stands in every token.")
+    dev: Flag = Field(
+        False,
+        description="Development: http on loopback, literal secrets, emulated platforms. Never on a public server.",
+    )
+    server: ServerSettings = Field(ServerSettings(), description="Where and how the process listens.")
+    database: DatabaseSettings = Field(description="Where players, grants and keys are kept.")
+    keys: KeysSettings = Field(KeysSettings(), description="How the signing keys are kept.")
+    tokens: TokenSettings = Field(TokenSettings(), description="How long codes and tokens live.")
+    limits: LimitsSettings = Field(LimitsSettings(), description="How often something may be tried.")
+    log: LogSettings = Field(LogSettings(), description="What is logged, and how.")
+    projects: dict[str, ProjectSettings] = Field({}, description="A table for each project, named by its key.")
+
+    _warnings: tuple[Problem, ...] = PrivateAttr(default=())
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """What the loader found risky, though allowed."""
+        return self._warnings
+
+    @property
+    def control_socket(self) -> Path | None:
+        """The socket for commands; None if none is named and there is no database file to stand beside."""
+        if self.server.control_socket:
+            return Path(self.server.control_socket)
+        database = self.database.sqlite_path
+        return database.with_name(f"{database.name}.sock") if database else None
+
+    def project_models(self) -> dict[str, Project]:
+        """Every project, by key."""
+        return {key: project.model(key, self.issuer) for key, project in self.projects.items()}
+
+    def clients(self) -> dict[str, Client]:
+        """Every client of every project, by client_id."""
+        models = self.project_models()
+        return {
+            client_id: client.model(client_id, models[key], self.tokens)
+            for key, project in self.projects.items()
+            for client_id, client in project.clients.items()
+        }
+
+
+def default_project_id(issuer: str, key: str) -> str:
+    """UUIDv5 (RFC 9562 section 5.5) of issuer and project key, in the URL name space: `<issuer>/projects/<key>`."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{issuer}/projects/{key}"))

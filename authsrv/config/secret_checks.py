@@ -1,0 +1,48 @@
+"""Secrets that stand in the configuration file itself, where anybody who sees the file reads them.
+
+Finds them at any depth by their type, platform blocks included. Never repeats one.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, SecretStr
+
+from authsrv.config.problems import Finding, Path
+from authsrv.config.schema import Config
+
+_DATABASE = ("database", "url")
+_REMEDY = 'write { env = "NAME" } or { file = "path" }; only with dev = true may a secret stand here'
+
+
+def literal_secrets(config: Config, raw: Mapping[str, Any]) -> Iterator[Finding]:
+    """A finding for each. A database address counts only if it has a password in it."""
+    for path in _literals(config, raw, ()):
+        if path != _DATABASE:
+            yield Finding(path, "the secret stands in the file itself", _REMEDY)
+        elif _has_password(config.database.url.get_secret_value()):
+            yield Finding(path, "the database's password stands in the file itself", _REMEDY)
+
+
+def _literals(value: Any, raw: Any, path: Path) -> Iterator[Path]:
+    if isinstance(value, SecretStr):
+        if isinstance(raw, str):
+            yield path
+    elif isinstance(value, BaseModel) and isinstance(raw, Mapping):
+        for name in raw:
+            yield from _literals(getattr(value, name, None), raw[name], (*path, name))
+    elif isinstance(value, Mapping) and isinstance(raw, Mapping):
+        for name in raw:
+            yield from _literals(value.get(name), raw[name], (*path, name))
+    elif isinstance(value, tuple | list) and isinstance(raw, list):
+        for place, (item, raw_item) in enumerate(zip(value, raw, strict=False)):
+            yield from _literals(item, raw_item, (*path, place))
+
+
+def _has_password(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return True
+    return bool(parts.password) or "password=" in parts.query

@@ -1,0 +1,38 @@
+"""The registry of platforms: one line for each. Knows the verifiers by name only.
+
+A new platform is a module with a verifier and its settings, a line here, and its test vectors.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from authsrv.platforms.base import Clock, Outbound, Platform, PlatformSettings
+from authsrv.platforms.epic import EpicPlatform
+from authsrv.platforms.steam import SteamPlatform
+from authsrv.platforms.xbox import XboxPlatform
+
+
+class PlatformType(Protocol):
+    """What the class of a platform offers besides its instances: its settings, and how one is made."""
+
+    @property
+    def Settings(self) -> type[PlatformSettings]:  # noqa: N802 - a class, kept as an attribute
+        """The model of the platform's block in the configuration."""
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Accepted values of `credential_type`, the default first."""
+
+    def __call__(self, settings: Any, outbound: Outbound, clock: Clock) -> Platform[Any]:
+        """The verifier of one project; `settings` is an instance of `Settings`."""
+
+
+PLATFORMS: Mapping[str, PlatformType] = MappingProxyType(
+    {
+        "steam": SteamPlatform,
+        "xbox": XboxPlatform,
+        "epicgames": EpicPlatform,
+    }
+)
+"""By the name in URLs and in the configuration."""
