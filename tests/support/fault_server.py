@@ -6,6 +6,7 @@ Owns the faults of the outage matrix. Knows neither HTTP libraries nor platforms
 import asyncio
 import contextlib
 import re
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -40,10 +41,16 @@ class FaultServer:
     port: int = 0
     requests: list[Exchange] = field(default_factory=list)
     connections: int = 0
+    _arrival: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     @property
     def base(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    async def arrived(self, count: int) -> None:
+        """Wait until this many requests came."""
+        async with self._arrival:
+            await self._arrival.wait_for(lambda: len(self.requests) >= count)
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -58,11 +65,13 @@ class FaultServer:
         body = await reader.readexactly(int(length[1])) if length else b""
         exchange = Exchange(head, body, writer)
         self.requests.append(exchange)
+        async with self._arrival:
+            self._arrival.notify_all()
         await self.script[min(len(self.requests), len(self.script)) - 1](exchange)
 
 
 @contextlib.asynccontextmanager
-async def serving(*script: Fault) -> AsyncIterator[FaultServer]:
+async def serving(*script: Fault, tls: ssl.SSLContext | None = None) -> AsyncIterator[FaultServer]:
     """A fault server on a free loopback port; it is gone, with every connection, when the block ends."""
     faults = FaultServer(list(script))
     tasks: set[asyncio.Task[None]] = set()
@@ -72,7 +81,7 @@ async def serving(*script: Fault) -> AsyncIterator[FaultServer]:
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    server = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=tls)
     faults.port = server.sockets[0].getsockname()[1]
     try:
         yield faults
@@ -122,6 +131,16 @@ def raw_then_reset(data: bytes) -> Fault:
 async def black_hole(_exchange: Exchange) -> None:
     """Never an answer."""
     await asyncio.Event().wait()
+
+
+def late(pause: float) -> Fault:
+    """A good answer, too late."""
+
+    async def fault(exchange: Exchange) -> None:
+        await asyncio.sleep(pause)
+        await answer()(exchange)
+
+    return fault
 
 
 def dripping(pause: float) -> Fault:
