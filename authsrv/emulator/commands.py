@@ -5,18 +5,20 @@ Holds no rules: every command calls one function and prints. Heavy modules are i
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
-from authsrv.emulator import client
+if TYPE_CHECKING:
+    from authsrv.emulator.client import Credential
 
 Platform = Literal["steam", "xbox", "epic"]
 Mode = Literal["down", "slow", "garbage", "throttle", "none"]
 
 app = typer.Typer(
     name="emulator",
-    help="Local Steam, Xbox and Epic with invented players: for the demo, for tests, and for a studio's own CI.",
+    help="Emulate Steam, Xbox and Epic.\n\nReal HTTP with invented players: for the demo, for tests, and for a studio's"
+    " own CI.",
     no_args_is_help=True,
 )
 
@@ -33,9 +35,9 @@ def run(
     host: Annotated[str, typer.Option(help="IPv4 address to listen on; 0.0.0.0 inside a container.")] = "127.0.0.1",
     until_stdin_closes: Annotated[bool, typer.Option(hidden=True)] = False,
 ) -> None:
-    """Serve the three platforms over HTTP until Ctrl-C.
+    """Serve the three platforms.
 
-    `authsrv emulator settings` prints the configuration that points a project at them.
+    Runs until Ctrl-C. `authsrv emulator settings` prints the configuration that points a project at them.
     """
     from authsrv.emulator import host as emulated  # noqa: PLC0415 - heavy
     from authsrv.emulator import server  # noqa: PLC0415 - heavy
@@ -59,11 +61,14 @@ def ticket(
     case: Annotated[str, typer.Option(help="An error case instead of a good credential; `list` shows all.")] = "good",
     as_json: Annotated[bool, typer.Option("--json", help="Also print how to send it, as one JSON object.")] = False,
 ) -> None:
-    """Print one fresh credential on one line.
+    """Print a fresh credential.
 
-    It may be used once and expires soon, so mint one for every login:
+    One line. It may be used once and expires soon, so mint one for every login:
+
     --data-urlencode "session_ticket=$(authsrv emulator ticket steam --player amber)"
     """
+    from authsrv.emulator import client  # noqa: PLC0415 - heavy
+
     try:
         if case == "list":
             _print_cases(client.cases(client.find_port(), platform))
@@ -71,10 +76,7 @@ def ticket(
         minted = client.mint(client.find_port(), platform, player, kind=kind, case=case)
     except client.EmulatorError as error:
         _fail(str(error))
-    if not as_json:
-        typer.echo(minted.text)
-        return
-    typer.echo(json.dumps({"credential": minted.text, "parameters": minted.parameters, "headers": minted.headers}))
+    typer.echo(_as_json(minted) if as_json else minted.text)
 
 
 @app.command()
@@ -91,7 +93,12 @@ def fault(
         float | None, typer.Option("--for", help="Seconds after which it ends by itself.", min=0.1, max=86400)
     ] = None,
 ) -> None:
-    """Make a platform fail, to see what players and games get to see then."""
+    """Make a platform fail.
+
+    Shows what players and games get to see then.
+    """
+    from authsrv.emulator import client  # noqa: PLC0415 - heavy
+
     try:
         client.set_fault(client.find_port(), platform, mode, seconds)
     except client.EmulatorError as error:
@@ -105,7 +112,10 @@ def settings(
     keys: KeysOption = Path("var/emulator"),
     project: Annotated[str, typer.Option(help="Project of the configuration file to write the block for.")] = "demo",
 ) -> None:
-    """Print the configuration that points a project at this emulator (only with `dev = true`)."""
+    """Print a project's settings.
+
+    The part of authsrv.toml that points a project at this emulator; the server takes it with `dev = true` only.
+    """
     from authsrv.emulator import host as emulated  # noqa: PLC0415 - heavy
     from authsrv.emulator.toml import to_toml  # noqa: PLC0415 - not needed by the other commands
 
@@ -115,6 +125,10 @@ def settings(
         _fail(str(error))
     block = emulated.platform_settings(platforms, f"http://127.0.0.1:{port}")
     typer.echo(to_toml({"projects": {project: {"platforms": block}}}), nl=False)
+
+
+def _as_json(minted: "Credential") -> str:
+    return json.dumps({"credential": minted.text, "parameters": minted.parameters, "headers": minted.headers})
 
 
 def _print_cases(cases: dict[str, str]) -> None:

@@ -35,7 +35,8 @@ class Hosted:
     """Its name in URLs and in the configuration of a project."""
     generate: Callable[[], Keys]
     from_json: Callable[[dict[str, Any]], Keys]
-    build: Callable[..., PlatformEmulator]
+    build: Callable[..., Any]
+    """Takes `keys` and `clock`. The classes write their fixed attributes narrower than the protocol has them."""
 
 
 HOSTED = (

@@ -1,0 +1,85 @@
+"""The commands a visitor pastes: a silent login for a platform, and the exchange of its code.
+
+Pure text; calls nobody.
+"""
+
+import base64
+import hashlib
+import secrets
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from authsrv.emulator.client import Credential
+
+CLIENT = "launcher"
+REDIRECT_URI = "http://127.0.0.1/callback"
+CODE = "PASTE_THE_CODE"
+PROGRAM = ".venv/bin/authsrv"
+PLAYER = "amber"
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """A platform as the visitor meets it: `name` at the emulator's command line, `provider` in the URL."""
+
+    name: str
+    provider: str
+    title: str
+
+
+DOORS = (Door("steam", "steam", "Steam"), Door("xbox", "xbox", "Xbox"), Door("epic", "epicgames", "Epic Games"))
+
+
+@dataclass(frozen=True, slots=True)
+class Pkce:
+    """A verifier and its S256 challenge (RFC 7636 section 4)."""
+
+    verifier: str
+    challenge: str
+
+    @classmethod
+    def fresh(cls) -> "Pkce":
+        """A pair nobody has seen before."""
+        verifier = secrets.token_urlsafe(32)
+        digest = hashlib.sha256(verifier.encode("ascii")).digest()
+        return cls(verifier, base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii"))
+
+
+def silent_login(issuer: str, door: Door, proof: Credential, pkce: Pkce, state: str) -> str:
+    """The command that answers `{"login_url": "...?code=...&state=...&iss=..."}`."""
+    parameters = {
+        "client_id": CLIENT,
+        "response_type": "code",
+        "redirect_uri": REDIRECT_URI,
+        "scope": "openid offline",
+        "state": state,
+        "is_redirect": "false",
+        "code_challenge": pkce.challenge,
+        "code_challenge_method": "S256",
+        **proof.parameters,
+    }
+    return _curl(f"{issuer}/oauth2/social/{door.provider}/cross_auth", parameters, proof.headers)
+
+
+def exchange(issuer: str, pkce: Pkce, code: str = CODE) -> str:
+    """The command that turns the code of `silent_login` into tokens."""
+    parameters = {
+        "grant_type": "authorization_code",
+        "client_id": CLIENT,
+        "redirect_uri": REDIRECT_URI,
+        "code_verifier": pkce.verifier,
+        "code": code,
+    }
+    return _curl(f"{issuer}/oauth2/token", parameters, {})
+
+
+def mint(door: Door) -> str:
+    """The command that prints another credential."""
+    return f"{PROGRAM} emulator ticket {door.name} --player {PLAYER}"
+
+
+def _curl(url: str, parameters: Mapping[str, str], headers: Mapping[str, str]) -> str:
+    options = [f"-H {shlex.quote(f'{name}: {value}')}" for name, value in headers.items()]
+    options += [f"--data-urlencode {shlex.quote(f'{name}={value}')}" for name, value in parameters.items()]
+    return " \\\n  ".join([f"curl -sS {shlex.quote(url)}", *options])

@@ -1,0 +1,25 @@
+"""Login commands with credentials made this moment, for the terminal and for the page."""
+
+import secrets
+from dataclasses import dataclass
+
+from authsrv.demo import curl
+from authsrv.emulator import client as emulator
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A platform and the command that logs the demo's player in through it, once."""
+
+    door: curl.Door
+    command: str
+
+
+def fresh_logins(issuer: str, emulator_port: int, pkce: curl.Pkce) -> list[Login]:
+    """One login for every platform. Raises `EmulatorError` when the emulator does not mint."""
+    return [Login(door, _command(issuer, door, emulator_port, pkce)) for door in curl.DOORS]
+
+
+def _command(issuer: str, door: curl.Door, emulator_port: int, pkce: curl.Pkce) -> str:
+    proof = emulator.mint(emulator_port, door.name, curl.PLAYER)
+    return curl.silent_login(issuer, door, proof, pkce, state=f"demo-{secrets.token_urlsafe(9)}")

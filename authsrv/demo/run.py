@@ -1,0 +1,141 @@
+"""Runs the demo: prepares its directory, keeps the emulator running beside the server, and says what to try.
+
+Owns processes and files of the demo. The server itself is handed in.
+"""
+
+import http.client
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from authsrv.demo import configuration, curl
+from authsrv.demo.logins import fresh_logins
+from authsrv.emulator import client, host, server
+
+START_SECONDS = 20.0
+STOP_SECONDS = 5.0
+POLL_SECONDS = 0.05
+
+
+class DemoError(Exception):
+    """The demo cannot start; the text says why and what to do."""
+
+
+def prepare(port: int, emulator_port: int, state: Path) -> Path:
+    """Make the state directory, the emulator's keys and the configuration file; return the file's path.
+
+    Raises `DemoError`.
+    """
+    if port == emulator_port:
+        raise DemoError("PORT and EMULATOR_PORT are the same; choose two ports")
+    _require_free(port, "PORT")
+    _require_free(emulator_port, "EMULATOR_PORT")
+    try:
+        return _write(port, emulator_port, state)
+    except (OSError, host.UnreadableKeys) as error:
+        raise DemoError(str(error)) from error
+
+
+def _require_free(port: int, variable: str) -> None:
+    try:
+        server.listen("127.0.0.1", port).close()
+    except server.PortTaken as error:
+        raise DemoError(f"{error}; choose another port: make run {variable}={port + 10}") from error
+
+
+def _write(port: int, emulator_port: int, state: Path) -> Path:
+    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    state.chmod(0o700)
+    emulators = host.load_or_generate(keys_directory(state))
+    platforms = host.platform_settings(emulators, f"http://127.0.0.1:{emulator_port}")
+    config = state / "authsrv.toml"
+    host.write_private(config, configuration.text(port, state, platforms))
+    host.write_private(state / client.STATE_FILE.name, json.dumps({"port": port, "emulator_port": emulator_port}))
+    return config
+
+
+def keys_directory(state: Path) -> Path:
+    """Where the emulator's keys are kept."""
+    return state / "emulator"
+
+
+@contextmanager
+def emulator_running(port: int, state: Path) -> Iterator[None]:
+    """The emulator as a child process, for as long as the block runs.
+
+    The child leaves the terminal's signals to us and ends when its standard input does, so that it never outlives this
+    process, however that ends. Raises `DemoError` when it does not start.
+    """
+    arguments = ["emulator", "run", "--port", str(port), "--keys", str(keys_directory(state)), "--until-stdin-closes"]
+    with subprocess.Popen(  # noqa: S603 - our own program
+        [sys.executable, "-m", "authsrv", *arguments], stdin=subprocess.PIPE, start_new_session=True
+    ) as child:
+        try:
+            _await(lambda: client.healthy(port), lambda: child.poll() is None)
+            os.environ["EMULATOR_PORT"] = str(port)
+            yield
+        finally:
+            _end(child)
+
+
+def _await(ready: Callable[[], bool], alive: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not ready():
+        if not alive() or time.monotonic() > deadline:
+            raise DemoError("a part of the demo did not start; what it said stands above")
+        time.sleep(POLL_SECONDS)
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    if child.stdin:
+        child.stdin.close()
+    try:
+        child.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        child.kill()
+
+
+def announce_when_ready(issuer: str, emulator_port: int, say: Callable[[str], None]) -> None:
+    """Say what to try as soon as the server answers; waits in a thread of its own."""
+    threading.Thread(target=_announce, args=(issuer, emulator_port, say), daemon=True).start()
+
+
+def _announce(issuer: str, emulator_port: int, say: Callable[[str], None]) -> None:
+    try:
+        _await(lambda: _answers(issuer), lambda: True)
+        say(announcement(issuer, emulator_port))
+    except (DemoError, client.EmulatorError) as error:
+        say(f"authsrv: {error}")
+
+
+def _answers(issuer: str) -> bool:
+    connection = http.client.HTTPConnection(urlsplit(issuer).netloc, timeout=1)
+    try:
+        connection.request("GET", "/health/ready")
+        return connection.getresponse().status == HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def announcement(issuer: str, emulator_port: int) -> str:
+    """What the terminal shows: where everything is, and commands to paste. Raises `EmulatorError`."""
+    pkce = curl.Pkce.fresh()
+    logins = fresh_logins(issuer, emulator_port, pkce)
+    parts = [
+        f"\nThe authsrv demo runs; Ctrl-C stops it. All of this, fresh each time, is at {issuer}/demo",
+        *(f"Log in with {login.door.title}, as a game launcher does:\n\n{login.command}" for login in logins),
+        f"Exchange the code of login_url for tokens:\n\n{curl.exchange(issuer, pkce)}",
+        "A credential works once and expires soon. Another one:\n\n" + "\n".join(map(curl.mint, curl.DOORS)),
+        f"Page: {issuer}/demo",
+    ]
+    return "\n\n".join(parts) + "\n"
