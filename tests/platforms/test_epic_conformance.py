@@ -1,0 +1,25 @@
+import pytest
+
+from tests.conformance.platform import *  # noqa: F403 - the suite's tests are collected here
+from tests.conformance.platform import PlatformUnderTest, Rejection
+from tests.support.epic import AMBER, Epic, submission
+
+
+@pytest.fixture
+def subject() -> PlatformUnderTest:
+    epic = Epic()
+    return PlatformUnderTest(
+        platform=epic.platform,
+        emulator=epic.emulator,
+        outbound=epic.outbound,
+        submit=submission,
+        player=AMBER,
+        rejections={
+            "expired": Rejection("expired", "credential_expired", "id_token"),
+            "wrong_app": Rejection("wrong-audience", "credential_wrong_audience", "connect_id_token"),
+            "bad_signature": Rejection("bad-signature", "credential_rejected", "id_token"),
+            "truncated": Rejection("truncated-token", "credential_malformed", "id_token"),
+            "other_product": Rejection("wrong-product", "credential_wrong_deployment", "connect_id_token"),
+        },
+        secrets=(epic.product.client_secret,),
+    )
