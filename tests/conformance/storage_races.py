@@ -1,0 +1,105 @@
+"""What every storage backend must keep when fifty want the same thing at once. Needs the fixture `storage`."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Coroutine
+from typing import Any
+
+from authsrv.storage.base import Conflict, Storage
+from authsrv.storage.changes import (
+    AddGrant,
+    AddKeys,
+    AddPlayer,
+    LinkIdentity,
+    RedeemCode,
+    RevokeGrant,
+    RotateRefreshToken,
+)
+from tests.support.storage import NOW, digest, grant, identity, player, reservation, signing_key
+
+RACERS = 50
+
+
+async def outcomes(calls: list[Coroutine[Any, Any, None]]) -> Counter[str]:
+    """How the calls ended when they ran at the same time."""
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    return Counter("written" if result is None else type(result).__name__ for result in results)
+
+
+async def test_R25_fifty_redeem_one_code(storage: Storage) -> None:
+    await storage.apply([AddPlayer(player()), AddGrant(grant())])
+    calls = [storage.apply([RedeemCode(1, NOW, digest(f"r{n}"), NOW + 50)]) for n in range(RACERS)]
+    assert await outcomes(calls) == {"written": 1, "Conflict": RACERS - 1}
+
+
+async def test_R26_fifty_rotate_one_refresh_token(storage: Storage) -> None:
+    await storage.apply([AddPlayer(player()), AddGrant(grant()), RedeemCode(1, NOW, digest("first"), NOW + 50)])
+    calls = [
+        storage.apply([RotateRefreshToken(1, digest("first"), digest(f"r{n}"), b"sealed", NOW, NOW + 50)])
+        for n in range(RACERS)
+    ]
+    assert await outcomes(calls) == {"written": 1, "Conflict": RACERS - 1}
+    loaded = await storage.load_grant(1)
+    assert loaded is not None
+    assert loaded.grant.refresh_generation == 2
+
+
+async def test_R27_fifty_first_logins_make_one_player(storage: Storage) -> None:
+    calls = [
+        storage.apply([AddPlayer(player(n)), LinkIdentity(identity(), n, NOW), AddGrant(grant(n, player_id=n))])
+        for n in range(1, RACERS + 1)
+    ]
+    assert await outcomes(calls) == {"written": 1, "Conflict": RACERS - 1}
+    grants = [await storage.load_grant(n) for n in range(1, RACERS + 1)]
+    owner = await storage.load_player(identity())
+    assert [loaded.player for loaded in grants if loaded is not None] == [owner]
+
+
+async def test_fifty_reserve_one_credential(storage: Storage) -> None:
+    wanted = [reservation(holder=f"request {n}") for n in range(RACERS)]
+    found = await asyncio.gather(*(storage.reserve(each, take_over=True) for each in wanted))
+    assert len({each.holder for each in found}) == 1
+    assert sum(mine == theirs for mine, theirs in zip(wanted, found, strict=True)) == 1
+
+
+async def test_fifty_take_over_one_dead_lease(storage: Storage) -> None:
+    await storage.reserve(reservation(holder="dead"), take_over=False)
+    wanted = [reservation(holder=f"request {n}", now=NOW + 60) for n in range(RACERS)]
+    found = await asyncio.gather(*(storage.reserve(each, take_over=True) for each in wanted))
+    assert sum(mine == theirs for mine, theirs in zip(wanted, found, strict=True)) == 1
+    assert b"dead" not in {each.holder for each in found}
+
+
+async def test_R22_fifty_starters_make_one_ring(storage: Storage) -> None:
+    calls = [storage.apply([AddKeys((signing_key(f"k{n}"),))]) for n in range(RACERS)]
+    assert await outcomes(calls) == {"written": 1, "Conflict": RACERS - 1}
+    assert len(await storage.load_keys()) == 1
+
+
+async def test_R28_no_rotation_survives_a_revocation(storage: Storage) -> None:
+    await storage.apply([AddPlayer(player()), AddGrant(grant()), RedeemCode(1, NOW, digest("r0"), NOW + 50)])
+    rotations = [
+        storage.apply([RotateRefreshToken(1, digest(f"r{n}"), digest(f"r{n + 1}"), b"sealed", NOW, NOW + 50)])
+        for n in range(10)
+    ]
+    calls = [*rotations[:5], storage.apply([RevokeGrant(1, NOW, "ban")]), *rotations[5:]]
+    assert await outcomes(calls) == {"written": 6, "Conflict": 5}
+    loaded = await storage.load_grant(1)
+    assert loaded is not None
+    assert (loaded.grant.refresh_hash, loaded.grant.revoked_reason) == (digest("r5"), "ban")
+
+
+async def test_one_conflict_among_many_stops_nobody_else(storage: Storage) -> None:
+    await storage.apply([AddPlayer(player()), *(AddGrant(grant(n)) for n in range(1, 11))])
+    calls = [storage.apply([RedeemCode(n, NOW, None, NOW)]) for n in [*range(1, 11), *range(1, 11)]]
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    assert results[:10] == [None] * 10
+    assert all(isinstance(result, Conflict) for result in results[10:])
+
+
+async def test_ids_are_given_once_to_concurrent_callers(storage: Storage) -> None:
+    async def some() -> list[int]:
+        return [storage.next_id() for _ in range(20)]
+
+    ids = [id_ for given in await asyncio.gather(*(some() for _ in range(RACERS))) for id_ in given]
+    assert len(set(ids)) == 20 * RACERS

@@ -1,0 +1,19 @@
+"""The conformance suite on the memory backend."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from authsrv.storage.base import Storage
+from tests.conformance.storage import *  # noqa: F403 - the suite
+from tests.conformance.storage_races import *  # noqa: F403 - the suite
+from tests.conformance.storage_sweep import *  # noqa: F403 - the suite
+from tests.support.storage import memory_storage
+
+
+@pytest.fixture
+async def storage() -> AsyncIterator[Storage]:
+    opened = memory_storage()
+    await opened.open()
+    yield opened
+    await opened.close()

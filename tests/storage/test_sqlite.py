@@ -1,0 +1,20 @@
+"""The conformance suite on the SQLite backend."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from authsrv.storage.base import Storage
+from tests.conformance.storage import *  # noqa: F403 - the suite
+from tests.conformance.storage_races import *  # noqa: F403 - the suite
+from tests.conformance.storage_sweep import *  # noqa: F403 - the suite
+from tests.support.storage import migrated_sqlite
+
+
+@pytest.fixture
+async def storage(tmp_path: Path) -> AsyncIterator[Storage]:
+    opened = migrated_sqlite(tmp_path)
+    await opened.open()
+    yield opened
+    await opened.close()
