@@ -1,5 +1,6 @@
 """A Steam platform wired to its emulator, on a clock that only the test moves."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
@@ -8,7 +9,7 @@ from starlette.applications import Starlette
 
 from authsrv.emulator.base import PLAYERS, MintedCredential, TestPlayer
 from authsrv.emulator.steam import SteamEmulator, SteamKeys
-from authsrv.platforms.base import PlatformIdentity, Submission
+from authsrv.platforms.base import CredentialRejected, PlatformIdentity, Submission
 from authsrv.platforms.steam import SteamCredential, SteamPlatform
 from authsrv.platforms.steam_settings import SteamSettings
 from tests.support.outbound import BASE_URL, AsgiOutbound
@@ -86,3 +87,12 @@ def submission(minted: MintedCredential) -> Submission:
         value=minted.parameters["session_ticket"],
         app_id=minted.parameters["app_id"],
     )
+
+
+def refusal(check: Callable[[], object]) -> str:
+    """The reason a check refuses for; empty if it does not."""
+    try:
+        check()
+    except CredentialRejected as refused:
+        return refused.reason
+    return ""
