@@ -3,6 +3,7 @@
 The only place that turns an `AuthsrvError` into a response. Knows no endpoint by name.
 """
 
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from urllib.parse import urlsplit
 
@@ -11,17 +12,17 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from authsrv.errors import AuthsrvError, MethodNotAllowed, NotFound, ServerError
+from authsrv.addresses import ClientAddress
 from authsrv.endpoints import dialects
-from authsrv.log import logger
 from authsrv.oauth.request import Sender
 
 Handler = Callable[[Request], Awaitable[Response]]
 
-_log = logger("authsrv.endpoints")
+_log = logging.getLogger(__name__)
 
 
 class Endpoint:
-    """Serves one handler. HEAD and every other method that is not named gets 405 with `Allow`."""
+    """Serves one handler. Every method that is not named, HEAD too, gets 405 with `Allow`."""
 
     def __init__(self, handler: Handler, methods: Sequence[str], kind: dialects.Endpoint = "other") -> None:
         self._handler = handler
@@ -57,7 +58,8 @@ def refusal(request: Request, error: AuthsrvError, kind: dialects.Endpoint) -> R
 def report(error: AuthsrvError) -> None:
     """Tell the log what the answer does not say. What only the operator can mend is an error there."""
     tell = _log.error if isinstance(error, ServerError) else _log.info
-    tell("request.refused", error=error.error, reason=error.reason, parameter=error.parameter, detail=error.detail)
+    facts = {"error": error.error, "reason": error.reason, "parameter": error.parameter, "detail": error.detail}
+    tell("request.refused", extra={name: value for name, value in facts.items() if value})
 
 
 async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
@@ -69,8 +71,9 @@ async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
 def sender(request: Request) -> Sender:
     """Who sent a request, as the hygiene layer found out."""
     state = request.scope["state"]
+    address: ClientAddress = state["client_address"]
     surface = dialects.dialect_of(request.scope["path"]).surface
-    return Sender(surface, state["client_address"], state["request_id"])
+    return Sender(surface, address.bucket, address.cut, state["request_id"])
 
 
 def reference(request: Request) -> str:

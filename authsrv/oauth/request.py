@@ -20,10 +20,11 @@ PROFILE_OF_SURFACE: Mapping[Surface, TokenProfile] = {"standard": "standard", "x
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Where a request came from: the client address (a /64 for IPv6), for limits, and the id it has in the log."""
+    """Where a request came from: its address for limits (a /64 for IPv6) and for the log (cut), and its id there."""
 
     surface: Surface
     address: str
+    cut_address: str
     request_id: str
 
 

@@ -4,7 +4,7 @@ Owns the order of those steps and the translation of Authlib's errors into ours.
 HTTP framework, no platform by name and no database.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from authlib.oauth2.rfc6749 import AuthorizationServer, OAuth2Error
@@ -115,7 +115,7 @@ class TokenServer(AuthorizationServer):
                     "client.refused",
                     client_id=presented.client_id,
                     request_id=sender.request_id,
-                    address=sender.address,
+                    address=sender.cut_address,
                 )
             )
             raise
@@ -160,7 +160,7 @@ class TokenServer(AuthorizationServer):
                     client_id=client.client_id,
                     sub=player.sub if player else "",
                     request_id=request.sender.request_id,
-                    address=request.sender.address,
+                    address=request.sender.cut_address,
                 )
             )
 
@@ -197,10 +197,10 @@ class TokenServer(AuthorizationServer):
         raise translated(error) from error
 
 
-def translated(error: Callable[..., Any] | Exception) -> errors.AuthsrvError:
+def translated(error: OAuth2Error | errors.AuthsrvError) -> errors.AuthsrvError:
     """Our error for Authlib's. Its texts may repeat what the client sent, so only those about missing things stay."""
     if isinstance(error, errors.AuthsrvError):
         return error
-    code, text = getattr(error, "error", ""), getattr(error, "description", "") or ""
+    code, text = error.error, error.description or ""
     kind = _OURS.get(code, errors.InvalidRequest)
     return kind(text if text.startswith("Missing ") else "", detail=f"{code}: {text}")

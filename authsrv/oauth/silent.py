@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from authlib.oauth2.rfc6749 import OAuth2Error
+
 from authsrv import errors
-from authsrv.audit import AuditEvent
+from authsrv.audit import AuditEvent, AuditKind
 from authsrv.limits import Rule
 from authsrv.models import Client, Digest
 from authsrv.oauth.credentials import CredentialDesk, Presented, Redeemed, for_oauth
+from authsrv.oauth.directory import PlatformDirectory
 from authsrv.oauth.grants.platform import PlatformGrant, RedirectTarget, SilentRequest
 from authsrv.oauth.nonces import TicketNonces
 from authsrv.oauth.opaque import digest
@@ -74,32 +77,26 @@ class IssuedCode:
 
 
 class SilentLogin:
-    """Drives a silent login: check -> reserve -> load -> decide -> apply.
-
-    `platforms` holds each project's verifiers by project key and platform name; `known` names every platform there is.
-    """
+    """Drives a silent login: check -> reserve -> load -> decide -> apply."""
 
     def __init__(
         self,
         *,
         server: TokenServer,
         desk: CredentialDesk,
-        platforms: Mapping[str, Mapping[str, Platform[Any]]],
-        known: frozenset[str],
+        platforms: PlatformDirectory,
         nonces: TicketNonces,
         random: Callable[[int], bytes],
     ) -> None:
         self._server = server
         self._desk = desk
         self._platforms = platforms
-        self._known = known
         self._nonces = nonces
         self._random = random
 
     def target(self, call: SilentCall) -> RedirectTarget:
         """Where the answer may go. Whatever is wrong before this is known is never answered by a redirect."""
-        if call.provider not in self._known:
-            raise errors.UnsupportedProvider(reason="unknown_provider")
+        self._platforms.require_known(call.provider)
         sent = call.parameters
         client = self._server.registry.find(sent.get("client_id", ""), call.sender.surface)
         if client is None:
@@ -117,7 +114,7 @@ class SilentLogin:
     async def login(self, call: SilentCall, target: RedirectTarget) -> IssuedCode:
         """The code for a good credential. Raises `AuthsrvError`."""
         now = self._server.now()
-        platform = self._platform(call, target.client)
+        platform = self._platforms.find(target.client.project.key, call.provider)
         request = SilentRequest(self._server.tokens.issuer, _for_authlib(call.parameters, target), target, now)
         may_create = not boolean(call.parameters, "no_user_creation", default=False)
         grant = self._check(call, target, request)
@@ -128,14 +125,6 @@ class SilentLogin:
         self._note(call, target.client, redeemed, signed_in)
         return IssuedCode(target, code)
 
-    def _platform(self, call: SilentCall, client: Client) -> Platform[Any]:
-        platform = self._platforms.get(client.project.key, {}).get(call.provider)
-        if platform is None:
-            raise errors.UnsupportedProvider(
-                "This platform is not configured for the project.", reason="provider_not_configured"
-            )
-        return platform
-
     def _check(self, call: SilentCall, target: RedirectTarget, request: SilentRequest) -> PlatformGrant:
         _check_texts(call, target)
         if not target.client.first_party:
@@ -143,7 +132,7 @@ class SilentLogin:
         grant: PlatformGrant = self._server.get_authorization_grant(request)
         try:
             grant.validate_authorization_request()
-        except Exception as error:
+        except OAuth2Error as error:
             raise translated(error) from error
         return grant
 
@@ -226,7 +215,7 @@ class SilentLogin:
     def _refused(self, call: SilentCall, client: Client, error: errors.AuthsrvError) -> None:
         if error.status < 500:
             self._failed(call)
-        kind = "credential.replayed" if error.reason == "credential_replayed" else "login.refused"
+        kind: AuditKind = "credential.replayed" if error.reason == "credential_replayed" else "login.refused"
         self._server.audit.record(
             AuditEvent(
                 kind,
@@ -235,12 +224,15 @@ class SilentLogin:
                 platform=call.provider,
                 reason=error.reason or error.error,
                 request_id=call.sender.request_id,
-                address=call.sender.address,
+                address=call.sender.cut_address,
             )
         )
 
     def _note(self, call: SilentCall, client: Client, redeemed: Redeemed, signed_in: SignIn) -> None:
-        for kind in ("player.created", "login.succeeded") if signed_in.created else ("login.succeeded",):
+        kinds: tuple[AuditKind, ...] = (
+            ("player.created", "login.succeeded") if signed_in.created else ("login.succeeded",)
+        )
+        for kind in kinds:
             self._server.audit.record(
                 AuditEvent(
                     kind,
@@ -249,7 +241,7 @@ class SilentLogin:
                     sub=signed_in.player.sub,
                     platform=redeemed.identity.platform,
                     request_id=call.sender.request_id,
-                    address=call.sender.address,
+                    address=call.sender.cut_address,
                 )
             )
 

@@ -24,6 +24,10 @@ class PlatformType(Protocol):
     def kinds(self) -> tuple[str, ...]:
         """Accepted values of `credential_type`, the default first."""
 
+    @property
+    def denials_are_ours(self) -> bool:
+        """Whether a 401 or 403 from the platform concerns our own key, rather than a player."""
+
     def __call__(self, settings: Any, outbound: Outbound, clock: Clock) -> Platform[Any]:
         """The verifier of one project; `settings` is an instance of `Settings`."""
 

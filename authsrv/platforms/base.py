@@ -211,6 +211,10 @@ class Outbound(Protocol):
 class PlatformSettings(Settings):
     """Base of a platform's block in the configuration file."""
 
+    def addresses(self) -> tuple[str, ...]:
+        """The base addresses of the platform's own hosts; nothing else is ever called."""
+        return ()
+
     def problems(self, *, dev: bool) -> list[str]:  # noqa: ARG002 - the base has nothing to judge
         """What is wrong with the block beyond its types, one sentence each: key, problem and remedy."""
         return []
@@ -235,6 +239,8 @@ class Platform(Protocol, Generic[C]):
     """The name in URLs and in the configuration: `steam`, `xbox`, `epicgames`."""
     kinds: ClassVar[tuple[str, ...]]
     """Accepted values of `credential_type`, the default first."""
+    denials_are_ours: ClassVar[bool]
+    """Whether a 401 or 403 from the platform concerns our own key, rather than a player."""
 
     def parse(self, submission: Submission) -> C:
         """Read the credential. Raises `CredentialRejected`."""

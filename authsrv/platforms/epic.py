@@ -71,6 +71,7 @@ class EpicPlatform(Platform[EpicCredential]):
     name: ClassVar[str] = "epicgames"
     kinds: ClassVar[tuple[str, ...]] = get_args(Kind)
     Settings: ClassVar[type[EpicSettings]] = EpicSettings
+    denials_are_ours: ClassVar[bool] = False
 
     def __init__(self, settings: EpicSettings, outbound: Outbound, clock: Clock) -> None:
         self._settings = settings

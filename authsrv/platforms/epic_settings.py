@@ -90,6 +90,10 @@ class EpicSettings(PlatformSettings):
         """The deployments that a request may name."""
         return frozenset({*self.deployment_ids, self.default_deployment_id} - {""})
 
+    def addresses(self) -> tuple[str, ...]:
+        """The base addresses of the platform's hosts."""
+        return tuple(self.hosts.model_dump().values())
+
     def problems(self, *, dev: bool) -> list[str]:
         """What is wrong with the block beyond its types."""
         table = [

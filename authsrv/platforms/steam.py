@@ -86,6 +86,7 @@ class SteamPlatform(Platform[SteamCredential]):
     name: ClassVar[str] = "steam"
     kinds: ClassVar[tuple[str, ...]] = (SESSION, ENCRYPTED)
     Settings: ClassVar[type[SteamSettings]] = SteamSettings
+    denials_are_ours: ClassVar[bool] = True
 
     def __init__(
         self,

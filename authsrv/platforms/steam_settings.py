@@ -116,6 +116,10 @@ class SteamSettings(SteamAppSettings):
             **{name: getattr(own if name in given else self, name) for name in SteamAppSettings.model_fields}
         )
 
+    def addresses(self) -> tuple[str, ...]:
+        """The base addresses of the platform's hosts."""
+        return tuple(self.hosts.model_dump().values())
+
     def problems(self, *, dev: bool) -> list[str]:
         """The start checks that end the start."""
         found = [*self._block_problems(dev=dev)]

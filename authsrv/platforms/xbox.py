@@ -69,6 +69,7 @@ class XboxPlatform:
     name: ClassVar[str] = "xbox"
     kinds: ClassVar[tuple[str, ...]] = ("xsts_token",)
     Settings: ClassVar[type[XboxSettings]] = XboxSettings
+    denials_are_ours: ClassVar[bool] = False
 
     def __init__(self, settings: XboxSettings, outbound: Outbound, clock: Clock) -> None:
         """Raises ValueError for key pairs in which `settings.problems` finds a fault."""

@@ -153,6 +153,10 @@ class XboxSettings(PlatformSettings):
         default=XboxHosts(), description="Microsoft's key hosts, to be changed only with dev = true."
     )
 
+    def addresses(self) -> tuple[str, ...]:
+        """The base addresses of the platform's hosts."""
+        return tuple(self.hosts.model_dump().values())
+
     def problems(self, *, dev: bool) -> list[str]:
         """What is wrong with the block beyond its types, one sentence each."""
         found = [

@@ -1,0 +1,208 @@
+"""Puts the server together: the only file that knows every other part.
+
+`create_app` gives an ASGI application whose lifespan opens the storage, loads the keys, starts platforms and jobs, and
+closes them all again. Decides nothing about a request.
+"""
+
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.routing import Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from authsrv.audit import Audit
+from authsrv.config import Config
+from authsrv.config.schema import ProjectSettings
+from authsrv.endpoints.discovery import Document, metadata
+from authsrv.endpoints.endpoint import not_found
+from authsrv.endpoints.routes import Served, routes
+from authsrv.endpoints.silent import SilentEndpoint, TicketNonceEndpoint
+from authsrv.endpoints.token import TokenEndpoint
+from authsrv.limits import RateLimiter
+from authsrv.log import Emit, Event
+from authsrv.oauth.clients import ClientRegistry
+from authsrv.oauth.credentials import CredentialDesk
+from authsrv.oauth.directory import PlatformDirectory
+from authsrv.oauth.keys import KeyRing, load_or_create
+from authsrv.oauth.nonces import TicketNonces
+from authsrv.oauth.opaque import OpaqueTokens
+from authsrv.oauth.server import TokenServer
+from authsrv.oauth.silent import SilentLogin
+from authsrv.oauth.tokens import TokenIssuer
+from authsrv.outbound import HttpOutbound
+from authsrv.platforms import PLATFORMS
+from authsrv.platforms.base import Clock, Outbound, Platform, PlatformSettings
+from authsrv.storage import open_storage
+from authsrv.storage.base import Storage
+from authsrv.storage.changes import DeclaredClient, SyncClients
+
+_RESTART_ONLY = ("issuer", "dev", "server", "database", "keys", "limits", "log")
+
+
+def _discard(_: Event) -> None:
+    """Nobody listens."""
+
+
+class ReloadRefused(Exception):
+    """The new configuration cannot be taken while serving. The text says why; the present one stays in force."""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What the server takes from outside, so that tests can bring their own.
+
+    `clock` gives Unix seconds, `random` that many unpredictable bytes; `connect` makes the way out to a platform.
+    `emit` takes log events; without it audit events go nowhere.
+    """
+
+    clock: Clock = time.time
+    random: Callable[[int], bytes] = os.urandom
+    emit: Emit = _discard
+    connect: "Callable[[str, PlatformSettings, Clock], Outbound] | None" = None
+
+
+class Application:
+    """The whole server as one ASGI application. Serves nothing before its lifespan has begun."""
+
+    def __init__(self, config: Config, world: World) -> None:
+        self.config = config
+        self._world = world
+        self._storage: Storage = open_storage(config.database.url.get_secret_value())
+        self._registry = ClientRegistry(config.clients().values())
+        self._platforms = PlatformDirectory(frozenset(PLATFORMS))
+        self._verifiers = Verifiers(world)
+        self._metadata = Document(metadata(config.issuer, scopes_of(config)))
+        self.router = Router(lifespan=self._lifespan)
+        self._serving: ASGIApp = not_found
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve the lifespan and requests."""
+        await (self.router if scope["type"] == "lifespan" else self._serving)(scope, receive, send)
+
+    async def reload(self, config: Config) -> None:
+        """Take clients, lifetimes and platforms from a new configuration, all of them or none."""
+        changed = [name for name in _RESTART_ONLY if getattr(config, name) != getattr(self.config, name)]
+        if changed:
+            raise ReloadRefused(f"these settings change only by a restart: {', '.join(changed)}")
+        await self._take(config)
+
+    async def _take(self, config: Config) -> None:
+        verifiers = await self._verifiers.prepare(config.projects)
+        await self._storage.apply([SyncClients(declared_clients(config), int(self._world.clock()))])
+        self._registry.replace(config.clients().values())
+        self._platforms.replace(verifiers)
+        self._metadata.replace(metadata(config.issuer, scopes_of(config)))
+        self.config = config
+        await self._verifiers.settle()
+
+    @asynccontextmanager
+    async def _lifespan(self, _: Any) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._storage.close)
+            await self._storage.open()
+            stack.push_async_callback(self._verifiers.stop)
+            await self._take(self.config)
+            ring = await self._load_keys()
+            self._serving = self._build(ring)
+            yield
+            self._serving = not_found
+
+    async def _load_keys(self) -> KeyRing:
+        secret = self.config.keys.passphrase
+        passphrase = secret.get_secret_value() if secret else ""
+        return await load_or_create(self._storage, passphrase, int(self._world.clock()), self._world.random)
+
+    def _build(self, ring: KeyRing) -> ASGIApp:
+        world, issuer = self._world, self.config.issuer
+        server = TokenServer(
+            storage=self._storage,
+            registry=self._registry,
+            tokens=TokenIssuer(issuer, ring, world.random),
+            opaque=OpaqueTokens(ring.derive(b"authsrv opaque tokens v1"), world.random),
+            limits=RateLimiter(self.config.limits.quotas(), clock=time.monotonic),
+            audit=Audit(world.emit, now=world.clock),
+            clock=world.clock,
+        )
+        nonces = TicketNonces(ring.derive(b"authsrv ticket nonces v1"), world.random)
+        login = SilentLogin(
+            server=server,
+            desk=CredentialDesk(self._storage, world.random),
+            platforms=self._platforms,
+            nonces=nonces,
+            random=world.random,
+        )
+        served = Served(
+            token=TokenEndpoint(server),
+            silent=SilentEndpoint(login, issuer),
+            ticket_nonce=TicketNonceEndpoint(nonces, self._registry, server),
+            metadata=self._metadata,
+            jwks=Document(ring.jwks()),
+        )
+        return Router(routes(served), default=not_found)
+
+
+class Verifiers:
+    """The platforms' verifiers, kept across reloads while their settings stay the same, so that their keys stay too."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._running: dict[tuple[str, str], tuple[PlatformSettings, Platform[Any]]] = {}
+        self._left: list[Platform[Any]] = []
+
+    async def prepare(self, projects: Mapping[str, ProjectSettings]) -> Mapping[str, Mapping[str, Platform[Any]]]:
+        """Start what is new; what is no longer wanted goes on until `settle`."""
+        wanted = {(key, name): block for key, project in projects.items() for name, block in project.platforms.items()}
+        before, self._running = self._running, {}
+        for place, settings in wanted.items():
+            kept = before.pop(place, None)
+            if kept is None or kept[0] != settings:
+                self._left += [kept[1]] if kept else []
+                kept = (settings, await self._start(place[1], settings))
+            self._running[place] = kept
+        self._left += [platform for _, platform in before.values()]
+        return {
+            key: {name: platform for (project, name), (_, platform) in self._running.items() if project == key}
+            for key in projects
+        }
+
+    async def settle(self) -> None:
+        """Stop what the last `prepare` replaced."""
+        while self._left:
+            await self._left.pop().stop()
+
+    async def stop(self) -> None:
+        """Stop everything."""
+        self._left += [platform for _, platform in self._running.values()]
+        self._running = {}
+        await self.settle()
+
+    async def _start(self, name: str, settings: PlatformSettings) -> Platform[Any]:
+        connect = self._world.connect or connect_by_http
+        platform = PLATFORMS[name](settings, connect(name, settings, self._world.clock), self._world.clock)
+        await platform.start()
+        return platform
+
+
+def create_app(config: Config, world: World | None = None) -> Application:
+    """The server for a configuration."""
+    return Application(config, world or World())
+
+
+def connect_by_http(name: str, settings: PlatformSettings, clock: Clock) -> Outbound:
+    """A platform's own connections, limits and circuit."""
+    kind = PLATFORMS[name]
+    return HttpOutbound(name, allowed=settings.addresses(), clock=clock, denials_are_ours=kind.denials_are_ours)
+
+
+def declared_clients(config: Config) -> tuple[DeclaredClient, ...]:
+    """The file's clients as the database remembers them."""
+    return tuple(DeclaredClient(c.client_id, c.project.key, c.name) for c in config.clients().values())
+
+
+def scopes_of(config: Config) -> list[str]:
+    """Every scope that some client may ask for."""
+    return sorted({scope for client in config.clients().values() for scope in client.scopes})

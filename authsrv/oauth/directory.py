@@ -1,0 +1,33 @@
+"""Which platforms a project has. A reload replaces all of them in one assignment."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from authsrv.errors import UnsupportedProvider
+from authsrv.platforms.base import Platform
+
+
+class PlatformDirectory:
+    """The verifiers by project key and platform name. `known` names every platform that there is."""
+
+    def __init__(self, known: frozenset[str]) -> None:
+        self._known = known
+        self._by_project: Mapping[str, Mapping[str, Platform[Any]]] = {}
+
+    def replace(self, by_project: Mapping[str, Mapping[str, Platform[Any]]]) -> None:
+        """Take these verifiers instead of the present ones."""
+        self._by_project = by_project
+
+    def require_known(self, name: str) -> None:
+        """Raise `UnsupportedProvider` for a name that no platform has."""
+        if name not in self._known:
+            raise UnsupportedProvider(reason="unknown_provider")
+
+    def find(self, project: str, name: str) -> Platform[Any]:
+        """The project's verifier. Raises `UnsupportedProvider` if the project does not use the platform."""
+        platform = self._by_project.get(project, {}).get(name)
+        if platform is None:
+            raise UnsupportedProvider(
+                "This platform is not configured for the project.", reason="provider_not_configured"
+            )
+        return platform

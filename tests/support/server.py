@@ -1,0 +1,162 @@
+"""The whole server in one process: app, memory or SQLite storage, and the emulated platforms behind it."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import httpx
+from starlette.applications import Starlette
+
+from authsrv.app import Application, World, create_app
+from authsrv.config import Config
+from authsrv.demo.configuration import configuration
+from authsrv.emulator.app import create_emulator
+from authsrv.emulator.base import PLAYERS, MintedCredential, PlatformEmulator
+from authsrv.emulator.host import HOSTED, platform_settings
+from authsrv.platforms.base import Clock, Outbound, PlatformSettings
+from tests.support.outbound import BASE_URL, AsgiOutbound
+from tests.support.storage import migrated_file
+
+ISSUER = "http://127.0.0.1:8080"
+CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"  # the pair of RFC 7636, appendix B
+VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+CALLBACK = "http://127.0.0.1/callback"
+EMULATOR_NAMES = {"steam": "steam", "xbox": "xbox", "epicgames": "epic"}
+
+
+@dataclass
+class ManualClock:
+    now: float = 1_790_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@cache
+def _keys() -> Mapping[str, Any]:
+    return {hosted.name: hosted.generate() for hosted in HOSTED}
+
+
+def emulators(clock: Clock) -> dict[str, PlatformEmulator]:
+    """New emulators on the keys of this test run."""
+    return {hosted.name: hosted.build(keys=_keys()[hosted.name], clock=clock) for hosted in HOSTED}
+
+
+@dataclass
+class Server:
+    """A running server with an HTTP client, its clock, and the platforms it asks."""
+
+    app: Application
+    http: httpx.AsyncClient
+    clock: ManualClock
+    platforms: dict[str, PlatformEmulator]
+    outbounds: dict[str, AsgiOutbound] = field(default_factory=dict)
+
+    def mint(self, provider: str, player: str = "amber", **how: str) -> MintedCredential:
+        return self.platforms[EMULATOR_NAMES[provider]].mint(PLAYERS[player], **how)
+
+    async def silent(
+        self, provider: str, minted: MintedCredential | None = None, **changes: str | None
+    ) -> httpx.Response:
+        """A silent login of the demo launcher by POST; a parameter changed to None is left out."""
+        credential = (minted or self.mint(provider)).parameters
+        parameters = launcher_request() | dict(credential) | changes
+        return await self.http.post(
+            f"/oauth2/social/{provider}/cross_auth", data={k: v for k, v in parameters.items() if v is not None}
+        )
+
+    async def code(self, provider: str, minted: MintedCredential | None = None, **changes: str | None) -> str:
+        answer = await self.silent(provider, minted, **changes)
+        assert answer.status_code == 200, answer.text
+        return httpx.URL(answer.json()["login_url"]).params["code"]
+
+    async def token(self, **parameters: str | None) -> httpx.Response:
+        return await self.http.post("/oauth2/token", data={k: v for k, v in parameters.items() if v is not None})
+
+    async def redeem(self, code: str, **changes: str | None) -> httpx.Response:
+        request: dict[str, str | None] = {
+            "grant_type": "authorization_code",
+            "client_id": "launcher",
+            "code": code,
+            "redirect_uri": CALLBACK,
+            "code_verifier": VERIFIER,
+        }
+        return await self.token(**(request | changes))
+
+    async def login(
+        self, provider: str, minted: MintedCredential | None = None, **changes: str | None
+    ) -> dict[str, Any]:
+        """Silent login and code exchange; the token answer."""
+        answer = await self.redeem(await self.code(provider, minted, **changes))
+        assert answer.status_code == 200, answer.text
+        tokens: dict[str, Any] = answer.json()
+        return tokens
+
+    async def refresh(self, refresh_token: str, **changes: str | None) -> httpx.Response:
+        request: dict[str, str | None] = {
+            "grant_type": "refresh_token",
+            "client_id": "launcher",
+            "refresh_token": refresh_token,
+        }
+        return await self.token(**(request | changes))
+
+
+def launcher_request() -> dict[str, str | None]:
+    """What the demo launcher sends besides the credential."""
+    return {
+        "client_id": "launcher",
+        "response_type": "code",
+        "state": "af0ifjsldkj",
+        "redirect_uri": CALLBACK,
+        "scope": "openid offline",
+        "is_redirect": "false",
+        "code_challenge": CHALLENGE,
+        "code_challenge_method": "S256",
+    }
+
+
+def demo_config(platforms: dict[str, PlatformEmulator], database: str, **changes: Any) -> dict[str, Any]:
+    """The demo's configuration as a dict, with the platforms at the in-process address."""
+    block = configuration(8080, Path("/unused"), platform_settings(list(platforms.values()), BASE_URL))
+    return block | {"database": {"url": database}} | changes
+
+
+@asynccontextmanager
+async def running(tmp_path: Path | None = None, *, edit: Any = None) -> AsyncIterator[Server]:
+    """A server on memory storage, or on a SQLite file below `tmp_path`. `edit` may change the configuration's dict."""
+    clock = ManualClock()
+    platforms = emulators(clock)
+    emulator: Starlette = create_emulator(list(platforms.values()), clock=clock)
+    url = "memory://" if tmp_path is None else f"sqlite:///{_database(tmp_path)}"
+    block = demo_config(platforms, url)
+    if edit:
+        edit(block)
+    outbounds: dict[str, AsgiOutbound] = {}
+
+    def connect(name: str, _: PlatformSettings, __: Clock) -> Outbound:
+        return outbounds.setdefault(name, AsgiOutbound(emulator))
+
+    app = create_app(Config.model_validate(block), World(clock=clock, connect=connect))
+    async with lifespan(app), client(app) as http:
+        yield Server(app, http, clock, platforms, outbounds)
+
+
+def client(app: Application, address: str = "127.0.0.1") -> httpx.AsyncClient:
+    """An HTTP client that follows no redirects."""
+    transport = httpx.ASGITransport(app, client=(address, 50000))
+    return httpx.AsyncClient(transport=transport, base_url=ISSUER)
+
+
+@asynccontextmanager
+async def lifespan(app: Application) -> AsyncIterator[None]:
+    """Run the application's lifespan around a test."""
+    async with app.router.lifespan_context(app):
+        yield
+
+
+def _database(directory: Path) -> Path:
+    existing = directory / "authsrv.db"
+    return existing if existing.exists() else migrated_file(directory)
