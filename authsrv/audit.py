@@ -1,0 +1,64 @@
+"""The audit trail: one schema for everything an operator must be able to look up later.
+
+Owns which facts an audit event may hold: no secret, no platform account id, no whole address. Knows no storage; an
+event is a line of the log under the logger name `authsrv.audit`.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from authsrv.log import Emit, Event
+
+AuditKind = Literal[
+    "login.succeeded",
+    "login.refused",
+    "player.created",
+    "token.issued",
+    "token.refreshed",
+    "code.replayed",
+    "refresh.reused",
+    "grant.revoked",
+    "credential.replayed",
+    "client.refused",
+    "config.reloaded",
+    "keys.created",
+    "server.started",
+    "server.stopped",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEvent:
+    """Something that happened. Empty facts are left out of the line.
+
+    `project` is its key in the configuration, `sub` our player id, `platform` a platform's name, `reason` a stable
+    machine code, `address` the `cut` form of a client address (`authsrv.addresses.ClientAddress`), never the whole.
+    """
+
+    kind: AuditKind
+    project: str = ""
+    client_id: str = ""
+    sub: str = ""
+    platform: str = ""
+    reason: str = ""
+    request_id: str = ""
+    address: str = ""
+
+
+class Audit:
+    """Records audit events: one dict and one queue put, so that it may stand on the hot path."""
+
+    def __init__(self, emit: Emit, *, now: Callable[[], float] = time.time) -> None:
+        self._emit = emit
+        self._now = now
+
+    def record(self, event: AuditEvent) -> None:
+        """Write the event to the log. Never blocks, never raises."""
+        line: Event = {"event": event.kind, "logger": "authsrv.audit", "level": "info", "time": self._now()}
+        for name in ("project", "client_id", "sub", "platform", "reason", "request_id", "address"):
+            value = getattr(event, name)
+            if value:
+                line[name] = value
+        self._emit(line)
