@@ -29,8 +29,8 @@ def find_problems(config: Config, raw: Mapping[str, Any], broken: Collection[Pat
         if not _any_broken(broken, [path]):
             yield from (_platform_finding(platform, text).below(path) for text in platform.problems(dev=dev))
     for path, entry in _clients(config, dev=dev):
-        for reads, client_check in CLIENT_CHECKS:
-            if not _any_broken(broken, [(*path, name) for name in reads]):
+        for names, client_check in CLIENT_CHECKS:
+            if not _any_broken(broken, [(*path, name) for name in names]):
                 yield from (finding.below(path) for finding in client_check(entry))
 
 
