@@ -14,14 +14,13 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.routing import BaseRoute, Route
 
-from authsrv.config.schema import Config
+from authsrv.config import Config
 from authsrv.demo import curl
 from authsrv.demo.logins import Login, fresh_logins
 from authsrv.emulator import client as emulator
 from authsrv.emulator.base import PLAYERS
 from authsrv.models import Client
 
-_HERE = Path(__file__).parent
 _ARRIVALS = ("code", "state", "iss", "error", "error_description")
 
 
@@ -49,10 +48,11 @@ class Pages:
 
     def __init__(self, config: Config) -> None:
         self._config = config
+        templates = _templates()
         self._templates = Environment(
-            loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+            loader=FileSystemLoader(templates), autoescape=True, undefined=StrictUndefined, trim_blocks=True
         )
-        self._style = (_HERE / "page.css").read_text(encoding="utf-8")
+        self._style = (templates / "page.css").read_text(encoding="utf-8")
         digest = base64.b64encode(hashlib.sha256(self._style.encode()).digest()).decode("ascii")
         self._headers = {
             "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{digest}'; "
@@ -88,6 +88,13 @@ class Pages:
     def _page(self, template: str, **context: object) -> HTMLResponse:
         text = self._templates.get_template(template).render(style=self._style, **context)
         return HTMLResponse(text, headers=self._headers)
+
+
+def _templates() -> Path:
+    """The demo's templates: inside the package when installed, at the top level of a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "_templates"
+    return (installed if installed.is_dir() else package.parent / "templates") / "demo"
 
 
 def _logins(issuer: str, pkce: curl.Pkce) -> tuple[list[Login], str]:

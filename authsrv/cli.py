@@ -1,0 +1,151 @@
+"""The `authsrv` program's commands. They hold no rules: each calls one part of the server and prints.
+
+Everything heavy is imported inside the commands, so that `--help` answers at once.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from authsrv.emulator.commands import app as emulator_commands
+
+if TYPE_CHECKING:
+    from authsrv.config import Config
+
+app = typer.Typer(
+    help="The login server a game studio runs itself: Steam, Xbox and Epic proof in, OpenID Connect tokens out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.add_typer(emulator_commands)
+
+ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The configuration file.", envvar="AUTHSRV_CONFIG")]
+CONFIG = Path("authsrv.toml")
+DEMO_STATE = Path("var/demo")
+
+
+@app.command()
+def serve(
+    config: ConfigOption = CONFIG,
+    migrate_first: Annotated[bool, typer.Option("--migrate", help="Run `authsrv migrate` before serving.")] = False,
+) -> None:
+    """Serve logins.
+
+    Stops on SIGTERM or Ctrl-C, after the requests in progress; SIGHUP reads the configuration again, as
+    `authsrv reload` does.
+    """
+    loaded = _load(config)
+    if migrate_first:
+        _migrate_in_own_process(config)
+    _serve(loaded, config)
+
+
+@app.command()
+def check(
+    config: ConfigOption = CONFIG,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the file's JSON Schema, for editors.")] = False,
+) -> None:
+    """Check the configuration file.
+
+    Prints every mistake at once, each with its line and what to write instead, and then the warnings. The exit status
+    is 1 if there is a mistake.
+    """
+    from authsrv import config as configuration  # noqa: PLC0415 - heavy
+
+    if schema:
+        typer.echo(json.dumps(configuration.json_schema(), indent=2))
+        return
+    try:
+        loaded = configuration.load(config)
+    except configuration.ConfigError as error:
+        typer.echo(str(error))
+        raise typer.Exit(1) from None
+    typer.echo(configuration.report([], loaded.warnings))
+
+
+@app.command()
+def migrate(config: ConfigOption = CONFIG) -> None:
+    """Prepare the database.
+
+    Creates it, or brings it to the schema of this version; a copy of an SQLite file is kept beside it. Harmless when
+    there is nothing to do.
+    """
+    from authsrv.storage.base import StorageError  # noqa: PLC0415 - heavy
+    from authsrv.storage.migrate import migrate as run  # noqa: PLC0415 - heavy
+
+    loaded = _load(config)
+    try:
+        run(loaded.database.url.get_secret_value())
+    except StorageError as error:
+        _fail(str(error))
+    typer.echo("The database has the schema of this version.")
+
+
+@app.command(name="reload")
+def reload_configuration(config: ConfigOption = CONFIG) -> None:
+    """Reread the configuration.
+
+    The running server takes over all of the file if it is right, and nothing of it if it is not.
+    """
+    from authsrv import control  # noqa: PLC0415 - heavy
+
+
+@app.command()
+def demo(
+    port: Annotated[int, typer.Option(help="Port of the server.", min=1, max=65535)] = 8080,
+    emulator_port: Annotated[int, typer.Option(help="Port of the emulated platforms.", min=1, max=65535)] = 8090,
+    state: Annotated[Path, typer.Option(help="Directory of the demo's files, kept for the next time.")] = DEMO_STATE,
+) -> None:
+    """Serve a demo on this machine.
+
+    One project with a client of every kind, emulated Steam, Xbox and Epic beside it, and commands to try. Its files
+    stay in the state directory for the next time.
+    """
+    from authsrv.demo import run  # noqa: PLC0415 - heavy
+
+    state = state.resolve()
+    try:
+        config = run.prepare(port, emulator_port, state)
+        with run.emulator_running(emulator_port, state):
+            loaded = _load(config)
+            _migrate_in_own_process(config)
+            run.announce_when_ready(loaded.issuer, emulator_port, typer.echo)
+            _serve(loaded, config)
+    except run.DemoError as error:
+        _fail(str(error))
+
+
+def _load(path: Path) -> "Config":
+    from authsrv import config as configuration  # noqa: PLC0415 - heavy
+
+    try:
+        return configuration.load(path)
+    except configuration.ConfigError as error:
+        _fail(f"the configuration cannot be used\n\n{error}")
+
+
+def _migrate_in_own_process(config: Path) -> None:
+    """So that the libraries of the migrations never enter the server's memory."""
+    done = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-m", "authsrv", "migrate", "--config", str(config)], stdout=subprocess.DEVNULL, check=False
+    )
+    if done.returncode:
+        raise typer.Exit(done.returncode)
+
+
+def _serve(loaded: "Config", config: Path) -> None:
+    from authsrv.app import create_app  # noqa: PLC0415 - heavy
+    from authsrv.serve import serve as run  # noqa: PLC0415 - heavy
+
+    run(create_app(loaded), loaded)
+
+
+def _fail(text: str) -> NoReturn:
+    typer.echo(f"authsrv: {text}", err=True)
+    raise typer.Exit(1)

@@ -1,0 +1,220 @@
+"""The command line: quick help, exit statuses, and texts that say what to do."""
+
+import http.client
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from authsrv.cli import app
+from authsrv.emulator import client
+from tests.support.processes import free_port, listens, running
+
+RUN = CliRunner()
+COMMANDS = (
+    ["serve"],
+    ["check"],
+    ["migrate"],
+    ["reload"],
+    ["demo"],
+    ["emulator"],
+    ["emulator", "run"],
+    ["emulator", "ticket"],
+    ["emulator", "fault"],
+    ["emulator", "settings"],
+)
+HEAVY = ("authlib", "cryptography", "httpx", "pydantic", "rich", "sqlalchemy", "starlette", "uvicorn")
+GOOD = """
+issuer = "https://login.studio.example"
+[database]
+url = "sqlite:///{directory}/authsrv.db"
+[projects.skyforge.clients.launcher]
+native = true
+redirect_uris = ["http://127.0.0.1/callback"]
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "authsrv.toml"
+    path.write_text(GOOD.format(directory=tmp_path))
+    return path
+
+
+@pytest.fixture(scope="session")
+def emulator_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """An emulator as a process of its own."""
+    port = free_port()
+    keys = tmp_path_factory.mktemp("emulator")
+    with running("emulator", "run", "--port", str(port), "--keys", str(keys), "--until-stdin-closes") as process:
+        while not client.healthy(port):
+            assert process.poll() is None, "the emulator ended"
+        yield port
+
+
+@pytest.fixture
+def emulator(emulator_port: int, monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setenv("EMULATOR_PORT", str(emulator_port))
+    return emulator_port
+
+
+def test_help_loads_nothing_that_takes_time() -> None:
+    code = f"import sys, authsrv.cli; print([name for name in {HEAVY!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603 - a constant
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_program_lists_its_commands() -> None:
+    listed = RUN.invoke(app, ["--help"]).output
+    assert [line.split()[0] for line in listed.partition("Commands:\n")[2].splitlines()] == [
+        "serve",
+        "check",
+        "migrate",
+        "reload",
+        "demo",
+        "emulator",
+    ]
+    assert "..." not in listed.partition("Commands:\n")[2]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_explains_itself(command: list[str]) -> None:
+    done = RUN.invoke(app, [*command, "--help"])
+    assert done.exit_code == 0
+    assert done.output.startswith(f"Usage: root {' '.join(command)}")
+
+
+def test_check_accepts_a_sound_file(config: Path) -> None:
+    done = RUN.invoke(app, ["check", "--config", str(config)])
+    assert (done.exit_code, done.output.splitlines()[-1][:11]) == (0, "no problems")
+
+
+def test_check_reports_every_mistake_and_fails(config: Path) -> None:
+    config.write_text(config.read_text().replace("native = true", 'native = "yes"\nnative_apps = true'))
+    done = RUN.invoke(app, ["check", "--config", str(config)])
+    assert done.exit_code == 1
+    assert "launcher.native\n" in done.output
+    assert "launcher.native_apps\n" in done.output
+
+
+def test_check_prints_the_json_schema() -> None:
+    done = RUN.invoke(app, ["check", "--schema"])
+    assert json.loads(done.output)["title"] == "authsrv.toml"
+
+
+@pytest.mark.parametrize("command", ["serve", "migrate", "reload"])
+def test_a_configuration_that_cannot_be_used_ends_the_command_with_its_mistakes(command: str, tmp_path: Path) -> None:
+    done = RUN.invoke(app, [command, "--config", str(tmp_path / "none.toml")])
+    assert done.exit_code == 1
+    assert "none.toml\n  problem: the file cannot be read" in done.output
+
+
+def test_migrate_prepares_the_database_and_may_be_repeated(config: Path) -> None:
+    for _ in range(2):
+        done = RUN.invoke(app, ["migrate", "--config", str(config)])
+        assert (done.exit_code, done.output) == (0, "The database has the schema of this version.\n")
+    assert (config.parent / "authsrv.db").stat().st_mode & 0o077 == 0
+
+
+def test_migrate_says_what_is_wrong_with_a_foreign_file(config: Path) -> None:
+    (config.parent / "authsrv.db").write_text("not a database at all, but a text of some length " * 20)
+    done = RUN.invoke(app, ["migrate", "--config", str(config)])
+    assert done.exit_code == 1
+    assert done.stderr.startswith("authsrv: ")
+    assert "Traceback" not in done.output
+
+
+@pytest.mark.parametrize("command", [["ticket", "steam"], ["fault", "steam", "--mode", "down"]], ids=" ".join)
+def test_without_an_emulator_the_command_says_how_to_start_one(
+    command: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    monkeypatch.setenv("EMULATOR_PORT", str(port))
+    done = RUN.invoke(app, ["emulator", *command])
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert f"no emulator answers at 127.0.0.1:{port}; start the demo with `make run`" in done.stderr
+
+
+@pytest.mark.parametrize("platform", ["steam", "xbox", "epic"])
+@pytest.mark.usefixtures("emulator")
+def test_a_ticket_is_one_line_and_nothing_else(platform: str) -> None:
+    done = RUN.invoke(app, ["emulator", "ticket", platform, "--player", "birch"])
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert done.stdout.endswith("\n")
+    assert len(done.stdout.splitlines()) == 1
+    assert len(done.stdout) > 30
+
+
+@pytest.mark.parametrize("platform", ["steam", "xbox", "epic"])
+@pytest.mark.usefixtures("emulator")
+def test_json_adds_how_a_ticket_is_sent(platform: str) -> None:
+    minted = json.loads(RUN.invoke(app, ["emulator", "ticket", platform, "--json"]).stdout)
+    assert set(minted) == {"credential", "parameters", "headers"}
+    assert minted["credential"] in minted["parameters"].values()
+
+
+@pytest.mark.parametrize("platform", ["steam", "xbox", "epic"])
+@pytest.mark.usefixtures("emulator")
+def test_the_cases_are_listed_with_what_they_stand_for(platform: str) -> None:
+    lines = RUN.invoke(app, ["emulator", "ticket", platform, "--case", "list"]).stdout.splitlines()
+    assert lines[0].startswith("good ")
+    assert all(len(line.split(maxsplit=1)) == 2 for line in lines)
+
+
+@pytest.mark.usefixtures("emulator")
+def test_an_unknown_case_is_refused_with_those_there_are() -> None:
+    done = RUN.invoke(app, ["emulator", "ticket", "steam", "--case", "lost"])
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "good" in done.stderr
+
+
+def test_a_platform_that_is_down_drops_connections_until_the_fault_ends(emulator: int) -> None:
+    begun = RUN.invoke(app, ["emulator", "fault", "xbox", "--mode", "down", "--for", "600"])
+    assert begun.output == "xbox: down for 600 s\n"
+    with pytest.raises(http.client.RemoteDisconnected):
+        _get(emulator, "/xbox/anything")
+    assert RUN.invoke(app, ["emulator", "fault", "xbox", "--mode", "none"]).output == "xbox: none\n"
+    assert _get(emulator, "/xbox/anything") == 404
+
+
+def test_a_taken_port_is_named_with_the_way_out(emulator: int, tmp_path: Path) -> None:
+    done = RUN.invoke(app, ["emulator", "run", "--port", str(emulator), "--keys", str(tmp_path)])
+    assert done.exit_code == 1
+    assert f"127.0.0.1:{emulator} is taken by another program; choose another port with --port" in done.stderr
+
+
+def test_damaged_keys_are_named_with_the_way_out(tmp_path: Path) -> None:
+    (tmp_path / "steam.json").write_text("{}")
+    done = RUN.invoke(app, ["emulator", "settings", "--keys", str(tmp_path)])
+    assert done.exit_code == 1
+    assert "steam.json does not hold the emulator's keys; delete it" in done.stderr
+
+
+def test_an_emulator_ends_with_its_parent_and_keeps_its_keys(tmp_path: Path) -> None:
+    port = free_port()
+    arguments = ("emulator", "run", "--port", str(port), "--keys", str(tmp_path), "--until-stdin-closes")
+    kept: list[bytes] = []
+    for _ in range(2):
+        with running(*arguments) as process:
+            while not client.healthy(port):
+                assert process.poll() is None, "the emulator ended"
+            assert process.stdin is not None
+            process.stdin.close()
+            assert process.wait(timeout=20) == 0
+        assert not listens(port)
+        kept.append((tmp_path / "xbox.json").read_bytes())
+    assert kept[0] == kept[1]
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+
+
+def _get(port: int, path: str) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status
+    finally:
+        connection.close()

@@ -1,0 +1,132 @@
+"""The demo: its configuration, its pages, and one run from the first line to the last."""
+
+import base64
+import hashlib
+import re
+import shlex
+from pathlib import Path
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from authsrv import config as configuration
+from authsrv.config import Config
+from authsrv.demo import curl, page, run
+from authsrv.emulator.client import Credential
+from authsrv.emulator.server import listen
+from tests.support.processes import free_port
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The configuration file of a demo on two free ports."""
+    return run.prepare(free_port(), free_port(), tmp_path_factory.mktemp("demo"))
+
+
+@pytest.fixture(scope="module")
+def config(prepared: Path) -> Config:
+    return configuration.load(prepared)
+
+
+@pytest.fixture
+def browser(config: Config, monkeypatch: pytest.MonkeyPatch) -> httpx.AsyncClient:
+    """Reads the demo's pages; nobody listens at the emulator's port."""
+    monkeypatch.setenv("EMULATOR_PORT", str(free_port()))
+    app = Starlette(routes=page.routes(config))
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=config.issuer)
+
+
+def test_the_demo_has_a_client_of_every_kind_on_the_three_platforms(config: Config) -> None:
+    clients = config.clients()
+    assert {name: (client.public, client.native, client.profile) for name, client in clients.items()} == {
+        "launcher": (True, True, "standard"),
+        "shop": (False, False, "standard"),
+        "spa": (True, False, "standard"),
+        "backend": (False, False, "standard"),
+        "40": (True, False, "xsolla"),
+    }
+    assert clients["backend"].grant_types == {"client_credentials"}
+    assert clients["spa"].cors_origins == {config.issuer}
+    assert clients["shop"].redirect_uris == (
+        f"{config.issuer}/demo/callback",
+        "http://127.0.0.1:8080/demo/callback",
+    )
+    assert set(config.projects["demo"].platforms) == {"steam", "xbox", "epicgames"}
+
+
+def test_what_the_demo_keeps_is_its_owners_alone(prepared: Path) -> None:
+    assert prepared.parent.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o077 for path in prepared.parent.rglob("*")} == {0}
+
+
+def test_the_demo_keeps_its_keys(prepared: Path) -> None:
+    before = {path.name: path.read_bytes() for path in (prepared.parent / "emulator").iterdir()}
+    run.prepare(free_port(), free_port(), prepared.parent)
+    after = {path.name: path.read_bytes() for path in (prepared.parent / "emulator").iterdir()}
+    assert after == before
+    assert set(after) == {"steam.json", "xbox.json", "epic.json"}
+
+
+@pytest.mark.parametrize("variable", ["PORT", "EMULATOR_PORT"])
+def test_a_taken_port_is_named_with_the_way_out(variable: str, tmp_path: Path) -> None:
+    free, taken = free_port(), free_port()
+    ports = (taken, free) if variable == "PORT" else (free, taken)
+    with listen("127.0.0.1", taken) as listener:
+        listener.listen()
+        with pytest.raises(run.DemoError, match=rf"127\.0\.0\.1:{taken} is taken .* make run {variable}={taken + 10}"):
+            run.prepare(*ports, tmp_path)
+
+
+def test_one_port_for_both_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(run.DemoError, match="the same"):
+        run.prepare(8080, 8080, tmp_path)
+
+
+def test_a_command_survives_the_shell_whatever_the_credential_holds() -> None:
+    hostile = 'it\'s "$(rm)" `x` \\ ; & | +/='
+    proof = Credential(hostile, {"session_ticket": hostile}, {"Signature": hostile})
+    command = curl.silent_login("http://127.0.0.1:8080", curl.DOORS[0], proof, curl.Pkce.fresh(), "demo-state")
+    words = shlex.split(command)
+    assert words[:3] == ["curl", "-sS", "http://127.0.0.1:8080/oauth2/social/steam/cross_auth"]
+    assert f"session_ticket={hostile}" in words
+    assert f"Signature: {hostile}" in words
+
+
+def test_the_challenge_of_the_login_fits_the_verifier_of_the_exchange() -> None:
+    pkce = curl.Pkce.fresh()
+    digest = hashlib.sha256(pkce.verifier.encode()).digest()
+    assert pkce.challenge == base64.urlsafe_b64encode(digest).decode().rstrip("=")
+    assert f"code_verifier={pkce.verifier}" in shlex.split(curl.exchange("http://127.0.0.1:8080", pkce))
+    assert curl.Pkce.fresh() != pkce
+
+
+async def test_the_page_shows_clients_players_and_links(browser: httpx.AsyncClient, config: Config) -> None:
+    text = (await browser.get("/demo")).text
+    assert all(f"<code>{name}</code>" in text for name in (*config.clients(), "amber", "birch", "cedar"))
+    assert 'href="/.well-known/openid-configuration"' in text
+    assert 'href="/oauth2/jwks"' in text
+    assert ".venv/bin/authsrv emulator ticket steam --player amber" in text
+
+
+async def test_the_page_says_so_when_the_emulator_does_not_answer(browser: httpx.AsyncClient) -> None:
+    answer = await browser.get("/demo")
+    assert answer.status_code == 200
+    assert "No command yet:" in answer.text
+
+
+@pytest.mark.parametrize("path", ["/demo", "/demo/callback", "/demo/spa"])
+async def test_pages_load_nothing_from_elsewhere_and_allow_one_style(browser: httpx.AsyncClient, path: str) -> None:
+    answer = await browser.get(path)
+    (style,) = re.findall(r"<style>(.*?)</style>", answer.text, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    policy = answer.headers["content-security-policy"]
+    assert policy.startswith(f"default-src 'none'; style-src 'sha256-{digest}';")
+    assert not re.search(r"<script|<link|<img|<iframe|\bstyle=|\bsrc=|url\(", answer.text)
+    assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_what_a_browser_brings_back_is_shown_as_text(browser: httpx.AsyncClient) -> None:
+    answer = await browser.get("/demo/callback", params={"code": "<script>alert(1)</script>", "other": "unseen"})
+    assert "<code>&lt;script&gt;alert(1)&lt;/script&gt;</code>" in answer.text
+    assert "unseen" not in answer.text
