@@ -6,7 +6,7 @@ Owns the routes and their counters. Tokens are made in `xbox_tokens`, the error 
 import time
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -26,7 +26,7 @@ class XboxEmulator:
     """Serves `/xbox/keys-host` (for xsts-keys.auth.xboxlive.com) and `/xbox/xsts` (for xsts.auth.xboxlive.com)."""
 
     name = "xbox"
-    kinds = ("xsts_token",)
+    kinds: Sequence[str] = ("xsts_token",)
     cases: Mapping[str, str] = {name: case.about for name, case in CASES.items()}
 
     def __init__(self, *, keys: XboxKeys, clock: Callable[[], float] = time.time) -> None:

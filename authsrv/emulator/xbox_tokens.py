@@ -41,8 +41,11 @@ def raw_deflate(plain: bytes) -> bytes:
 
 
 def oaep(algorithm: hashes.HashAlgorithm) -> padding.OAEP:
-    """OAEP with the same hash for both of its uses, as RFC 7518 section 4.3 has it."""
+    """OAEP with one hash for both of its uses, as RFC 7518 section 4.3 has it."""
     return padding.OAEP(padding.MGF1(algorithm), algorithm, None)
+
+
+OAEP_SHA1 = oaep(hashes.SHA1())  # noqa: S303 - as the platform does
 
 
 class XboxTokens:
@@ -102,7 +105,7 @@ class XboxTokens:
         *,
         header: Mapping[str, Any] | None = None,
         public_key: rsa.RSAPublicKey | None = None,
-        oaep_hash: hashes.HashAlgorithm | None = None,
+        key_wrapping: padding.OAEP = OAEP_SHA1,
         cek: bytes = b"",
         compress: Callable[[bytes], bytes] = raw_deflate,
     ) -> str:
@@ -111,8 +114,8 @@ class XboxTokens:
         outer = {"enc": "A128CBC-HS256", "alg": "RSA-OAEP", "cty": "JWT", "zip": "DEF"}
         aad = _json_part(outer | {"x5t": x5t(self.keys.rp_certificate)} | dict(header or {}))
         key = public_key or self.keys.rp_key.public_key()
-        wrapped = key.encrypt(cek, oaep(oaep_hash or hashes.SHA1()))  # noqa: S303 - as the platform does
-        iv, ciphertext, tag = _encrypt(compress(inner.encode()), cek.ljust(32, b"\0"), aad.encode())
+        wrapped = key.encrypt(cek, key_wrapping)
+        iv, ciphertext, tag = _encrypt(compress(inner.encode()), cek.ljust(32, b"\0")[:32], aad.encode())
         return ".".join((aad, *(base64url(part) for part in (wrapped, iv, ciphertext, tag))))
 
     def text(self, *users: Mapping[str, Any], **changes: Any) -> str:

@@ -229,7 +229,7 @@ def _key_place(header: Mapping[str, Any]) -> KeyPlace:
 
 def _jwk_place(header: Mapping[str, Any]) -> KeyPlace:
     alg, kid = header.get("alg"), header.get("kid")
-    if alg not in {"PS256", "RS256"}:
+    if alg not in ("PS256", "RS256"):
         raise rejected("unexpected inner algorithm")
     if not (isinstance(kid, str) and 0 < len(kid) <= _MAX_KID):
         raise rejected("the inner header names no key")
