@@ -91,8 +91,8 @@ class EpicSettings(PlatformSettings):
         return frozenset({*self.deployment_ids, self.default_deployment_id} - {""})
 
     def addresses(self) -> tuple[str, ...]:
-        """The base addresses of the platform's hosts."""
-        return tuple(self.hosts.model_dump().values())
+        """The one host that is called; `www` is only ever named to players."""
+        return (self.hosts.api,)
 
     def problems(self, *, dev: bool) -> list[str]:
         """What is wrong with the block beyond its types."""

@@ -43,10 +43,10 @@ class Epic:
     def mint(self, case: str = "good", kind: str = "") -> MintedCredential:
         return self.emulator.mint(AMBER, kind=kind, case=case)
 
-    def parse(self, text: str, kind: str = "", **parameters: str) -> EpicCredential:
+    def parse(self, text: str, kind: str = "", **parameters: Any) -> EpicCredential:
         return self.platform.parse(Submission(kind=kind, value=text, **parameters))
 
-    async def login(self, text: str, kind: str = "", **parameters: str) -> PlatformIdentity:
+    async def login(self, text: str, kind: str = "", **parameters: Any) -> PlatformIdentity:
         return await self.platform.verify(self.parse(text, kind, **parameters))
 
     async def login_with(self, minted: MintedCredential) -> PlatformIdentity:
