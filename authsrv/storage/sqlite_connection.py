@@ -7,6 +7,7 @@ Hence one writer, which alone checkpoints: readers are `query_only`, never check
 (the last connection to close checkpoints).
 """
 
+import asyncio
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -46,10 +47,23 @@ class Busy(StorageUnavailable):
 class Connection(aiosqlite.Connection):
     """An aiosqlite connection that can run a whole function in its thread: one hop for many statements."""
 
+    _stopped: "asyncio.Future[Any] | None" = None
+
     async def run(self, function: Callable[[sqlite3.Connection], T]) -> T:
         """Call the function with the driver's connection in the connection's own thread."""
         result: T = await self._execute(function, self._conn)  # type: ignore[no-untyped-call]  # aiosqlite's private API
         return result
+
+    def stop(self) -> "asyncio.Future[Any] | None":
+        """End the thread, as aiosqlite does it, and remember how to wait for it."""
+        self._stopped = super().stop()
+        return self._stopped
+
+    async def close(self) -> None:
+        """Close, and wait for the thread also when connecting failed, which aiosqlite leaves to chance."""
+        await super().close()
+        if self._stopped is not None:
+            await self._stopped
 
 
 async def connect(path: Path, pragmas: Pragmas) -> Connection:
