@@ -6,6 +6,7 @@ from typing import Any, get_args
 
 import pytest
 from hypothesis import example, given
+from hypothesis import settings as search
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -211,6 +212,7 @@ ANY_TEXT = st.text(max_size=300) | st.from_regex(r"[A-Za-z0-9_-]{1,60}(\.[A-Za-z
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@search(deadline=None)
 @given(value=ANY_TEXT, code=ANY_TEXT, deployment=st.sampled_from(["", "x", "emulated-live-deployment"]))
 @example(value="e30.e30.AA", code="", deployment="")
 @example(value="A" * 43 + "=", code="", deployment="")
@@ -230,6 +232,7 @@ HEADER = st.dictionaries(st.sampled_from(["alg", "kid", "t", "typ", "crit"]), JS
 
 
 @pytest.mark.parametrize("kind", ["id_token", "connect_id_token"])
+@search(deadline=None)
 @given(claims=CLAIMS, header=HEADER)
 def test_any_claims_are_a_credential_or_are_rejected(kind: str, claims: dict[str, Any], header: dict[str, Any]) -> None:
     emulator = Epic().emulator

@@ -337,7 +337,8 @@ class Answering:
     def __init__(self, body: bytes) -> None:
         self.body = body
 
-    async def post(self, _url: str, **_: Any) -> OutboundResponse:
+    async def post(self, url: str, **_: Any) -> OutboundResponse:
+        assert url
         return OutboundResponse(200, {}, self.body)
 
     async def get(self, url: str, **_: Any) -> OutboundResponse:
