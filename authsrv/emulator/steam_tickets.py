@@ -52,8 +52,8 @@ class SteamKeys:
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Self:
-        """The keys `to_json` wrote. Raises ValueError, KeyError or TypeError."""
-        system = load_pem_private_key(document["system"].encode("ascii"), None)
+        """The keys `to_json` wrote. Raises ValueError, KeyError or TypeError for anything else."""
+        system = load_pem_private_key(str(document["system"]).encode("ascii"), None)
         app = bytes.fromhex(document["app"])
         if not isinstance(system, RSAPrivateKey) or len(app) != 32:
             raise ValueError("not the keys of an emulated Steam")
