@@ -14,11 +14,13 @@ from typing import Any
 from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from authsrv.addresses import AddressResolver
 from authsrv.audit import Audit
 from authsrv.config import Config
 from authsrv.config.schema import ProjectSettings
 from authsrv.endpoints.discovery import Document, metadata
-from authsrv.endpoints.endpoint import not_found
+from authsrv.endpoints.endpoint import not_found, render_error
+from authsrv.endpoints.hygiene import Hygiene
 from authsrv.endpoints.routes import Served, routes
 from authsrv.endpoints.silent import SilentEndpoint, TicketNonceEndpoint
 from authsrv.endpoints.token import TokenEndpoint
@@ -36,6 +38,7 @@ from authsrv.oauth.tokens import TokenIssuer
 from authsrv.outbound import HttpOutbound
 from authsrv.platforms import PLATFORMS
 from authsrv.platforms.base import Clock, Outbound, Platform, PlatformSettings
+from authsrv.readiness import Readiness
 from authsrv.storage import open_storage
 from authsrv.storage.base import Storage
 from authsrv.storage.changes import DeclaredClient, SyncClients
@@ -76,12 +79,25 @@ class Application:
         self._platforms = PlatformDirectory(frozenset(PLATFORMS))
         self._verifiers = Verifiers(world)
         self._metadata = Document(metadata(config.issuer, scopes_of(config)))
+        self.readiness = Readiness({"storage": self._storage.ping})
         self.router = Router(lifespan=self._lifespan)
         self._serving: ASGIApp = not_found
+        self._hygiene = Hygiene(
+            self._serve,
+            issuer=config.issuer,
+            render_error=render_error,
+            emit=world.emit,
+            allowed_origins=self._registry.cors_origins,
+            addresses=AddressResolver(config.server.trusted_proxies),
+            dev=config.dev,
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the lifespan and requests."""
-        await (self.router if scope["type"] == "lifespan" else self._serving)(scope, receive, send)
+        await (self.router if scope["type"] == "lifespan" else self._hygiene)(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._serving(scope, receive, send)
 
     async def reload(self, config: Config) -> None:
         """Take clients, lifetimes and platforms from a new configuration, all of them or none."""
@@ -108,8 +124,9 @@ class Application:
             await self._take(self.config)
             ring = await self._load_keys()
             self._serving = self._build(ring)
+            self.readiness.start()
             yield
-            self._serving = not_found
+            self.readiness.drain()
 
     async def _load_keys(self) -> KeyRing:
         secret = self.config.keys.passphrase
@@ -141,6 +158,7 @@ class Application:
             ticket_nonce=TicketNonceEndpoint(nonces, self._registry, server),
             metadata=self._metadata,
             jwks=Document(ring.jwks()),
+            readiness=self.readiness,
         )
         return Router(routes(served), default=not_found)
 

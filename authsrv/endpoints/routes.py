@@ -6,12 +6,11 @@ from starlette.routing import BaseRoute, Route
 
 from authsrv.endpoints.blank import blank
 from authsrv.endpoints.discovery import Document
-from authsrv.endpoints.endpoint import Endpoint
+from authsrv.endpoints.endpoint import READ, Endpoint
+from authsrv.endpoints.health import live, ready
 from authsrv.endpoints.silent import SilentEndpoint, TicketNonceEndpoint
 from authsrv.endpoints.token import TokenEndpoint
-
-
-READ = ("GET", "HEAD")
+from authsrv.readiness import Readiness
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +22,7 @@ class Served:
     ticket_nonce: TicketNonceEndpoint
     metadata: Document
     jwks: Document
+    readiness: Readiness
 
 
 def routes(served: Served) -> list[BaseRoute]:
@@ -38,4 +38,6 @@ def routes(served: Served) -> list[BaseRoute]:
         Route("/api/oauth2/token", Endpoint(served.token, ("POST",), "token")),
         Route("/api/oauth2/social/{provider}/cross_auth", Endpoint(served.silent, ("GET", "POST"), "silent")),
         Route("/api/blank", Endpoint(blank, READ)),
+        Route("/health/live", Endpoint(live, READ)),
+        Route("/health/ready", Endpoint(ready(served.readiness), READ)),
     ]

@@ -76,7 +76,7 @@ class Server:
     async def token(self, **parameters: str | None) -> httpx.Response:
         return await self.http.post("/oauth2/token", data={k: v for k, v in parameters.items() if v is not None})
 
-    async def redeem(self, code: str, **changes: str | None) -> httpx.Response:
+    async def redeem(self, code: str, /, **changes: str | None) -> httpx.Response:
         request: dict[str, str | None] = {
             "grant_type": "authorization_code",
             "client_id": "launcher",
