@@ -27,6 +27,7 @@ _LOG = logging.getLogger(__name__)
 _BASE_HEADERS = {"User-Agent": f"authsrv/{__version__}", "Accept-Encoding": "identity"}
 _BUSY = frozenset({502, 503, 504})
 _KEEP_ALIVE = 20.0
+_LIBRARY_LOGGERS = ("httpx", "httpcore", "httpcore.connection", "httpcore.http11")
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,14 +227,11 @@ def _build_transport() -> "httpx.AsyncBaseTransport":
     return httpx.AsyncHTTPTransport(verify=True, trust_env=False, limits=limits)
 
 
-_LIBRARY_LOGGERS = ("httpx", "httpcore", "httpcore.connection", "httpcore.http11")
-
-
 def _without_content(record: logging.LogRecord) -> bool:
-    """Keep what the HTTP libraries know of a request out of the log, whatever level somebody gives their loggers."""
-    record.args = None
+    """Keep what the HTTP libraries know of a request out of the log, even where their loggers' level is lowered."""
+    record.msg, record.args = "withheld, because it may quote a request", None
     record.exc_info = None
-    return record.levelno >= logging.WARNING
+    return True
 
 
 async def _exchange(transport: "httpx.AsyncBaseTransport", call: Call, connect: float) -> OutboundResponse:
@@ -241,7 +239,8 @@ async def _exchange(transport: "httpx.AsyncBaseTransport", call: Call, connect: 
     import httpx  # noqa: PLC0415 - see the top of the file
 
     sent_before = call.sent
-    call.sent = sent_before or call.opaque
+    if call.opaque:
+        call.sent = True
     try:
         return await _read(await transport.handle_async_request(_request(call, connect)), call)
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:

@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from authsrv import __version__
 from authsrv.outbound import HttpOutbound, OutboundLimits
 from authsrv.platforms.base import OutboundError, OutboundResponse
 from tests.support.fault_server import (
+    Exchange,
     Fault,
     FaultServer,
     answer,
@@ -194,6 +196,14 @@ class TestOutageMatrix:
             error = await failure(bench.outbound(base).post(base, form={"key": "s3cret"}))
         assert (error.sent, server.requests) == (False, [])
 
+    async def test_certificates_that_the_environment_names_are_not_trusted(
+        self, bench: Bench, self_signed: ssl.SSLContext, certificate: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        async with serving(GOOD, tls=self_signed) as server:
+            base = server.base.replace("http:", "https:")
+            assert not (await failure(bench.outbound(base).post(base))).sent
+
     async def test_R12_tls_spoken_to_a_server_that_has_none(self, bench: Bench) -> None:
         async with serving(GOOD) as server:
             base = server.base.replace("http:", "https:")
@@ -290,27 +300,34 @@ class TestOutageMatrix:
 
 
 @pytest.fixture(scope="session")
-def self_signed(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A self-signed certificate for 127.0.0.1 and its key, in one PEM file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     now = dt.datetime.now(dt.UTC)
-    certificate = (
+    signed = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(1)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False)
         .not_valid_before(now - dt.timedelta(days=1))
         .not_valid_after(now + dt.timedelta(days=1))
         .sign(key, hashes.SHA256())
     )
     pem: Path = tmp_path_factory.mktemp("tls") / "server.pem"
     pem.write_bytes(
-        certificate.public_bytes(serialization.Encoding.PEM)
+        signed.public_bytes(serialization.Encoding.PEM)
         + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
+    return pem
+
+
+@pytest.fixture(scope="session")
+def self_signed(certificate: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pem)
+    context.load_cert_chain(certificate)
     return context
 
 
@@ -380,6 +397,15 @@ class TestRetry:
         outbound = bench.outbound("https://api.example", transport=transport)
         assert not (await failure(outbound.get("https://api.example/", retry=True))).sent
         assert len(tried) == 2
+
+    async def test_bytes_of_the_first_try_count_when_the_server_is_gone_at_the_second(self, bench: Bench) -> None:
+        async def busy_then_gone(exchange: Exchange) -> None:
+            server.stop_listening()
+            await raw_then_hangup(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")(exchange)
+
+        async with serving(busy_then_gone) as server:
+            error = await failure(bench.to(server).get(server.base, retry=True))
+        assert (str(error), error.sent) == ("steam: no connection (ConnectError)", True)
 
     async def test_bytes_of_the_first_try_count_when_the_second_cannot_connect(self, bench: Bench) -> None:
         _, transport = scripted(httpx.Response(503), httpx.ConnectError("refused"))
@@ -591,14 +617,14 @@ async def test_I02_the_unwritable_header_is_not_quoted(bench: Bench, caplog: pyt
 
 
 async def test_I02_the_libraries_stay_silent_even_when_their_loggers_are_opened(
-    bench: Bench, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with serving(GOOD) as server:
         outbound = bench.to(server)
         await outbound.start()
         caplog.set_level(logging.DEBUG)
         for name in ("httpx", "httpcore", "httpcore.connection", "httpcore.http11"):
-            monkeypatch.setattr(logging.getLogger(name), "level", logging.DEBUG)
+            caplog.set_level(logging.DEBUG, logger=name)
             logging.getLogger(name).warning("a warning about %s", SECRET)
         await outbound.get(server.base, params={"key": SECRET})
     assert SECRET not in text_of(caplog.records)

@@ -41,11 +41,17 @@ class FaultServer:
     port: int = 0
     requests: list[Exchange] = field(default_factory=list)
     connections: int = 0
+    listener: asyncio.Server | None = None
     _arrival: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     @property
     def base(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    def stop_listening(self) -> None:
+        """Refuse new connections from now on."""
+        if self.listener:
+            self.listener.close()
 
     async def arrived(self, count: int) -> None:
         """Wait until this many requests came."""
@@ -82,6 +88,7 @@ async def serving(*script: Fault, tls: ssl.SSLContext | None = None) -> AsyncIte
         task.add_done_callback(tasks.discard)
 
     server = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=tls)
+    faults.listener = server
     faults.port = server.sockets[0].getsockname()[1]
     try:
         yield faults
