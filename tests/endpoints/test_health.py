@@ -1,0 +1,92 @@
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from authsrv.endpoints.health import live, ready
+from authsrv.readiness import Readiness, ReadinessReport
+
+REQUEST = Request({"type": "http", "method": "GET", "headers": []})
+
+
+async def works() -> None:
+    return None
+
+
+async def fails() -> None:
+    raise OSError("disk /var/secret full")
+
+
+async def hangs() -> None:
+    await asyncio.Event().wait()
+
+
+async def asked(readiness: Readiness) -> tuple[int, dict[str, object]]:
+    answer = await ready(readiness)(REQUEST)
+    return answer.status_code, json.loads(bytes(answer.body))
+
+
+async def test_live_says_only_that_the_loop_turns() -> None:
+    answer: Response = await live(REQUEST)
+    assert (answer.status_code, bytes(answer.body)) == (200, b'{"status":"live"}')
+
+
+async def test_ready_is_red_before_the_start_and_while_draining() -> None:
+    readiness = Readiness({"storage": works})
+    assert await asked(readiness) == (503, {"status": "starting", "failed": [], "degraded": []})
+    readiness.start()
+    assert await asked(readiness) == (200, {"status": "ready", "failed": [], "degraded": []})
+    readiness.drain()
+    assert await asked(readiness) == (503, {"status": "draining", "failed": [], "degraded": []})
+    assert (await ready(readiness)(REQUEST)).headers["retry-after"] == "5"
+
+
+async def test_H14_a_failing_check_is_named_without_its_reason() -> None:
+    readiness = Readiness({"storage": fails, "keys": works})
+    readiness.start()
+    assert await asked(readiness) == (503, {"status": "failing", "failed": ["storage"], "degraded": []})
+
+
+async def test_R39_a_degraded_provider_is_listed_and_does_not_make_it_red() -> None:
+    readiness = Readiness({"storage": works}, {"steam": works})
+    readiness.start()
+    await readiness.report()
+    readiness.watch(providers={"xbox": fails})
+    assert await asked(readiness) == (200, {"status": "ready", "failed": [], "degraded": ["xbox"]})
+
+
+async def test_a_check_that_hangs_fails_at_its_deadline() -> None:
+    readiness = Readiness({"storage": hangs}, deadline=0.01)
+    readiness.start()
+    assert await readiness.report() == ReadinessReport("failing", ("storage",))
+
+
+async def test_probes_run_once_for_many_callers_and_again_when_stale() -> None:
+    calls = 0
+    now = 100.0
+
+    async def count() -> None:
+        nonlocal calls
+        calls += 1
+
+    readiness = Readiness({"storage": count}, fresh_for=1.0, clock=lambda: now)
+    readiness.start()
+    report: Callable[[], Awaitable[ReadinessReport]] = readiness.report
+    await asyncio.gather(*(report() for _ in range(20)))
+    assert calls == 1
+    now += 1.0
+    await report()
+    assert calls == 2
+
+
+async def test_a_drain_during_a_probe_is_seen_by_its_caller() -> None:
+    readiness = Readiness()
+
+    async def drain() -> None:
+        readiness.drain()
+
+    readiness.watch(checks={"storage": drain})
+    readiness.start()
+    assert (await readiness.report()).state == "draining"
