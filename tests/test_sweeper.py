@@ -1,0 +1,96 @@
+"""The sweeper's rhythm: batches with pauses, rounds with jitter, and a database that is away for a while."""
+
+import asyncio
+import logging
+from dataclasses import replace
+
+import pytest
+
+from authsrv.jobs.sweeper import BATCH, INTERVAL, PAUSE, Sweeper
+from authsrv.storage.base import StorageUnavailable, Swept
+from authsrv.storage.changes import AddGrant, AddPlayer
+from authsrv.storage.memory import MemoryStorage
+from tests.support.storage import NOW, grant, memory_storage, player
+
+
+class Night:
+    """A sleep that does not wait: it notes how long, and ends the test's run after some sleeps."""
+
+    def __init__(self, ends_after: int) -> None:
+        self.slept: list[float] = []
+        self._ends_after = ends_after
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        if len(self.slept) > self._ends_after:
+            raise asyncio.CancelledError
+
+
+class Scripted(MemoryStorage):
+    """A storage whose sweeps are told in advance."""
+
+    def __init__(self, *script: Swept | Exception) -> None:
+        super().__init__()
+        self._script = list(script)
+        self.calls: list[tuple[int, int]] = []
+
+    async def sweep(self, now: int, limit: int) -> Swept:
+        self.calls.append((now, limit))
+        answer = self._script.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def sweeper(storage: MemoryStorage, night: Night, *, chance: float = 0.5) -> Sweeper:
+    return Sweeper(storage, clock=lambda: NOW + 0.9, sleep=night.sleep, chance=lambda: chance)
+
+
+async def test_a_round_goes_on_in_batches_with_pauses_until_nothing_more_is_there() -> None:
+    night = Night(ends_after=9)
+    storage = Scripted(Swept(BATCH, True), Swept(0, True), Swept(3, False))
+    assert await sweeper(storage, night).round() == BATCH + 3
+    assert storage.calls == [(NOW, BATCH)] * 3
+    assert night.slept == [PAUSE, PAUSE]
+
+
+@pytest.mark.parametrize(
+    ("chance", "pause"), [pytest.param(0.0, 0.5 * INTERVAL, id="least"), pytest.param(1.0, 1.5 * INTERVAL, id="most")]
+)
+async def test_rounds_are_spread_around_the_interval(chance: float, pause: float) -> None:
+    night = Night(ends_after=2)
+    storage = Scripted(Swept(0, False), Swept(0, False))
+    with pytest.raises(asyncio.CancelledError):
+        await sweeper(storage, night, chance=chance).run()
+    assert night.slept == [pause] * 3
+    assert len(storage.calls) == 2
+
+
+async def test_a_database_that_is_away_is_tried_again_in_the_next_round(caplog: pytest.LogCaptureFixture) -> None:
+    night = Night(ends_after=3)
+    storage = Scripted(Swept(1, True), StorageUnavailable("the database did not do it (SQLITE_FULL)"), Swept(0, False))
+    with caplog.at_level(logging.WARNING, logger="authsrv.sweeper"), pytest.raises(asyncio.CancelledError):
+        await sweeper(storage, night).run()
+    assert night.slept == [INTERVAL, PAUSE, INTERVAL, INTERVAL]
+    assert [record.getMessage() for record in caplog.records] == [
+        "sweeping was put off: the database did not do it (SQLITE_FULL)"
+    ]
+
+
+async def test_an_error_that_waiting_does_not_mend_ends_the_task() -> None:
+    night = Night(ends_after=3)
+    with pytest.raises(ZeroDivisionError):
+        await sweeper(Scripted(ZeroDivisionError()), night).run()
+
+
+async def test_R34_a_round_removes_all_that_expired_and_nothing_else() -> None:
+    storage = memory_storage()
+    await storage.open()
+    dead = [AddGrant(grant(number)) for number in range(1, 2 * BATCH)]
+    alive = AddGrant(replace(grant(2 * BATCH), expires_at=NOW + 200))
+    await storage.apply([AddPlayer(player()), *dead, alive])
+    late = Sweeper(storage, clock=lambda: NOW + 100, sleep=Night(ends_after=9).sleep, chance=lambda: 0.5)
+    assert await late.round() == 2 * BATCH - 1
+    assert await storage.load_grant(1) is None
+    assert await storage.load_grant(2 * BATCH) is not None
+    await storage.close()
