@@ -207,8 +207,8 @@ class TestOutageMatrix:
     async def test_R12_tls_spoken_to_a_server_that_has_none(self, bench: Bench) -> None:
         async with serving(GOOD) as server:
             base = server.base.replace("http:", "https:")
-            error = await failure(bench.outbound(base, limits=HASTY).post(base))
-        assert not error.sent
+            error = await failure(bench.outbound(base, limits=OutboundLimits(connect=0.2, total=20)).post(base))
+        assert (str(error), error.sent) == ("steam: no connection (ConnectTimeout)", False)
 
     @pytest.mark.parametrize(
         "fault",
