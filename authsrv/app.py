@@ -20,6 +20,7 @@ from authsrv.config import Config
 from authsrv.config.schema import ProjectSettings
 from authsrv.endpoints.discovery import Document, metadata
 from authsrv.endpoints.endpoint import not_found, render_error
+from authsrv.endpoints.hosts import HostCheck
 from authsrv.endpoints.hygiene import Hygiene
 from authsrv.endpoints.routes import Served, routes
 from authsrv.endpoints.silent import SilentEndpoint, TicketNonceEndpoint
@@ -74,12 +75,12 @@ class Application:
     def __init__(self, config: Config, world: World) -> None:
         self.config = config
         self._world = world
-        self._storage: Storage = open_storage(config.database.url.get_secret_value())
+        self.storage: Storage = open_storage(config.database.url.get_secret_value())
         self._registry = ClientRegistry(config.clients().values())
         self._platforms = PlatformDirectory(frozenset(PLATFORMS))
         self._verifiers = Verifiers(world)
         self._metadata = Document(metadata(config.issuer, scopes_of(config)))
-        self.readiness = Readiness({"storage": self._storage.ping})
+        self.readiness = Readiness({"storage": self.storage.ping})
         self.router = Router(lifespan=self._lifespan)
         self._serving: ASGIApp = not_found
         self._hygiene = Hygiene(
@@ -89,7 +90,7 @@ class Application:
             emit=world.emit,
             allowed_origins=self._registry.cors_origins,
             addresses=AddressResolver(config.server.trusted_proxies),
-            dev=config.dev,
+            hosts=HostCheck(config.issuer, dev=config.dev),
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -108,7 +109,7 @@ class Application:
 
     async def _take(self, config: Config) -> None:
         verifiers = await self._verifiers.prepare(config.projects)
-        await self._storage.apply([SyncClients(declared_clients(config), int(self._world.clock()))])
+        await self.storage.apply([SyncClients(declared_clients(config), int(self._world.clock()))])
         self._registry.replace(config.clients().values())
         self._platforms.replace(verifiers)
         self._metadata.replace(metadata(config.issuer, scopes_of(config)))
@@ -118,8 +119,8 @@ class Application:
     @asynccontextmanager
     async def _lifespan(self, _: Any) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            stack.push_async_callback(self._storage.close)
-            await self._storage.open()
+            stack.push_async_callback(self.storage.close)
+            await self.storage.open()
             stack.push_async_callback(self._verifiers.stop)
             await self._take(self.config)
             ring = await self._load_keys()
@@ -131,12 +132,12 @@ class Application:
     async def _load_keys(self) -> KeyRing:
         secret = self.config.keys.passphrase
         passphrase = secret.get_secret_value() if secret else ""
-        return await load_or_create(self._storage, passphrase, int(self._world.clock()), self._world.random)
+        return await load_or_create(self.storage, passphrase, int(self._world.clock()), self._world.random)
 
     def _build(self, ring: KeyRing) -> ASGIApp:
         world, issuer = self._world, self.config.issuer
         server = TokenServer(
-            storage=self._storage,
+            storage=self.storage,
             registry=self._registry,
             tokens=TokenIssuer(issuer, ring, world.random),
             opaque=OpaqueTokens(ring.derive(b"authsrv opaque tokens v1"), world.random),
@@ -147,7 +148,7 @@ class Application:
         nonces = TicketNonces(ring.derive(b"authsrv ticket nonces v1"), world.random)
         login = SilentLogin(
             server=server,
-            desk=CredentialDesk(self._storage, world.random),
+            desk=CredentialDesk(self.storage, world.random),
             platforms=self._platforms,
             nonces=nonces,
             random=world.random,

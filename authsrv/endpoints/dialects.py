@@ -10,9 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from authsrv import errors
 from authsrv.errors import AuthsrvError
-from authsrv.oauth.grants.platform import RedirectTarget
 from authsrv.oauth.request import Surface
-from authsrv.redirects import append_query
 
 Endpoint = Literal["token", "silent", "other"]
 """Which table of error codes applies."""
@@ -88,29 +86,15 @@ def dialect_of(path: str) -> Dialect:
     return XSOLLA if path == "/api" or path.startswith("/api/") else STANDARD
 
 
-def login_url(target: RedirectTarget, code: str, issuer: str) -> str:
-    """The redirect URI with `code`, `state` and `iss` (RFC 9207), in this order: SDKs read them by position."""
-    return append_query(target.redirect_uri, [("code", code), ("state", target.state), ("iss", issuer)])
+def code_parameters(code: str, state: str, issuer: str) -> Sequence[tuple[str, str]]:
+    """`code`, `state` and `iss` (RFC 9207), in this order: SDKs read them by position."""
+    return [("code", code), ("state", state), ("iss", issuer)]
 
 
-def silent_success(target: RedirectTarget, code: str, issuer: str, method: str) -> Response:
-    """A redirect, or the address as JSON with exactly one member."""
-    url = login_url(target, code, issuer)
-    return redirect(url, method) if target.is_redirect else JSONResponse({"login_url": url})
-
-
-def silent_error(dialect: Dialect, error: AuthsrvError, target: RedirectTarget, issuer: str, method: str) -> Response:
-    """The refusal of a silent login as a redirect to the client, or to its error address if it has one."""
-    state = [] if error.parameter == "state" else [("state", target.state)]
-    parameters = [*dialect.redirect_error(error), *state, ("iss", issuer)]
-    return redirect(append_query(target.client.error_redirect_uri or target.redirect_uri, parameters), method)
-
-
-def redirect(url: str, method: str) -> Response:
-    """302 after GET, 303 after POST, so that no browser repeats a body (RFC 9700 section 4.12)."""
-    response = Response(status_code=302 if method == "GET" else 303)
-    response.headers["location"] = url
-    return response
+def error_parameters(dialect: Dialect, error: AuthsrvError, state: str, issuer: str) -> Sequence[tuple[str, str]]:
+    """A refusal with the `state`, unless that is what is wrong, and `iss`."""
+    echoed = [("state", state)] if state and error.parameter != "state" else []
+    return [*dialect.redirect_error(error), *echoed, ("iss", issuer)]
 
 
 def _extras(error: AuthsrvError) -> dict[str, str]:

@@ -9,10 +9,12 @@ from authsrv.endpoints.endpoint import raw_target, report, sender
 from authsrv.endpoints.forms import Form, header_values, parse_form, read_form
 from authsrv.errors import AuthsrvError
 from authsrv.oauth.clients import ClientRegistry
+from authsrv.oauth.grants.platform import RedirectTarget
 from authsrv.oauth.nonces import LIFETIME, TicketNonces
 from authsrv.oauth.server import TokenServer
-from authsrv.oauth.silent import PARAMETERS, SilentCall, SilentLogin
+from authsrv.oauth.silent import PARAMETERS, TARGET_PARAMETERS, SilentCall, SilentLogin
 from authsrv.platforms.base import RequestProof
+from authsrv.redirects import append_query
 
 MAX_BODY = 128 * 1024
 """An XSTS token has up to 64 KiB, and form encoding makes it longer."""
@@ -28,19 +30,26 @@ class SilentEndpoint:
 
     async def __call__(self, request: Request) -> Response:
         """Log a player in by the platform's proof and answer with an authorization code."""
-        call = await read_call(request)
-        target = self._login.target(call)
+        form, came_from = await _read(request), sender(request)
+        provider = request.path_params["provider"]
+        target = self._login.target(provider, form.take(TARGET_PARAMETERS), came_from.surface)
+        proof = _proof(request, form.raw_form)
         try:
-            issued = await self._login.login(call, target)
+            code = await self._login.login(SilentCall(provider, form.take(PARAMETERS), came_from, proof), target)
         except errors.RateLimited:
             raise  # a redirect cannot say when to come back
         except AuthsrvError as error:
             if not target.is_redirect:
-                raise _for_header(error, call) from error
-            report(error)
-            dialect = dialects.dialect_of(request.scope["path"])
-            return dialects.silent_error(dialect, error, target, self._issuer, request.method)
-        return dialects.silent_success(target, issued.code, self._issuer, request.method)
+                raise _for_header(error, proof) from error
+            return self._redirect_error(request, target, error, _state(form))
+        url = append_query(target.redirect_uri, dialects.code_parameters(code, _state(form), self._issuer))
+        return _redirect(request, url) if target.is_redirect else JSONResponse({"login_url": url})
+
+    def _redirect_error(self, request: Request, target: RedirectTarget, error: AuthsrvError, state: str) -> Response:
+        report(error)
+        dialect = dialects.dialect_of(request.scope["path"])
+        told = dialects.error_parameters(dialect, error, state, self._issuer)
+        return _redirect(request, append_query(target.client.error_redirect_uri or target.redirect_uri, told))
 
 
 class TicketNonceEndpoint:
@@ -62,13 +71,6 @@ class TicketNonceEndpoint:
         return JSONResponse({"nonce": self._nonces.issue(client.client_id, self._server.now()), "expires_in": LIFETIME})
 
 
-async def read_call(request: Request) -> SilentCall:
-    """The request as the silent login takes it."""
-    form = await _read(request)
-    proof = _proof(request, form.raw_form) if request.method == "POST" else None
-    return SilentCall(request.path_params["provider"], form.take(PARAMETERS), sender(request), proof)
-
-
 async def _read(request: Request) -> Form:
     if request.method == "POST":
         return await read_form(request, MAX_BODY)
@@ -78,9 +80,21 @@ async def _read(request: Request) -> Form:
     return parse_form(query)
 
 
+def _state(form: Form) -> str:
+    try:
+        return form.take({"state"}).get("state", "")
+    except errors.InvalidRequest:
+        return ""  # cannot be read, so it cannot be given back
+
+
+def _redirect(request: Request, url: str) -> Response:
+    """302 after GET, 303 after POST, so that no browser repeats a body (RFC 9700 section 4.12)."""
+    return Response(status_code=302 if request.method == "GET" else 303, headers={"location": url})
+
+
 def _proof(request: Request, body: bytes) -> RequestProof | None:
     values = header_values(request, b"authorization")
-    if not values:
+    if not values or request.method != "POST":
         return None
     if len(values) > 1 or values[0][:7].lower() != b"xbl3.0 ":
         raise errors.InvalidRequest("The Authorization header of this address takes one XBL3.0 token.")
@@ -94,8 +108,8 @@ def _proof(request: Request, body: bytes) -> RequestProof | None:
     )
 
 
-def _for_header(error: AuthsrvError, call: SilentCall) -> AuthsrvError:
+def _for_header(error: AuthsrvError, proof: RequestProof | None) -> AuthsrvError:
     """A game refreshes its XSTS token only after a 401, so on its path an expired or invalid token is one."""
-    if call.proof is None or not isinstance(error, errors.InvalidGrant):
+    if proof is None or not isinstance(error, errors.InvalidGrant):
         return error
     return errors.InvalidToken(error.description, reason=error.reason, detail=error.detail)

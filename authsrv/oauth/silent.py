@@ -21,7 +21,7 @@ from authsrv.oauth.directory import PlatformDirectory
 from authsrv.oauth.grants.platform import PlatformGrant, RedirectTarget, SilentRequest
 from authsrv.oauth.nonces import TicketNonces
 from authsrv.oauth.opaque import digest
-from authsrv.oauth.request import Sender
+from authsrv.oauth.request import Sender, Surface
 from authsrv.oauth.server import ATTEMPTS, TokenServer, translated
 from authsrv.platforms.base import Credential, CredentialRejected, Platform, RequestProof, Submission
 from authsrv.players import NewPlayer, SignIn, sign_in
@@ -29,13 +29,12 @@ from authsrv.redirects import matches
 from authsrv.storage.base import Conflict, StorageUnavailable
 from authsrv.storage.changes import LinkIdentity
 
-PARAMETERS = frozenset(
+TARGET_PARAMETERS = frozenset({"client_id", "redirect_uri", "redirectUrl", "is_redirect"})
+"""What decides where the answer goes. `redirectUrl` is what Unity SDKs before March 2022 send."""
+PARAMETERS = TARGET_PARAMETERS | frozenset(
     {
-        "client_id",
         "response_type",
         "state",
-        "redirect_uri",
-        "redirectUrl",  # Unity SDKs before March 2022
         "session_ticket",
         "credential_type",
         "code",
@@ -46,7 +45,6 @@ PARAMETERS = frozenset(
         "sandbox",
         "nonce",
         "encrypted_ticket_nonce",
-        "is_redirect",
         "no_user_creation",
         "code_challenge",
         "code_challenge_method",
@@ -54,6 +52,7 @@ PARAMETERS = frozenset(
 )
 _TRUE, _FALSE = {"true", "True", "1"}, {"false", "False", "0"}
 _SHORTEST_STATE, _LONGEST_STATE, _LONGEST_NONCE = 8, 512, 512
+_NO_CLIENT = "client_id is missing or names no client of this server."
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _BREAKS_XSOLLA_SDKS = re.compile(r"[&?#%\x00-\x1f\x7f]")
 
@@ -66,14 +65,6 @@ class SilentCall:
     parameters: Mapping[str, str]
     sender: Sender
     proof: RequestProof | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class IssuedCode:
-    """The answer of a silent login."""
-
-    target: RedirectTarget
-    code: str
 
 
 class SilentLogin:
@@ -94,25 +85,18 @@ class SilentLogin:
         self._nonces = nonces
         self._random = random
 
-    def target(self, call: SilentCall) -> RedirectTarget:
+    def target(self, provider: str, parameters: Mapping[str, str], surface: Surface) -> RedirectTarget:
         """Where the answer may go. Whatever is wrong before this is known is never answered by a redirect."""
-        self._platforms.require_known(call.provider)
-        sent = call.parameters
-        client = self._server.registry.find(sent.get("client_id", ""), call.sender.surface)
+        self._platforms.require_known(provider)
+        client = self._server.registry.find(parameters.get("client_id", ""), surface)
         if client is None:
-            raise errors.InvalidRequest(
-                "client_id is missing or names no client of this server.",
-                parameter="client_id",
-                reason="unknown_client",
-            )
-        is_redirect = boolean(sent, "is_redirect", default=True)
-        redirect_uri = sent.get("redirect_uri") or _old_alias(client, sent)
-        return RedirectTarget(
-            client, _registered(client, redirect_uri), redirect_uri, sent.get("state", ""), is_redirect
-        )
+            raise errors.InvalidRequest(_NO_CLIENT, parameter="client_id", reason="unknown_client")
+        is_redirect = boolean(parameters, "is_redirect", default=True)
+        sent = parameters.get("redirect_uri") or _old_alias(client, parameters)
+        return RedirectTarget(client, _registered(client, sent), sent, is_redirect)
 
-    async def login(self, call: SilentCall, target: RedirectTarget) -> IssuedCode:
-        """The code for a good credential. Raises `AuthsrvError`."""
+    async def login(self, call: SilentCall, target: RedirectTarget) -> str:
+        """The authorization code for a good credential. Raises `AuthsrvError`."""
         now = self._server.now()
         platform = self._platforms.find(target.client.project.key, call.provider)
         request = SilentRequest(self._server.tokens.issuer, _for_authlib(call.parameters, target), target, now)
@@ -123,10 +107,10 @@ class SilentLogin:
         redeemed = await self._redeem(call, target, platform, credential, now)
         code, signed_in = await self._sign_in(request, grant, redeemed, may_create=may_create)
         self._note(call, target.client, redeemed, signed_in)
-        return IssuedCode(target, code)
+        return code
 
     def _check(self, call: SilentCall, target: RedirectTarget, request: SilentRequest) -> PlatformGrant:
-        _check_texts(call, target)
+        _check_texts(call)
         if not target.client.first_party:
             raise errors.UnauthorizedClient("Only first-party clients log players in silently.")
         grant: PlatformGrant = self._server.get_authorization_grant(request)
@@ -305,23 +289,22 @@ def _registered(client: Client, redirect_uri: str) -> str:
     return redirect_uri
 
 
-def _check_texts(call: SilentCall, target: RedirectTarget) -> None:
+def _check_texts(call: SilentCall) -> None:
     sent = call.parameters
     if not sent.get("response_type"):
         raise errors.InvalidRequest("Send response_type=code.", parameter="response_type")
     if sent["response_type"] != "code":
         raise errors.UnsupportedResponseType(parameter="response_type")
-    _check_state(target)
+    _check_state(sent.get("state", ""), call.sender.surface)
     nonce = sent.get("nonce", "")
     if len(nonce) > _LONGEST_NONCE or _CONTROL.search(nonce):
         raise errors.InvalidRequest("A nonce has at most 512 characters and no control characters.", parameter="nonce")
 
 
-def _check_state(target: RedirectTarget) -> None:
-    state = target.state
+def _check_state(state: str, surface: Surface) -> None:
     if not _SHORTEST_STATE <= len(state) <= _LONGEST_STATE:
         raise errors.InvalidRequest("Send a state of 8 to 512 characters.", parameter="state", reason="state_length")
-    if target.client.profile == "xsolla" and _BREAKS_XSOLLA_SDKS.search(state):
+    if surface == "xsolla" and _BREAKS_XSOLLA_SDKS.search(state):
         raise errors.InvalidRequest("The state holds a character that is not allowed.", parameter="state")
 
 

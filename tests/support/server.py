@@ -1,13 +1,16 @@
 """The whole server in one process: app, memory or SQLite storage, and the emulated platforms behind it."""
 
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import httpx
+import jwt
 from starlette.applications import Starlette
 
 from authsrv.app import Application, World, create_app
@@ -16,6 +19,8 @@ from authsrv.demo.configuration import configuration
 from authsrv.emulator.app import create_emulator
 from authsrv.emulator.base import PLAYERS, MintedCredential, PlatformEmulator
 from authsrv.emulator.host import HOSTED, platform_settings
+from authsrv.models import StoredKey
+from authsrv.oauth.keys import first_keys
 from authsrv.platforms.base import Clock, Outbound, PlatformSettings
 from tests.support.outbound import BASE_URL, AsgiOutbound
 from tests.support.storage import migrated_file
@@ -95,6 +100,11 @@ class Server:
         tokens: dict[str, Any] = answer.json()
         return tokens
 
+    def claims(self, token: str) -> dict[str, Any]:
+        """What a token says, unverified."""
+        decoded: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
+        return decoded
+
     async def refresh(self, refresh_token: str, **changes: str | None) -> httpx.Response:
         request: dict[str, str | None] = {
             "grant_type": "refresh_token",
@@ -152,9 +162,19 @@ def client(app: Application, address: str = "127.0.0.1") -> httpx.AsyncClient:
 
 @asynccontextmanager
 async def lifespan(app: Application) -> AsyncIterator[None]:
-    """Run the application's lifespan around a test."""
-    async with app.router.lifespan_context(app):
+    """Run the application's lifespan around a test, its first keys made once for the whole run."""
+    with patch("authsrv.oauth.keys.first_keys", lambda *_: _signing_keys()):
+        context = app.router.lifespan_context(app)
+        await context.__aenter__()
+    try:
         yield
+    finally:
+        await context.__aexit__(None, None, None)
+
+
+@cache
+def _signing_keys() -> tuple[StoredKey, ...]:
+    return first_keys("", 0, os.urandom)
 
 
 def _database(directory: Path) -> Path:

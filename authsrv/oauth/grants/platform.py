@@ -31,7 +31,6 @@ class RedirectTarget:
     client: Client
     redirect_uri: str
     sent: str
-    state: str
     is_redirect: bool
 
 
