@@ -25,8 +25,8 @@ class HttpLimits:
     """What one connection may send. Sizes in bytes, times in seconds.
 
     `head_bytes` counts request line and headers, `head_seconds` and `request_seconds` count from the request's first
-    byte (from the connection's start for its first request). `linger_seconds` is how long a refused client may still
-    send while it reads the answer.
+    byte. `keep_alive_seconds` is for an idle connection and longer than proxies keep theirs, so that they close first.
+    `linger_seconds` is how long a refused client may still send while it reads the answer.
     """
 
     head_bytes: int = 16 * 1024
@@ -34,6 +34,7 @@ class HttpLimits:
     headers: int = 100
     head_seconds: float = 10.0
     request_seconds: float = 20.0
+    keep_alive_seconds: int = 75
     linger_seconds: float = 1.0
 
 
