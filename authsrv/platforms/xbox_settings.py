@@ -59,10 +59,14 @@ class RelyingPartyKey(Settings):
         default="", description="The SHA-1 thumbprint as base64url text, where the certificate itself is not at hand."
     )
 
-    def private_key(self) -> RSAPrivateKey:
-        """The RSA key. Raises ValueError with a text that says what is wrong and shows nothing of the key."""
+    def private_key(self, *, checked: bool = False) -> RSAPrivateKey:
+        """The RSA key. Raises ValueError with a text that says what is wrong and shows nothing of the key.
+
+        `checked` skips the slow test of its primes, which the check of the configuration has made.
+        """
+        pem = self.key.get_secret_value().encode()
         try:
-            key = load_pem_private_key(self.key.get_secret_value().encode(), password=None)
+            key = load_pem_private_key(pem, password=None, unsafe_skip_rsa_key_validation=checked)
         except (ValueError, TypeError, UnsupportedAlgorithm):
             raise ValueError("key is not an unencrypted private key in PEM") from None
         if not isinstance(key, RSAPrivateKey) or key.key_size < _MIN_BITS:
@@ -185,4 +189,4 @@ class XboxSettings(PlatformSettings):
 
 def key_ring(settings: XboxSettings) -> Mapping[bytes, RSAPrivateKey]:
     """The private keys by the thumbprint that tokens name. Raises ValueError where `problems` names one."""
-    return {block.x5t(): block.private_key() for block in settings.rp_private_keys}
+    return {block.x5t(): block.private_key(checked=True) for block in settings.rp_private_keys}

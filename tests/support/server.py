@@ -1,5 +1,6 @@
 """The whole server in one process: app, memory or SQLite storage, and the emulated platforms behind it."""
 
+import json
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -149,9 +150,15 @@ async def running(tmp_path: Path | None = None, *, edit: Any = None) -> AsyncIte
     def connect(name: str, _: PlatformSettings, __: Clock) -> Outbound:
         return outbounds.setdefault(name, AsgiOutbound(emulator))
 
-    app = create_app(Config.model_validate(block), World(clock=clock, connect=connect))
+    app = create_app(_config(json.dumps(block)), World(clock=clock, connect=connect))
     async with lifespan(app), client(app) as http:
         yield Server(app, http, clock, platforms, outbounds)
+
+
+@cache
+def _config(block: str) -> Config:
+    """Reading the relying party's key takes long, and most tests have the same configuration."""
+    return Config.model_validate(json.loads(block))
 
 
 def client(app: Application, address: str = "127.0.0.1") -> httpx.AsyncClient:
