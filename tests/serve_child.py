@@ -29,6 +29,8 @@ class Child:
         if scope["path"] == "/slow":
             say("slow")
             await self.released.wait()
+        if scope["path"] == "/pause":
+            await asyncio.sleep(0.3)  # longer than the server takes to notice that it should stop listening
         status = 200 if scope["path"] != "/ready" or (await self.readiness.report()).ready else 503
         await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"4")]})
         await send({"type": "http.response.body", "body": b"done"})

@@ -8,8 +8,14 @@ from typing import Any
 import pytest
 import uvicorn
 import uvloop
-from starlette.types import Receive, Scope, Send
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from authsrv.endpoints.forms import read_form
+from authsrv.endpoints.hygiene import Hygiene
+from authsrv.errors import AuthsrvError
 from authsrv.protocol import GuardedProtocol, HttpLimits, guarded_protocol
 
 SMALL = HttpLimits(head_bytes=2048, url_bytes=512, headers=20, linger_seconds=0.2)
@@ -54,7 +60,7 @@ class Recorder:
 
 @asynccontextmanager
 async def serving(
-    app: Recorder, protocol: type[GuardedProtocol], *, keep_alive: float = 5
+    app: ASGIApp, protocol: type[GuardedProtocol], *, keep_alive: float = 5
 ) -> AsyncIterator[uvicorn.Server]:
     config = uvicorn.Config(app, port=0, http=protocol, ws="none", lifespan="off", log_config=None, access_log=False)
     config.load()
@@ -445,3 +451,59 @@ def test_F05_F07_F15_hold_on_uvloop_too() -> None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         answers = runner.run(all_of_them())
     assert [answer.split(b" ")[1] for answer in answers] == [b"431", b"408", b"400"]
+
+
+def rendered(_scope: Scope, error: AuthsrvError, _reference: str) -> Response:
+    return JSONResponse({"error": error.error, "error_description": error.description}, status_code=error.status)
+
+
+async def take_form(request: Request) -> Response:
+    form = await read_form(request, 1000)
+    return JSONResponse(dict(form.take(["a"])))
+
+
+def form_site(events: list[dict[str, Any]]) -> ASGIApp:
+    router = Router([Route("/form", take_form, methods=["POST"])], redirect_slashes=False)
+    return Hygiene(router, issuer="http://x", render_error=rendered, emit=events.append)
+
+
+FORM = b"POST /form HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+
+
+async def test_F01_a_big_body_is_refused_by_its_length_and_in_our_format() -> None:
+    events: list[dict[str, Any]] = []
+    async with serving(form_site(events), guarded_protocol(QUICK)) as server, connection(server) as client:
+        client.send(FORM + b"Content-Length: 100000000\r\n\r\na=1")
+        answer = await client.answer()
+        assert answer.startswith(b"HTTP/1.1 413 ")
+        assert b"cache-control: no-store" in answer
+        assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"] == "invalid_request"
+        assert await client.rest() == b""  # the rest of the body has its deadline
+    assert [event["status"] for event in events] == [413]
+
+
+async def test_F01_a_chunked_body_without_end_is_refused_at_the_limit() -> None:
+    events: list[dict[str, Any]] = []
+    async with serving(form_site(events), guarded_protocol(SMALL)) as server, connection(server) as client:
+        client.send(FORM + b"Transfer-Encoding: chunked\r\n\r\n")
+        reading = asyncio.ensure_future(client.answer())
+        while not reading.done():
+            client.send(b"64\r\n" + b"a" * 100 + b"\r\n")
+            await client.writer.drain()
+            await asyncio.wait([reading], timeout=0.01)
+        assert reading.result().startswith(b"HTTP/1.1 413 ")
+    assert [event["status"] for event in events] == [413]
+
+
+async def test_F07_a_body_that_stops_is_no_error_of_the_application() -> None:
+    events: list[dict[str, Any]] = []
+    async with serving(form_site(events), guarded_protocol(QUICK)) as server, connection(server) as client:
+        client.send(FORM + b"Content-Length: 10\r\n\r\na=1")
+        assert_refused(await client.rest(), 408)
+    assert [(event["status"], "exception" in event) for event in events] == [(499, False)]
+
+
+async def test_F01_F15_a_form_within_its_limits_passes_the_whole_stack() -> None:
+    async with serving(form_site([]), guarded_protocol(SMALL)) as server, connection(server) as client:
+        client.send(FORM + b"Content-Length: 7\r\n\r\na=b%20c")
+        assert (await client.answer()).endswith(b'{"a":"b c"}')

@@ -92,6 +92,7 @@ def test_R19_a_signal_turns_readiness_red_while_the_listener_still_accepts(loop:
         while status(answer := server.ask("/ready")) == 200:
             continue
         assert status(answer) == 503
+        assert status(server.ask("/pause")) == 200
         assert status(server.ask("/other")) == 200
         kept.sendall(b"GET /other HTTP/1.1\r\nHost: x\r\n\r\n")
         assert b"connection: close" in answer_of(kept)
