@@ -40,10 +40,15 @@ def serve(
     Stops on SIGTERM or Ctrl-C, after the requests in progress; SIGHUP reads the configuration again, as
     `authsrv reload` does.
     """
+    from authsrv import config as configuration  # noqa: PLC0415 - heavy
+    from authsrv import process  # noqa: PLC0415 - heavy
+
     loaded = _load(config)
+    if loaded.warnings:
+        typer.echo(configuration.report([], loaded.warnings), err=True)
     if migrate_first:
         _migrate_in_own_process(config)
-    _serve(loaded, config)
+    raise typer.Exit(process.run(loaded, config))
 
 
 @app.command()
@@ -93,7 +98,19 @@ def reload_configuration(config: ConfigOption = CONFIG) -> None:
 
     The running server takes over all of the file if it is right, and nothing of it if it is not.
     """
+    import asyncio  # noqa: PLC0415 - heavy
+
     from authsrv import control  # noqa: PLC0415 - heavy
+
+    socket = _load(config).control_socket
+    if socket is None:
+        _fail("the configuration names no control socket; set server.control_socket, or send the server SIGHUP")
+    try:
+        answer = asyncio.run(control.call(socket, "reload"))
+    except control.ControlError as error:
+        _fail(str(error))
+    typer.echo(answer["report"])
+    typer.echo("The server has taken over the configuration.")
 
 
 @app.command()
@@ -107,18 +124,19 @@ def demo(
     One project with a client of every kind, emulated Steam, Xbox and Epic beside it, and commands to try. Its files
     stay in the state directory for the next time.
     """
+    from authsrv import process  # noqa: PLC0415 - heavy
     from authsrv.demo import run  # noqa: PLC0415 - heavy
 
-    state = state.resolve()
     try:
-        config = run.prepare(port, emulator_port, state)
+        path = run.prepare(port, emulator_port, state)
         with run.emulator_running(emulator_port, state):
-            loaded = _load(config)
-            _migrate_in_own_process(config)
-            run.announce_when_ready(loaded.issuer, emulator_port, typer.echo)
-            _serve(loaded, config)
+            config = _load(path)
+            _migrate_in_own_process(path)
+            announce = run.announcer(config.issuer, emulator_port, typer.echo)
+            status = process.run(config, path, on_ready=announce, stop_on_hangup=True)
     except run.DemoError as error:
         _fail(str(error))
+    raise typer.Exit(status)
 
 
 def _load(path: Path) -> "Config":
@@ -137,13 +155,6 @@ def _migrate_in_own_process(config: Path) -> None:
     )
     if done.returncode:
         raise typer.Exit(done.returncode)
-
-
-def _serve(loaded: "Config", config: Path) -> None:
-    from authsrv.app import create_app  # noqa: PLC0415 - heavy
-    from authsrv.serve import serve as run  # noqa: PLC0415 - heavy
-
-    run(create_app(loaded), loaded)
 
 
 def _fail(text: str) -> NoReturn:

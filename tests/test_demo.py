@@ -4,7 +4,11 @@ import base64
 import hashlib
 import re
 import shlex
+import signal
+import subprocess
+from contextlib import AbstractContextManager
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
@@ -15,7 +19,7 @@ from authsrv.config import Config
 from authsrv.demo import curl, page, run
 from authsrv.emulator.client import Credential
 from authsrv.emulator.server import listen
-from tests.support.processes import free_port
+from tests.support.processes import free_port, listens, running
 
 
 @pytest.fixture(scope="module")
@@ -130,3 +134,66 @@ async def test_what_a_browser_brings_back_is_shown_as_text(browser: httpx.AsyncC
     answer = await browser.get("/demo/callback", params={"code": "<script>alert(1)</script>", "other": "unseen"})
     assert "<code>&lt;script&gt;alert(1)&lt;/script&gt;</code>" in answer.text
     assert "unseen" not in answer.text
+
+
+@pytest.mark.timeout(180)
+def test_one_run_of_the_demo_logs_in_everywhere_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    port, emulator_port = free_port(), free_port()
+    with demo(port, emulator_port, tmp_path) as process:
+        printed = announcement_of(process)
+        for provider in ("steam", "xbox", "epicgames"):
+            login = send(command(printed, f"/oauth2/social/{provider}/cross_auth"))
+            query = parse_qs(urlsplit(login["login_url"]).query)
+            assert list(query) == ["code", "state", "iss"]
+            tokens = send(command(printed, "/oauth2/token").replace(curl.CODE, query["code"][0]))
+            assert set(tokens) >= {"access_token", "refresh_token", "id_token"}
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 0
+    assert not listens(port)
+    assert not listens(emulator_port)
+
+
+@pytest.mark.timeout(180)
+def test_the_emulator_ends_with_a_demo_that_was_killed(tmp_path: Path) -> None:
+    port, emulator_port = free_port(), free_port()
+    with demo(port, emulator_port, tmp_path) as process:
+        announcement_of(process)
+        assert listens(emulator_port)
+        process.kill()
+        process.wait(timeout=60)
+        while listens(emulator_port):
+            pass
+    assert not listens(port)
+
+
+def demo(port: int, emulator_port: int, state: Path) -> AbstractContextManager[subprocess.Popen[str]]:
+    return running("demo", "--port", str(port), "--emulator-port", str(emulator_port), "--state", str(state / "demo"))
+
+
+def announcement_of(process: subprocess.Popen[str]) -> str:
+    """What the demo prints, up to its last line."""
+    assert process.stdout is not None
+    lines: list[str] = []
+    for line in process.stdout:
+        lines.append(line)
+        if line.startswith("Page: "):
+            return "".join(lines)
+    pytest.fail("the demo ended:\n" + "".join(lines))
+
+
+def command(printed: str, path: str) -> str:
+    """The printed command for an address."""
+    (found,) = [text for text in printed.split("\n\n") if text.startswith("curl ") and path in text]
+    return found
+
+
+def send(text: str) -> dict[str, str]:
+    """Do what the command says."""
+    words = shlex.split(text.replace("\\\n", ""))
+    assert words[1] == "-sS"
+    fields = dict(word.split("=", 1) for word in words[4::2])
+    assert set(words[3::2]) == {"--data-urlencode"}
+    answer = httpx.post(words[2], data=fields, timeout=30)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, str] = answer.json()
+    return found

@@ -23,7 +23,11 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def make(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "PORT", "EMUL"))}
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("MAKE", "ARGS", "PORT", "EMULATOR_PORT"))
+    }
     return subprocess.run(  # noqa: S603 - the project's own Makefile
         [shutil.which("make") or "make", *arguments],
         cwd=directory,

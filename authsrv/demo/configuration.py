@@ -14,7 +14,7 @@ _HEAD = "# Written by `authsrv demo` at every start; changes made here are lost.
 
 
 def configuration(port: int, state: Path, platforms: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """The whole configuration. `state` is an absolute directory, `platforms` the emulator's block."""
+    """The whole configuration. `state` is the demo's directory, `platforms` the emulator's block."""
     return {
         "issuer": _origin(port),
         "dev": True,

@@ -3,7 +3,6 @@
 Owns processes and files of the demo. The server itself is handed in.
 """
 
-import http.client
 import json
 import os
 import subprocess
@@ -12,9 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http import HTTPStatus
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from authsrv.demo import configuration, curl
 from authsrv.demo.logins import fresh_logins
@@ -79,18 +76,18 @@ def emulator_running(port: int, state: Path) -> Iterator[None]:
         [sys.executable, "-m", "authsrv", *arguments], stdin=subprocess.PIPE, start_new_session=True
     ) as child:
         try:
-            _await(lambda: client.healthy(port), lambda: child.poll() is None)
+            _await_health(child, port)
             os.environ["EMULATOR_PORT"] = str(port)
             yield
         finally:
             _end(child)
 
 
-def _await(ready: Callable[[], bool], alive: Callable[[], bool]) -> None:
+def _await_health(child: subprocess.Popen[bytes], port: int) -> None:
     deadline = time.monotonic() + START_SECONDS
-    while not ready():
-        if not alive() or time.monotonic() > deadline:
-            raise DemoError("a part of the demo did not start; what it said stands above")
+    while not client.healthy(port):
+        if child.poll() is not None or time.monotonic() > deadline:
+            raise DemoError("the emulator did not start; what it said stands above")
         time.sleep(POLL_SECONDS)
 
 
@@ -103,28 +100,16 @@ def _end(child: subprocess.Popen[bytes]) -> None:
         child.kill()
 
 
-def announce_when_ready(issuer: str, emulator_port: int, say: Callable[[str], None]) -> None:
-    """Say what to try as soon as the server answers; waits in a thread of its own."""
-    threading.Thread(target=_announce, args=(issuer, emulator_port, say), daemon=True).start()
+def announcer(issuer: str, emulator_port: int, say: Callable[[str], None]) -> Callable[[str, int], None]:
+    """What to call once the server listens: says what to try, from a thread of its own."""
 
+    def announce() -> None:
+        try:
+            say(announcement(issuer, emulator_port))
+        except client.EmulatorError as error:
+            say(f"authsrv: {error}")
 
-def _announce(issuer: str, emulator_port: int, say: Callable[[str], None]) -> None:
-    try:
-        _await(lambda: _answers(issuer), lambda: True)
-        say(announcement(issuer, emulator_port))
-    except (DemoError, client.EmulatorError) as error:
-        say(f"authsrv: {error}")
-
-
-def _answers(issuer: str) -> bool:
-    connection = http.client.HTTPConnection(urlsplit(issuer).netloc, timeout=1)
-    try:
-        connection.request("GET", "/health/ready")
-        return connection.getresponse().status == HTTPStatus.OK
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
+    return lambda _host, _port: threading.Thread(target=announce, daemon=True).start()
 
 
 def announcement(issuer: str, emulator_port: int) -> str:

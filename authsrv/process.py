@@ -1,0 +1,91 @@
+"""One server process: the log pipeline, the application, the control socket beside it, and the listener.
+
+Owns what happens at a reload and in which order things open and close. Decides nothing about a request.
+"""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from starlette.routing import Router
+from starlette.types import Receive, Scope, Send
+
+from authsrv import config as configuration
+from authsrv import log
+from authsrv.app import Application, ReloadRefused, World, create_app
+from authsrv.config import Config, ConfigError
+from authsrv.control import ControlError, ControlServer
+from authsrv.serve import serve
+
+OnReady = Callable[[str, int], None]
+"""Gets the address that is listened on."""
+
+
+def run(config: Config, path: Path, *, on_ready: OnReady | None = None, stop_on_hangup: bool = False) -> int:
+    """Serve the configuration read from `path` until a stop signal; the exit status.
+
+    SIGHUP reads the file again, or ends a process that belongs to a terminal (`stop_on_hangup`).
+    """
+    pipeline = log.configure(level=config.log.level, pretty=config.log.format == "console")
+    try:
+        application = create_app(config, World(emit=pipeline.emit))
+        process = Process(application, path)
+        return serve(
+            lambda: process,
+            host=config.server.host,
+            port=config.server.port,
+            readiness=application.readiness,
+            drain_seconds=config.server.drain_seconds,
+            graceful_seconds=config.server.graceful_seconds,
+            on_ready=on_ready,
+            on_reload=_terminate if stop_on_hangup else process.reload,
+        )
+    finally:
+        pipeline.stop()
+
+
+class Process:
+    """The application with its control socket, as one ASGI application."""
+
+    def __init__(self, application: Application, path: Path) -> None:
+        self._application = application
+        self._path = path
+        self._router = Router(lifespan=self._lifespan)
+        socket = application.config.control_socket
+        self._control = ControlServer(socket, {"reload": self._reload}) if socket else None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve the lifespan and requests."""
+        await (self._router if scope["type"] == "lifespan" else self._application)(scope, receive, send)
+
+    async def reload(self) -> None:
+        """Take over the file if it is right; raises `ConfigError` or `ReloadRefused`, and then nothing has changed."""
+        await self._application.reload(await asyncio.to_thread(configuration.load, self._path))
+
+    async def _reload(self, _: Mapping[str, Any]) -> Mapping[str, Any]:
+        try:
+            await self.reload()
+        except (ConfigError, ReloadRefused) as error:
+            raise ControlError(str(error)) from error
+        return {"report": configuration.report([], self._application.config.warnings)}
+
+    @asynccontextmanager
+    async def _lifespan(self, _: Any) -> AsyncIterator[None]:
+        """The socket opens after the storage, whose lock says that no other server runs."""
+        async with self._application.router.lifespan_context(self._application):
+            if self._control is None:
+                yield
+                return
+            await self._control.start()
+            try:
+                yield
+            finally:
+                await self._control.stop()
+
+
+async def _terminate() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
