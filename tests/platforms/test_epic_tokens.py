@@ -244,6 +244,13 @@ async def test_D34_the_type_in_the_header_counts_when_it_is_there() -> None:
     assert (await refused(epic.eas({"t": ABSENT}))).reason == "credential_unsupported"
 
 
+@pytest.mark.parametrize("t", ["epic_id", "epic_id_r", "ID_TOKEN", "", None, ["id_token"]])
+@pytest.mark.parametrize("header", [{"t": ABSENT}, {"t": "id_token"}], ids=["no-header-type", "good-header-type"])
+async def test_D34_row_03_the_type_in_the_payload_is_enough_to_refuse(t: Any, header: dict[str, Any]) -> None:
+    error = await refused(Epic().eas({"t": t, "exp": NOW + 28800}, header))
+    assert error.reason == "credential_unsupported"
+
+
 def test_row_24_a_connect_access_token_is_refused() -> None:
     epic = Epic()
     with pytest.raises(CredentialRejected) as caught:
