@@ -148,7 +148,6 @@ def _anchored(plain: bytes, outer: _Outer) -> bool:
         hmac.compare_digest(hashlib.sha1(plain[:hashed]).digest(), plain[-_TAIL:-4]),  # noqa: S324 - Valve's
         plain[-4:] == _VERSION.to_bytes(4, "little"),
         plain[-_LENGTHS:-32] == lengths,
-        user_data <= hashed - 28,
     )
     return all(checks)
 

@@ -120,6 +120,15 @@ def test_D18_every_length_inside_must_agree(plain: bytes) -> None:
     assert isinstance(refusal_of(raw), UndecipherableTicket)
 
 
+def test_D18_the_hashed_part_must_reach_to_the_end() -> None:
+    ownership = ownership_part(FACTS)
+    hashed = len(ownership) + 28
+    covered = ownership + bytes(4) + b"".join(map(word, (52, 0, 0, len(ownership), hashed))) + bytes(8)
+    plain = covered + hashlib.sha1(covered[:hashed]).digest() + word(2)  # noqa: S324 - Valve's construction
+    raw = outer_message(plain, KEY, version=2, user_data=0, hashed=hashed)
+    assert isinstance(refusal_of(raw), UndecipherableTicket)
+
+
 def test_a_wrong_checksum_of_the_plaintext_is_refused() -> None:
     raw = encrypted_ticket(FACTS, KEY)
     start = raw.index(b"\x10") + 1

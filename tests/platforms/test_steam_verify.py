@@ -436,6 +436,9 @@ async def test_D08_mistake_07_params_and_error_together_are_no_login(plain: Stea
 
 async def test_D04_mistake_08_a_borrowed_licence_is_its_players_account(plain: SteamSetup) -> None:
     assert (await plain.login_as("family-shared")).subject == AMBER.steam_id
+    owners_only = plain.with_settings(allow_family_sharing=False)
+    assert await outcome(owners_only.login_as("family-shared")) == "account_not_entitled"
+    assert await outcome(owners_only.login_as("good")) == "accepted"
 
 
 async def test_D04_mistake_09_a_player_other_than_the_tickets_is_refused(plain: SteamSetup) -> None:
@@ -453,7 +456,8 @@ async def test_D05_bans_count_where_the_studio_says_so(plain: SteamSetup) -> Non
 
 @pytest.mark.parametrize("case", ["bad-key-401", "bad-key-403"])
 async def test_mistake_13_an_html_refusal_of_our_key_is_our_misconfiguration(plain: SteamSetup, case: str) -> None:
-    assert await outcome(plain.login_as(case)) == "misconfiguration"
+    with pytest.raises(PlatformMisconfigured, match="refused the Web API key"):
+        await plain.login_as(case)
 
 
 async def test_mistake_13_a_wrong_key_is_our_misconfiguration(plain: SteamSetup) -> None:
