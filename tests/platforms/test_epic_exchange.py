@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.applications import Starlette
 
 from authsrv.emulator.epic_cases import CONTINUATION, CORRELATION_ID, REFUSALS, ErrorShape, Refusal
 from authsrv.emulator.epic_tokens import EpicProduct
@@ -21,7 +22,7 @@ from authsrv.platforms.base import (
 )
 from authsrv.platforms.epic_errors import Asked, meaning, refusal
 from tests.support.epic import AMBER, WWW, Epic
-from tests.support.outbound import Outage
+from tests.support.outbound import AsgiOutbound, Outage
 
 REJECTED = "credential_rejected"
 ACTION, NOT_ENTITLED, RESTRICTED = "account_action_required", "account_not_entitled", "account_restricted"
@@ -331,18 +332,16 @@ async def test_a_missing_id_token_is_our_mistake_where_it_is_required() -> None:
     assert (await epic.login_with(epic.mint())).display_name == "Amber"
 
 
-class Answering:
+class Answering(AsgiOutbound):
     """An outbound whose every POST is answered by one text."""
 
     def __init__(self, body: bytes) -> None:
+        super().__init__(Starlette())
         self.body = body
 
     async def post(self, url: str, **_: Any) -> OutboundResponse:
         assert url
         return OutboundResponse(200, {}, self.body)
-
-    async def get(self, url: str, **_: Any) -> OutboundResponse:
-        raise AssertionError(url)
 
 
 @pytest.mark.parametrize(
