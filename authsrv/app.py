@@ -4,9 +4,11 @@
 closes them all again. Decides nothing about a request.
 """
 
+import asyncio
 import os
+import random
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +17,8 @@ from starlette.routing import Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from authsrv.addresses import AddressResolver
-from authsrv.audit import Audit
+from authsrv.audit import Audit, AuditEvent
 from authsrv.config import Config
-from authsrv.config.schema import ProjectSettings
 from authsrv.endpoints.discovery import Document, metadata
 from authsrv.endpoints.endpoint import not_found, render_error
 from authsrv.endpoints.hosts import HostCheck
@@ -25,6 +26,7 @@ from authsrv.endpoints.hygiene import Hygiene
 from authsrv.endpoints.routes import Served, routes
 from authsrv.endpoints.silent import SilentEndpoint, TicketNonceEndpoint
 from authsrv.endpoints.token import TokenEndpoint
+from authsrv.jobs.sweeper import Sweeper
 from authsrv.limits import RateLimiter
 from authsrv.log import Emit, Event
 from authsrv.oauth.clients import ClientRegistry
@@ -36,13 +38,13 @@ from authsrv.oauth.opaque import OpaqueTokens
 from authsrv.oauth.server import TokenServer
 from authsrv.oauth.silent import SilentLogin
 from authsrv.oauth.tokens import TokenIssuer
-from authsrv.outbound import HttpOutbound
 from authsrv.platforms import PLATFORMS
-from authsrv.platforms.base import Clock, Outbound, Platform, PlatformSettings
+from authsrv.platforms.base import Clock, PlatformSettings
 from authsrv.readiness import Readiness
 from authsrv.storage import open_storage
 from authsrv.storage.base import Storage
 from authsrv.storage.changes import DeclaredClient, SyncClients
+from authsrv.verifiers import Connect, Place, Verifiers, connect_by_http
 
 _RESTART_ONLY = ("issuer", "dev", "server", "database", "keys", "limits", "log")
 
@@ -66,7 +68,7 @@ class World:
     clock: Clock = time.time
     random: Callable[[int], bytes] = os.urandom
     emit: Emit = _discard
-    connect: "Callable[[str, PlatformSettings, Clock], Outbound] | None" = None
+    connect: Connect = connect_by_http
 
 
 class Application:
@@ -75,10 +77,11 @@ class Application:
     def __init__(self, config: Config, world: World) -> None:
         self.config = config
         self._world = world
+        self._audit = Audit(world.emit, now=world.clock)
         self.storage: Storage = open_storage(config.database.url.get_secret_value())
         self._registry = ClientRegistry(config.clients().values())
         self._platforms = PlatformDirectory(frozenset(PLATFORMS))
-        self._verifiers = Verifiers(world)
+        self._verifiers = Verifiers(world.clock, world.connect)
         self._metadata = Document(metadata(config.issuer, scopes_of(config)))
         self.readiness = Readiness({"storage": self.storage.ping})
         self.router = Router(lifespan=self._lifespan)
@@ -106,9 +109,10 @@ class Application:
         if changed:
             raise ReloadRefused(f"these settings change only by a restart: {', '.join(changed)}")
         await self._take(config)
+        self._audit.record(AuditEvent("config.reloaded"))
 
     async def _take(self, config: Config) -> None:
-        verifiers = await self._verifiers.prepare(config.projects)
+        verifiers = await self._verifiers.prepare(platforms_of(config))
         await self.storage.apply([SyncClients(declared_clients(config), int(self._world.clock()))])
         self._registry.replace(config.clients().values())
         self._platforms.replace(verifiers)
@@ -123,16 +127,22 @@ class Application:
             await self.storage.open()
             stack.push_async_callback(self._verifiers.stop)
             await self._take(self.config)
-            ring = await self._load_keys()
-            self._serving = self._build(ring)
+            self._serving = self._build(await self._load_keys())
+            sweeping = asyncio.create_task(self._sweeper().run())
+            stack.callback(sweeping.cancel)
             self.readiness.start()
+            self._audit.record(AuditEvent("server.started"))
             yield
             self.readiness.drain()
+            self._audit.record(AuditEvent("server.stopped"))
 
     async def _load_keys(self) -> KeyRing:
         secret = self.config.keys.passphrase
         passphrase = secret.get_secret_value() if secret else ""
         return await load_or_create(self.storage, passphrase, int(self._world.clock()), self._world.random)
+
+    def _sweeper(self) -> Sweeper:
+        return Sweeper(self.storage, clock=self._world.clock, sleep=asyncio.sleep, chance=random.random)
 
     def _build(self, ring: KeyRing) -> ASGIApp:
         world, issuer = self._world, self.config.issuer
@@ -142,7 +152,7 @@ class Application:
             tokens=TokenIssuer(issuer, ring, world.random),
             opaque=OpaqueTokens(ring.derive(b"authsrv opaque tokens v1"), world.random),
             limits=RateLimiter(self.config.limits.quotas(), clock=time.monotonic),
-            audit=Audit(world.emit, now=world.clock),
+            audit=self._audit,
             clock=world.clock,
         )
         nonces = TicketNonces(ring.derive(b"authsrv ticket nonces v1"), world.random)
@@ -164,62 +174,19 @@ class Application:
         return Router(routes(served), default=not_found)
 
 
-class Verifiers:
-    """The platforms' verifiers, kept across reloads while their settings stay the same, so that their keys stay too."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._running: dict[tuple[str, str], tuple[PlatformSettings, Platform[Any]]] = {}
-        self._left: list[Platform[Any]] = []
-
-    async def prepare(self, projects: Mapping[str, ProjectSettings]) -> Mapping[str, Mapping[str, Platform[Any]]]:
-        """Start what is new; what is no longer wanted goes on until `settle`."""
-        wanted = {(key, name): block for key, project in projects.items() for name, block in project.platforms.items()}
-        before, self._running = self._running, {}
-        for place, settings in wanted.items():
-            kept = before.pop(place, None)
-            if kept is None or kept[0] != settings:
-                self._left += [kept[1]] if kept else []
-                kept = (settings, await self._start(place[1], settings))
-            self._running[place] = kept
-        self._left += [platform for _, platform in before.values()]
-        return {
-            key: {name: platform for (project, name), (_, platform) in self._running.items() if project == key}
-            for key in projects
-        }
-
-    async def settle(self) -> None:
-        """Stop what the last `prepare` replaced."""
-        while self._left:
-            await self._left.pop().stop()
-
-    async def stop(self) -> None:
-        """Stop everything."""
-        self._left += [platform for _, platform in self._running.values()]
-        self._running = {}
-        await self.settle()
-
-    async def _start(self, name: str, settings: PlatformSettings) -> Platform[Any]:
-        connect = self._world.connect or connect_by_http
-        platform = PLATFORMS[name](settings, connect(name, settings, self._world.clock), self._world.clock)
-        await platform.start()
-        return platform
-
-
 def create_app(config: Config, world: World | None = None) -> Application:
     """The server for a configuration."""
     return Application(config, world or World())
 
 
-def connect_by_http(name: str, settings: PlatformSettings, clock: Clock) -> Outbound:
-    """A platform's own connections, limits and circuit."""
-    kind = PLATFORMS[name]
-    return HttpOutbound(name, allowed=settings.addresses(), clock=clock, denials_are_ours=kind.denials_are_ours)
-
-
 def declared_clients(config: Config) -> tuple[DeclaredClient, ...]:
     """The file's clients as the database remembers them."""
     return tuple(DeclaredClient(c.client_id, c.project.key, c.name) for c in config.clients().values())
+
+
+def platforms_of(config: Config) -> dict[Place, PlatformSettings]:
+    """The blocks of every project's platforms."""
+    return {(key, name): block for key, project in config.projects.items() for name, block in project.platforms.items()}
 
 
 def scopes_of(config: Config) -> list[str]:

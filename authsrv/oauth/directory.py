@@ -8,15 +8,15 @@ from authsrv.platforms.base import Platform
 
 
 class PlatformDirectory:
-    """The verifiers by project key and platform name. `known` names every platform that there is."""
+    """The verifiers, by project key and platform name. `known` names every platform that there is."""
 
     def __init__(self, known: frozenset[str]) -> None:
         self._known = known
-        self._by_project: Mapping[str, Mapping[str, Platform[Any]]] = {}
+        self._running: Mapping[tuple[str, str], Platform[Any]] = {}
 
-    def replace(self, by_project: Mapping[str, Mapping[str, Platform[Any]]]) -> None:
+    def replace(self, running: Mapping[tuple[str, str], Platform[Any]]) -> None:
         """Take these verifiers instead of the present ones."""
-        self._by_project = by_project
+        self._running = running
 
     def require_known(self, name: str) -> None:
         """Raise `UnsupportedProvider` for a name that no platform has."""
@@ -25,7 +25,7 @@ class PlatformDirectory:
 
     def find(self, project: str, name: str) -> Platform[Any]:
         """The project's verifier. Raises `UnsupportedProvider` if the project does not use the platform."""
-        platform = self._by_project.get(project, {}).get(name)
+        platform = self._running.get((project, name))
         if platform is None:
             raise UnsupportedProvider(
                 "This platform is not configured for the project.", reason="provider_not_configured"

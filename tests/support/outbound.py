@@ -55,6 +55,9 @@ class AsgiOutbound:
     ) -> OutboundResponse:
         return await self._send(httpx.Request("POST", url, data=form, json=json, headers=headers), max_body)
 
+    async def aclose(self) -> None:
+        await self._transport.aclose()
+
     async def _send(self, request: httpx.Request, max_body: int) -> OutboundResponse:
         assert str(request.url).startswith(self._base_url + "/"), f"a call to a foreign host: {request.url.host}"
         self.requests.append(request)
