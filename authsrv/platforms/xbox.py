@@ -16,6 +16,7 @@ from authsrv.platforms.base import (
     Credential,
     CredentialRejected,
     Outbound,
+    Platform,
     PlatformIdentity,
     RequestProof,
     SingleUse,
@@ -63,7 +64,7 @@ class XboxCredential(Credential):
     signed: SignedRequest | None = field(repr=False)
 
 
-class XboxPlatform:
+class XboxPlatform(Platform[XboxCredential]):
     """The platform `xbox`. The identity is the partner XUID (`ptx`) in one relying party and sandbox."""
 
     name: ClassVar[str] = "xbox"

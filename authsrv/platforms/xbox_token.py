@@ -27,7 +27,7 @@ UnverifiedClaims = NewType("UnverifiedClaims", Mapping[str, Any])
 
 MAX_TOKEN = 64 * 1024
 MAX_INFLATED = 250 * 1024
-_MAX_TEXT = MAX_TOKEN + 64
+_MAX_PARAMETER = (MAX_TOKEN + 64) * 4 // 3 + 4
 _MAX_OUTER_HEADER = 1024
 _MAX_INNER_HEADER = 2048
 _MAX_PATH = 128
@@ -113,7 +113,7 @@ def _unsupported(detail: str) -> CredentialRejected:
 
 def read_authorization(text: str) -> Presented:
     """Read `XBL3.0 x=<user hash>;<token>`, the value of an Authorization header. Raises `CredentialRejected`."""
-    found = _XBL3.fullmatch(text) if len(text) <= _MAX_TEXT else None
+    found = _XBL3.fullmatch(text)
     if found is None or len(found[2]) > MAX_TOKEN:
         raise malformed("not XBL3.0 with one user hash and a token of five parts, or too long")
     return Presented(found[1], found[2])
@@ -124,7 +124,7 @@ def read_parameter(text: str) -> Presented:
 
     Beside the header's form: Base64 of it, `<XUID>;<user hash>;<token>` (the XUID is ignored), and a bare token.
     """
-    if len(text) > _MAX_TEXT * 4 // 3 + 4:
+    if len(text) > _MAX_PARAMETER:
         raise malformed("too long")
     with_xuid = _WITH_XUID.fullmatch(text)
     if with_xuid and len(with_xuid[2]) <= MAX_TOKEN:

@@ -4,6 +4,7 @@ import asyncio
 import json
 from base64 import b64encode
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -12,11 +13,12 @@ from starlette.applications import Starlette
 
 from authsrv.emulator.xbox_keys import certificate_pem, self_signed, x5t
 from authsrv.platforms.base import CredentialRejected, PlatformUnavailable, Submission
+from authsrv.platforms.jwks import RsaJwk, parse_jwk_set
 from authsrv.platforms.xbox import XboxPlatform
-from authsrv.platforms.xbox_keys import MAX_OTHER_FETCHES, parse_certificates
+from authsrv.platforms.xbox_keys import MAX_OTHER_FETCHES, MAX_OTHER_PATHS, KeyHost, parse_certificates
 from authsrv.platforms.xbox_token import thumbprint
 from tests.support.outbound import AsgiOutbound
-from tests.support.xbox import AMBER, Xbox, keys
+from tests.support.xbox import AMBER, NOW, Xbox, keys
 
 KEYS = "https://xsts-keys.auth.xboxlive.com"
 
@@ -114,6 +116,49 @@ async def test_invented_paths_cause_few_fetches_and_hurt_no_genuine_login() -> N
             await xbox.login(signed_at(xbox, f"/invented-{number}"))
     assert len(xbox.fetched) == MAX_OTHER_FETCHES
     assert (await xbox.login(xbox.good())).subject == AMBER.partner_xuid
+
+
+def host(xbox: Xbox) -> KeyHost[RsaJwk]:
+    """A key host for which every path but /keys is one that a token invented."""
+    return KeyHost(xbox.settings.hosts.keys, ("/keys",), parse_jwk_set, xbox.outbound, xbox.clock)
+
+
+async def test_a_flood_of_paths_does_not_push_out_the_one_that_real_tokens_name() -> None:
+    xbox = Xbox()
+    subject = host(xbox)
+    assert await subject.key("/psskeys", keys().jwk_kid)
+    for number in range(3 * MAX_OTHER_PATHS):
+        with pytest.raises(PlatformUnavailable):
+            await subject.key(f"/invented-{number}", "kid")
+    assert await subject.key("/psskeys", keys().jwk_kid)
+    assert xbox.emulator.calls["psskeys"] == 1
+
+
+async def test_unknown_ids_on_many_paths_share_the_minutes_fetches() -> None:
+    xbox = Xbox()
+    subject = host(xbox)
+    paths = [f"/psskeys?set={number}" for number in range(2 * MAX_OTHER_FETCHES)]
+    for place, path in enumerate(paths):
+        xbox.now = NOW + 60 * (place // MAX_OTHER_FETCHES)
+        assert await subject.key(path, keys().jwk_kid)
+    xbox.now += 60
+    for path in paths:
+        with suppress(PlatformUnavailable):
+            assert await subject.key(path, "unknown") is None
+        assert await subject.key(path, keys().jwk_kid)
+    assert len(xbox.fetched) == 3 * MAX_OTHER_FETCHES
+
+
+async def test_only_so_many_other_paths_are_kept() -> None:
+    xbox = Xbox()
+    subject = host(xbox)
+    for number in range(MAX_OTHER_PATHS + 1):
+        xbox.now += 60
+        assert await subject.key(f"/psskeys?set={number}", keys().jwk_kid)
+    xbox.now += 60
+    assert await subject.key("/psskeys?set=0", keys().jwk_kid)
+    assert await subject.key(f"/psskeys?set={MAX_OTHER_PATHS}", keys().jwk_kid)
+    assert len(xbox.fetched) == MAX_OTHER_PATHS + 2
 
 
 async def test_the_next_minute_allows_other_paths_again() -> None:
