@@ -32,7 +32,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_report_collectionfinish(config: pytest.Config) -> str | list[str]:
-    lacking = config.stash[_left_out]
+    lacking = config.stash.get(_left_out, Counter())
     if not lacking:
         return []
     verb = "will fail" if os.environ.get("CI") else "left out"

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -126,6 +127,33 @@ def test_migrate_says_what_is_wrong_with_a_foreign_file(config: Path) -> None:
     assert done.exit_code == 1
     assert done.stderr.startswith("authsrv: ")
     assert "Traceback" not in done.output
+
+
+@pytest.mark.timeout(180)
+def test_a_server_migrates_serves_reloads_and_stops(config: Path) -> None:
+    port = free_port()
+    config.write_text(f"{config.read_text()}\n[server]\nport = {port}\ndrain_seconds = 0\n")
+    with running("serve", "--migrate", "--config", str(config)) as process:
+        while not listens(port):
+            assert process.poll() is None, "the server ended"
+        assert _get(port, "/health/ready") == 200
+        sound = config.read_text()
+        config.write_text(sound + "[projects.skyforge.clients.shop]\n")
+        broken = RUN.invoke(app, ["reload", "--config", str(config)])
+        assert (broken.exit_code, broken.output.count("problem:")) == (1, 1)
+        config.write_text(sound.replace("drain_seconds = 0", "drain_seconds = 1"))
+        refused = RUN.invoke(app, ["reload", "--config", str(config)])
+        assert (refused.exit_code, "change only by a restart: server" in refused.output) == (1, True)
+        config.write_text(sound + "[projects.skyforge.clients.shop]\nredirect_uris = ['https://shop.example/back']\n")
+        accepted = RUN.invoke(app, ["reload", "--config", str(config)])
+        assert (accepted.exit_code, accepted.output.splitlines()[-1]) == (
+            0,
+            "The server has taken over the configuration.",
+        )
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 0
+    gone = RUN.invoke(app, ["reload", "--config", str(config)])
+    assert (gone.exit_code, "start one with authsrv serve" in gone.output) == (1, True)
 
 
 @pytest.mark.parametrize("command", [["ticket", "steam"], ["fault", "steam", "--mode", "down"]], ids=" ".join)
