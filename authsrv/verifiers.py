@@ -5,7 +5,7 @@ Owns their lifecycle. What a platform does with a credential is its own.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from authsrv.outbound import HttpOutbound
 from authsrv.platforms import PLATFORMS
@@ -13,11 +13,20 @@ from authsrv.platforms.base import Clock, Outbound, Platform, PlatformSettings
 
 Place = tuple[str, str]
 """A project's key and a platform's name."""
-Connect = Callable[[str, PlatformSettings, Clock], Outbound]
+
+
+class Connections(Outbound, Protocol):
+    """A platform's way out that somebody must close."""
+
+    async def aclose(self) -> None:
+        """Close every connection, after the platform has stopped."""
+
+
+Connect = Callable[[str, PlatformSettings, Clock], Connections]
 """Makes the way out to a platform, by its name and settings."""
 
 
-def connect_by_http(name: str, settings: PlatformSettings, clock: Clock) -> Outbound:
+def connect_by_http(name: str, settings: PlatformSettings, clock: Clock) -> Connections:
     """A platform's own connections, limits and circuit."""
     kind = PLATFORMS[name]
     return HttpOutbound(name, allowed=settings.addresses(), clock=clock, denials_are_ours=kind.denials_are_ours)
@@ -28,7 +37,7 @@ class Verifier:
     """One platform of one project, running."""
 
     settings: PlatformSettings
-    outbound: Outbound
+    outbound: Connections
     platform: Platform[Any]
 
     async def stop(self) -> None:

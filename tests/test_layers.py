@@ -18,7 +18,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "authsrv.players": (*NOUNS, "authsrv.storage.changes"),
     "authsrv.redirects": NOUNS,
     "authsrv.limits": NOUNS,
-    "authsrv.log": NOUNS,
+    "authsrv.log": (*NOUNS, "authsrv.redaction"),
     "authsrv.audit": (*NOUNS, "authsrv.log"),
     "authsrv.oauth": (
         *NOUNS,
@@ -41,12 +41,13 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "authsrv.platforms.base",
         "authsrv.storage.base",
         "authsrv.readiness",
+        "authsrv.addresses",
         "authsrv.log",
     ),
     "authsrv.outbound": ("authsrv", *NOUNS, "authsrv.platforms.base", "authsrv.breaker", "authsrv.outbound"),
     "authsrv.emulator": (*NOUNS, "authsrv.emulator", "authsrv.settings"),
 }
-"""Longest matching prefix rules. Modules that stand in no row (app, cli, serve, ...) compose and may import anything."""
+"""By the longest matching prefix. Modules in no row (app, cli, serve, ...) compose and may import anything."""
 
 SOLE_IMPORTERS = {
     "httpx": ("authsrv.outbound",),

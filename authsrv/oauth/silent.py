@@ -264,7 +264,6 @@ def submission(call: SilentCall) -> Submission:
         deployment_id=sent.get("deployment_id", ""),
         sandbox=sent.get("sandbox", ""),
         nonce=sent.get("encrypted_ticket_nonce", ""),
-        redirect_uri=sent.get("redirect_uri", ""),
         proof=call.proof,
     )
 

@@ -207,9 +207,6 @@ class Outbound(Protocol):
     ) -> OutboundResponse:
         """POST a form or a JSON body. Never repeated, never redirected. Raises `OutboundError` as `get` does."""
 
-    async def aclose(self) -> None:
-        """Close every connection; whoever made the `Outbound` calls it, after the platform has stopped."""
-
 
 class PlatformSettings(Settings):
     """Base of a platform's block in the configuration file."""

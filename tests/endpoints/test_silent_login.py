@@ -1,5 +1,6 @@
 """`/oauth2/social/{provider}/cross_auth` over HTTP: parameters, answers, and what a wrong one costs (nothing)."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -13,7 +14,7 @@ DEMO_AMBER = IdentityKey("demo", "steam", "", "76561202255232001")
 
 
 @pytest.fixture
-async def server():
+async def server() -> AsyncIterator[Server]:
     async with running() as started:
         yield started
 

@@ -1,6 +1,7 @@
 """`POST /oauth2/token` over HTTP: the three grants, client authentication, and every refusal with its literal body."""
 
 from base64 import b64encode
+from collections.abc import AsyncIterator
 from typing import Any
 
 import jwt
@@ -12,7 +13,7 @@ BASIC = "Basic " + b64encode(b"backend:backend-secret").decode()
 
 
 @pytest.fixture
-async def server():
+async def server() -> AsyncIterator[Server]:
     async with running() as started:
         yield started
 
@@ -23,9 +24,13 @@ async def claims(server: Server, token: str, audience: str, typ: str) -> dict[st
     header = jwt.get_unverified_header(token)
     assert header["typ"] == typ
     key = keys[header["kid"]]
-    options = {"verify_exp": False, "verify_iat": False, "verify_nbf": False}
     decoded: dict[str, Any] = jwt.decode(
-        token, key, algorithms=[header["alg"]], audience=audience, issuer=ISSUER, options=options
+        token,
+        key,
+        algorithms=[header["alg"]],
+        audience=audience,
+        issuer=ISSUER,
+        options={"verify_exp": False, "verify_iat": False, "verify_nbf": False},
     )
     return decoded
 
@@ -178,7 +183,7 @@ async def test_B12_a_broken_authorization_header_is_invalid_client_with_a_challe
     server: Server, authorization: bytes
 ) -> None:
     answer = await server.http.post(
-        "/oauth2/token", data={"grant_type": "client_credentials"}, headers={"authorization": authorization}
+        "/oauth2/token", data={"grant_type": "client_credentials"}, headers={b"authorization": authorization}
     )
     assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
     assert answer.headers["www-authenticate"].startswith("Basic ")

@@ -1,4 +1,5 @@
 import os
+from collections.abc import Callable
 
 import pytest
 
@@ -23,7 +24,7 @@ def test_two_nonces_differ() -> None:
 @pytest.mark.parametrize(
     "change", [lambda n: n[:-1] + "_", lambda n: "A" + n[1:], lambda n: n + "A", lambda _: "", str.lower]
 )
-def test_a_nonce_that_was_not_issued_to_the_client_is_refused(change) -> None:
+def test_a_nonce_that_was_not_issued_to_the_client_is_refused(change: Callable[[str], str]) -> None:
     nonce = NONCES.issue("game", 1000)
     with pytest.raises(InvalidGrant):
         NONCES.check("game", change(nonce), 1000)

@@ -6,21 +6,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authsrv.oauth.opaque import OpaqueTokens
+from authsrv.oauth.opaque import OpaqueKind, OpaqueTokens
 
 TOKENS = OpaqueTokens(bytes(range(32)), os.urandom)
-KINDS = ("code", "refresh")
+KINDS: tuple[OpaqueKind, ...] = ("code", "refresh")
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(grant_id=st.integers(0, 2**63 - 1), generation=st.integers(0, 2**32 - 1))
-def test_a_token_reads_back_as_what_it_was_made_for(kind, grant_id: int, generation: int) -> None:
+def test_a_token_reads_back_as_what_it_was_made_for(kind: OpaqueKind, grant_id: int, generation: int) -> None:
     made = TOKENS.new(kind, grant_id, generation)
     assert TOKENS.read(kind, made.text) == made
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_token_uses_only_characters_that_survive_unencoded_forms_and_sdk_parsers(kind) -> None:
+def test_a_token_uses_only_characters_that_survive_unencoded_forms_and_sdk_parsers(kind: OpaqueKind) -> None:
     assert re.fullmatch(r"as[cr]_[A-Za-z0-9_-]{65}", TOKENS.new(kind, 2**62, 7).text)
 
 

@@ -22,7 +22,7 @@ from authsrv.emulator.base import PLAYERS, MintedCredential, PlatformEmulator
 from authsrv.emulator.host import HOSTED, platform_settings
 from authsrv.models import StoredKey
 from authsrv.oauth.keys import first_keys
-from authsrv.platforms.base import Clock, Outbound, PlatformSettings
+from authsrv.platforms.base import Clock, PlatformSettings
 from tests.support.outbound import BASE_URL, AsgiOutbound
 from tests.support.storage import migrated_file
 
@@ -65,7 +65,7 @@ class Server:
         return self.platforms[EMULATOR_NAMES[provider]].mint(PLAYERS[player], **how)
 
     async def silent(
-        self, provider: str, minted: MintedCredential | None = None, **changes: str | None
+        self, provider: str, minted: MintedCredential | None = None, /, **changes: str | None
     ) -> httpx.Response:
         """A silent login of the demo launcher by POST; a parameter changed to None is left out."""
         credential = (minted or self.mint(provider)).parameters
@@ -74,7 +74,7 @@ class Server:
             f"/oauth2/social/{provider}/cross_auth", data={k: v for k, v in parameters.items() if v is not None}
         )
 
-    async def code(self, provider: str, minted: MintedCredential | None = None, **changes: str | None) -> str:
+    async def code(self, provider: str, minted: MintedCredential | None = None, /, **changes: str | None) -> str:
         answer = await self.silent(provider, minted, **changes)
         assert answer.status_code == 200, answer.text
         return httpx.URL(answer.json()["login_url"]).params["code"]
@@ -93,7 +93,7 @@ class Server:
         return await self.token(**(request | changes))
 
     async def login(
-        self, provider: str, minted: MintedCredential | None = None, **changes: str | None
+        self, provider: str, minted: MintedCredential | None = None, /, **changes: str | None
     ) -> dict[str, Any]:
         """Silent login and code exchange; the token answer."""
         answer = await self.redeem(await self.code(provider, minted, **changes))
@@ -147,7 +147,7 @@ async def running(tmp_path: Path | None = None, *, edit: Any = None) -> AsyncIte
         edit(block)
     outbounds: dict[str, AsgiOutbound] = {}
 
-    def connect(name: str, _: PlatformSettings, __: Clock) -> Outbound:
+    def connect(name: str, _: PlatformSettings, __: Clock) -> AsgiOutbound:
         return outbounds.setdefault(name, AsgiOutbound(emulator))
 
     app = create_app(_config(json.dumps(block)), World(clock=clock, connect=connect))
