@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 import structlog
+from hypothesis import given
+from hypothesis import strategies as st
 
 from authsrv.audit import Audit, AuditEvent
 from authsrv.log import FLOORS, LogPipeline, PipelineHandler, configure, request_id
@@ -99,6 +101,11 @@ def test_I01_I02_secrets_in_texts_are_redacted(text: str, secret: str) -> None:
     assert secret in text
     assert secret not in redact_text(text)
     assert REDACTED in redact_text(text)
+
+
+@given(st.text("eyJasc_r=\"':. bearBEARxl30hicdpo", max_size=99))
+def test_the_quick_look_misses_nothing_that_the_pattern_finds(text: str) -> None:
+    assert redact_text(text) == redact_text(text + " " * 100).removesuffix(" " * 100)
 
 
 def test_what_is_no_secret_stays_readable() -> None:

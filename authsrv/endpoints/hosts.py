@@ -34,9 +34,9 @@ class HostCheck:
 
     def require(self, scope: Scope) -> None:
         """Raises `InvalidRequest` without exactly one readable Host, `MisdirectedRequest` for a foreign one."""
-        if scope["path"] in _HEALTH:
-            return
         hosts = [value for name, value in scope["headers"] if name == b"host"]
+        if (len(hosts) == 1 and hosts[0] in self._accepted) or scope["path"] in _HEALTH:
+            return
         if len(hosts) != 1 or not _HOST.fullmatch(hosts[0]):
             raise InvalidRequest("The request must name one host in its Host header.")
         if not self._answers_for(hosts[0].lower()):

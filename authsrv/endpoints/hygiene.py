@@ -5,7 +5,7 @@ the last line of defence against exceptions, and the access log. Knows no surfac
 `render_error` it is given.
 """
 
-import secrets
+import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -97,7 +97,7 @@ class Hygiene:
         allowed_origins: cors.Origins = frozenset,
         addresses: AddressResolver | None = None,
         hosts: HostCheck | None = None,
-        new_reference: Callable[[], str] = lambda: secrets.token_hex(8),
+        randomness: random.Random | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._app = app
@@ -106,7 +106,8 @@ class Hygiene:
         self._allowed_origins = allowed_origins
         self._addresses = addresses or AddressResolver()
         self._hosts = hosts or HostCheck(issuer)
-        self._new_reference = new_reference
+        # A reference is no secret; the system's source costs a system call, in which another thread may take over.
+        self._randomness = randomness or random.Random()  # noqa: S311
         self._clock = clock
         self._headers = (*_SECURITY, _TRANSPORT) if issuer.startswith("https://") else _SECURITY
 
@@ -127,7 +128,7 @@ class Hygiene:
     def _open(self, scope: Scope, receive: Receive, send: Send) -> _Exchange:
         peer = scope.get("client")
         client = self._addresses.resolve(peer[0] if peer else "", scope["headers"])
-        reference = self._new_reference()
+        reference = f"{self._randomness.getrandbits(64):016x}"
         scope.setdefault("app", self)  # Starlette's router then raises 404 and 405 instead of answering in plain text
         scope.setdefault("state", {}).update(request_id=reference, client_address=client)
         exchange = _Exchange(scope, receive, send, reference, client)

@@ -286,7 +286,8 @@ async def test_B37_A42_the_frameworks_errors_have_our_shape(method: str, path: s
     assert (answer.status_code, answer.json()["error"], answer.json()["at"]) == (status, error, path)
     assert "words" not in answer.text
     if status == 405:
-        assert answer.headers["allow"] == ("POST" if path == "/oauth2/token" else "GET, HEAD")
+        allowed = set(answer.headers["allow"].split(", "))
+        assert allowed == ({"POST"} if path == "/oauth2/token" else {"GET", "HEAD"})
 
 
 async def test_a_fault_after_the_first_byte_is_logged_and_sends_nothing_more() -> None:
