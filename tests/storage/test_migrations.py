@@ -139,6 +139,12 @@ def test_the_command_works_from_any_directory(tmp_path: Path, directory: str) ->
     assert rows(tmp_path / directory / "var" / "a.db", "SELECT version_num FROM alembic_version") == [(REVISIONS[-1],)]
 
 
+def test_serving_imports_neither_alembic_nor_sqlalchemy() -> None:
+    program = "import sys, authsrv.storage; print(sorted({'alembic', 'sqlalchemy'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [

@@ -270,6 +270,20 @@ async def test_S8_closing_moves_the_log_into_the_database(tmp_path: Path) -> Non
     assert sorted(modes(tmp_path)) == ["authsrv.db", "authsrv.db.lock"]
 
 
+async def test_S8_closing_empties_the_log_also_while_a_backup_looks_on(tmp_path: Path) -> None:
+    storage = migrated_sqlite(tmp_path)
+    await storage.open()
+    await storage.apply([AddPlayer(player())])
+    with closing(sqlite3.connect(tmp_path / "authsrv.db")) as onlooker:
+        assert onlooker.execute("SELECT count(*) FROM players").fetchall() == [(1,)]
+        await storage.close()
+        assert length(tmp_path / "authsrv.db-wal") == 0
+
+
+def length(path: Path) -> int:
+    return path.stat().st_size
+
+
 async def test_S6_the_sqlite_version_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     storage = migrated_sqlite(tmp_path)
     with caplog.at_level(logging.INFO, logger="authsrv.storage"):

@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import resource
 import sqlite3
+import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -200,14 +201,22 @@ async def test_R20_closing_finishes_what_was_asked(path: Path) -> None:
     assert used(path) == set(range(1, 101))
 
 
-async def test_R20_a_cancelled_close_closes_all_the_same(path: Path) -> None:
+async def test_R20_a_cancelled_close_still_ends_the_transaction_and_answers(path: Path) -> None:
     storage = SqliteStorage(path)
     await storage.open()
     await with_grants(storage, 1)
-    callers = [asyncio.create_task(storage.apply(redeem(1))), asyncio.create_task(storage.close())]
-    await asyncio.sleep(0)
-    callers[1].cancel()
-    await asyncio.gather(*callers, return_exceptions=True)
+    reader_thread, going_on = reading_connection(storage)._thread, threading.Event()
+    slow = asyncio.create_task(storage._writing().run(lambda _: going_on.wait(20)))
+    caller = asyncio.create_task(storage.apply(redeem(1)))
+    closing_task = asyncio.create_task(storage.close())
+    await asyncio.to_thread(reader_thread.join)
+    for _ in range(20):  # now closing waits for the writer
+        await asyncio.sleep(0)
+    closing_task.cancel()
+    await asyncio.gather(closing_task, return_exceptions=True)
+    going_on.set()
+    async with asyncio.timeout(10):
+        await asyncio.gather(slow, caller)
     await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}))
     assert used(path) == {1}
     await storage.open()
@@ -255,6 +264,21 @@ async def test_R03_a_failing_commit_is_nobodys_success(storage: SqliteStorage, p
     assert used(path) == set()
     await asyncio.gather(*(storage.apply(redeem(n)) for n in range(1, 6)))
     assert used(path) == {1, 2, 3, 4, 5}
+
+
+async def test_S3_a_drivers_error_ends_the_transaction_of_the_whole_group(storage: SqliteStorage, path: Path) -> None:
+    await with_grants(storage, 2)
+    before = writing_connection(storage)
+
+    def broken(driver: sqlite3.Connection) -> None:
+        driver.execute("SELECT 1 FROM no_such_table")
+
+    results = await asyncio.gather(storage.apply(redeem(1)), storage._writing().run(broken), return_exceptions=True)
+    assert [type(result) for result in results] == [StorageUnavailable] * 2
+    assert not before.in_transaction
+    await storage.apply(redeem(2))
+    assert writing_connection(storage) is before
+    assert used(path) == {2}
 
 
 async def test_a_connection_in_an_unknown_state_is_replaced(storage: SqliteStorage, path: Path) -> None:
