@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from starlette.routing import Router
+from starlette.routing import BaseRoute, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from authsrv.addresses import AddressResolver
@@ -136,6 +136,13 @@ class Application:
             self.readiness.drain()
             self._audit.record(AuditEvent("server.stopped"))
 
+    def _demo_routes(self) -> list[BaseRoute]:
+        if not self.config.dev:
+            return []
+        from authsrv.demo import page  # noqa: PLC0415 - loads the template engine, which a real server has no use for
+
+        return page.routes(self.config)
+
     async def _load_keys(self) -> KeyRing:
         secret = self.config.keys.passphrase
         passphrase = secret.get_secret_value() if secret else ""
@@ -171,7 +178,7 @@ class Application:
             jwks=Document(ring.jwks()),
             readiness=self.readiness,
         )
-        return Router(routes(served), default=not_found)
+        return Router([*routes(served), *self._demo_routes()], redirect_slashes=False, default=not_found)
 
 
 def create_app(config: Config, world: World | None = None) -> Application:

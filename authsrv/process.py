@@ -19,6 +19,7 @@ from authsrv import log
 from authsrv.app import Application, ReloadRefused, World, create_app
 from authsrv.config import Config, ConfigError
 from authsrv.control import ControlError, ControlServer
+from authsrv.protocol import HttpLimits
 from authsrv.serve import serve
 
 OnReady = Callable[[str, int], None]
@@ -39,6 +40,7 @@ def run(config: Config, path: Path, *, on_ready: OnReady | None = None, stop_on_
             host=config.server.host,
             port=config.server.port,
             readiness=application.readiness,
+            limits=http_limits(config),
             drain_seconds=config.server.drain_seconds,
             graceful_seconds=config.server.graceful_seconds,
             on_ready=on_ready,
@@ -46,6 +48,15 @@ def run(config: Config, path: Path, *, on_ready: OnReady | None = None, stop_on_
         )
     finally:
         pipeline.stop()
+
+
+def http_limits(config: Config) -> HttpLimits:
+    """How large a request head may be: XSTS tokens reach 64 KiB, and Xsolla's SDKs put tickets into the address."""
+    uses_xbox = any("xbox" in project.platforms for project in config.projects.values())
+    uses_xsolla = any(client.profile == "xsolla" for client in config.clients().values())
+    if uses_xbox:
+        return HttpLimits(head_bytes=80 * 1024, url_bytes=24 * 1024)
+    return HttpLimits(head_bytes=32 * 1024, url_bytes=24 * 1024) if uses_xsolla else HttpLimits()
 
 
 class Process:

@@ -60,6 +60,7 @@ def _clients(port: int) -> dict[str, dict[str, Any]]:
             "name": "Demo game on an Xsolla SDK",
             "type": "public",
             "compat": "xsolla",
+            "native": True,
             "redirect_uris": ["http://127.0.0.1/blank"],
         },
     }

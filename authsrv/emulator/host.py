@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from authsrv.emulator.base import PlatformEmulator
-from authsrv.emulator.epic import EpicEmulator, EpicKeys
-from authsrv.emulator.steam import SteamEmulator, SteamKeys
-from authsrv.emulator.xbox import XboxEmulator, XboxKeys
+from authsrv.emulator.epic.emulator import EpicEmulator, EpicKeys
+from authsrv.emulator.steam.emulator import SteamEmulator, SteamKeys
+from authsrv.emulator.xbox.emulator import XboxEmulator, XboxKeys
 
 Clock = Callable[[], float]
 

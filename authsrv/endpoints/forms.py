@@ -35,13 +35,11 @@ _CONTENT_LENGTH = re.compile(rb"[0-9]{1,18}")
 _FORM_TYPE = re.compile(
     rb'application/x-www-form-urlencoded(?:[ \t]*;[ \t]*charset=(?:utf-8|"utf-8"))?[ \t]*', re.IGNORECASE
 )
-_DECIMAL = re.compile(r"[0-9]{1,19}")
 
 _REPEATED = "A parameter is repeated; send each one once."
 _UNREADABLE = "A parameter is not percent-encoded UTF-8 text, or contains NUL."
 _TOO_LONG = "A parameter is longer than this server accepts."
 _TOO_MANY = "The request has more parameters than this server accepts."
-_NO_NUMBER = "A parameter must be a whole decimal number within its range."
 
 
 class Form:
@@ -126,13 +124,6 @@ def _text(name: str, raw: bytes, limit: int) -> str:
     if len(text) > limit:
         raise InvalidRequest(_TOO_LONG, parameter=name)
     return text
-
-
-def whole_number(text: str, name: str, *, maximum: int) -> int:
-    """A parameter's value as an integer from 0 to `maximum`. Raises `InvalidRequest` naming the parameter."""
-    if not _DECIMAL.fullmatch(text) or int(text) > maximum:
-        raise InvalidRequest(_NO_NUMBER, parameter=name)
-    return int(text)
 
 
 async def read_body(request: Request, limit: int) -> bytes:

@@ -8,9 +8,9 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from authsrv.platforms.base import Clock, Outbound, Platform, PlatformSettings
-from authsrv.platforms.epic import EpicPlatform
-from authsrv.platforms.steam import SteamPlatform
-from authsrv.platforms.xbox import XboxPlatform
+from authsrv.platforms.epic.platform import EpicPlatform
+from authsrv.platforms.steam.platform import SteamPlatform
+from authsrv.platforms.xbox.platform import XboxPlatform
 
 
 class PlatformType(Protocol):

@@ -11,9 +11,9 @@ import pytest
 from starlette.applications import Starlette
 
 from authsrv.emulator.base import PLAYERS, UnknownCase
-from authsrv.emulator.epic import EpicEmulator
-from authsrv.emulator.epic_codes import CODE_LIFETIME
-from authsrv.emulator.epic_tokens import EpicKeys, EpicProduct
+from authsrv.emulator.epic.codes import CODE_LIFETIME
+from authsrv.emulator.epic.emulator import EpicEmulator
+from authsrv.emulator.epic.tokens import EpicKeys, EpicProduct
 from tests.support.epic import AMBER, BIRCH, NOW, keys, no_answer
 
 TOKEN = "/epic/api/epic/oauth/v2/token"

@@ -8,10 +8,10 @@ import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from authsrv.emulator.base import PLAYERS, MintedCredential, UnknownCase
-from authsrv.emulator.steam import ENCRYPTED, PUBLISHER_KEY, SESSION, USER_KEY, SteamEmulator, SteamKeys
-from authsrv.emulator.steam_cases import APP_ID, IDENTITY, OTHER_APP_ID
+from authsrv.emulator.steam.cases import APP_ID, IDENTITY, OTHER_APP_ID
+from authsrv.emulator.steam.emulator import ENCRYPTED, PUBLISHER_KEY, SESSION, USER_KEY, SteamEmulator, SteamKeys
 from authsrv.platforms.base import OutboundResponse
-from authsrv.platforms.steam_settings import SteamSettings
+from authsrv.platforms.steam.settings import SteamSettings
 from tests.support.outbound import BASE_URL
 from tests.support.steam import AMBER, SteamSetup, steam_keys, steam_setup
 
@@ -205,7 +205,7 @@ def test_damaged_keys_are_not_read(change: dict[str, Any]) -> None:
 
 
 async def test_only_so_many_tickets_are_remembered(steam: SteamSetup, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("authsrv.emulator.steam._REMEMBERED", 2)
+    monkeypatch.setattr("authsrv.emulator.steam.emulator._REMEMBERED", 2)
     texts = [minted(steam).text for _ in range(3)]
     assert [await verdict(steam, text) for text in texts] == [101, "OK", "OK"]
 

@@ -7,7 +7,7 @@ import pytest
 from starlette.applications import Starlette
 
 from authsrv.emulator.base import PLAYERS, UnknownCase
-from authsrv.emulator.xbox import XboxEmulator, XboxKeys
+from authsrv.emulator.xbox.emulator import XboxEmulator, XboxKeys
 from authsrv.platforms.base import (
     CredentialRejected,
     PlatformError,

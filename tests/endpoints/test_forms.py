@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message
 
-from authsrv.endpoints.forms import LIMITS, Form, parse_form, read_body, read_form, whole_number
-from authsrv.endpoints.json_body import parse_object, read_json, text_member
+from authsrv.endpoints.forms import LIMITS, Form, parse_form, read_body, read_form
 from authsrv.errors import InvalidRequest, PayloadTooLarge, UnsupportedMediaType
 
 FORM = (b"content-type", b"application/x-www-form-urlencoded")
@@ -146,22 +145,6 @@ def test_F02_a_flood_of_fields_is_refused_before_they_are_split() -> None:
         parse_form(b"a=1&b=2&c=3", max_fields=2)
 
 
-@pytest.mark.parametrize(
-    "text", ["9223372036854775808", "1" * 5000, "-1", "+1", "1.0", "1e3", "\u0661", "", " 1", "1\n"]
-)
-def test_F22_huge_and_odd_numbers_are_refused(text: str) -> None:
-    with pytest.raises(InvalidRequest) as refused:
-        whole_number(text, "max_age", maximum=2**63 - 1)
-    assert refused.value.parameter == "max_age"
-
-
-def test_whole_numbers_within_their_range_are_read() -> None:
-    assert whole_number("0", "max_age", maximum=10) == 0
-    assert whole_number("9223372036854775807", "max_age", maximum=2**63 - 1) == 2**63 - 1
-    with pytest.raises(InvalidRequest):
-        whole_number("11", "max_age", maximum=10)
-
-
 def test_a_form_does_not_show_its_values() -> None:
     assert "hush" not in repr(parse_form(b"client_secret=hush"))
 
@@ -284,44 +267,6 @@ async def test_a_client_that_goes_away_ends_the_reading() -> None:
 
 async def test_a_body_of_exactly_the_limit_is_read() -> None:
     assert await read_body(request(b"12345", b"67890", headers=[(b"content-length", b"10")]), 10) == b"1234567890"
-
-
-async def test_json_objects_are_read() -> None:
-    members = await read_json(request(b'{"token": "abc"}', headers=[JSON]), 100)
-    assert text_member(members, "token") == "abc"
-    assert text_member(members, "absent") == ""
-
-
-@pytest.mark.parametrize(
-    "raw",
-    [
-        pytest.param(b"[" * 100_000, id="F08 deep"),
-        pytest.param(b'{"a":1,"a":2}', id="duplicate name"),
-        pytest.param(b'{"a":NaN}', id="NaN"),
-        pytest.param(b'{"a":1e999}', id="F22 infinite"),
-        pytest.param(b'{"a":' + b"9" * 5000 + b"}", id="F22 huge"),
-        pytest.param(b"[]", id="F21 array"),
-        pytest.param(b"null", id="F21 null"),
-        pytest.param(b'"\xff"', id="no UTF-8"),
-        pytest.param(b"", id="empty"),
-    ],
-)
-def test_F08_F21_F22_other_json_is_refused(raw: bytes) -> None:
-    with pytest.raises(InvalidRequest):
-        parse_object(raw)
-
-
-@pytest.mark.parametrize("value", ["[1]", "null", "1", "true", '{"a":1}', '"\\u0000"', '"' + "x" * 3000 + '"'])
-def test_F21_a_member_of_another_type_is_refused_by_name(value: str) -> None:
-    with pytest.raises(InvalidRequest) as refused:
-        text_member(parse_object(f'{{"state":{value}}}'.encode()), "state")
-    assert refused.value.parameter == "state"
-
-
-@pytest.mark.parametrize("content_type", [b"text/plain", b"application/x-www-form-urlencoded", b"application/jsonp"])
-async def test_E06_json_under_another_type_is_refused(content_type: bytes) -> None:
-    with pytest.raises(UnsupportedMediaType):
-        await read_json(request(b"{}", headers=[(b"content-type", content_type)]), 100)
 
 
 def test_a_form_cannot_be_extended() -> None:

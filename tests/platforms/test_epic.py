@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from authsrv.platforms.base import CredentialRejected, Submission
-from authsrv.platforms.epic import EpicCode, EpicPlatform, EpicToken
-from authsrv.platforms.epic_settings import EpicSettings, Kind
+from authsrv.platforms.epic.platform import EpicCode, EpicPlatform, EpicToken
+from authsrv.platforms.epic.settings import EpicSettings, Kind
 from tests.support.epic import AMBER, NOW, Epic
 
 CODE = "0123456789abcdef0123456789abcdef"

@@ -9,8 +9,8 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from authsrv.emulator.epic_cases import CONTINUATION, CORRELATION_ID, REFUSALS, ErrorShape, Refusal
-from authsrv.emulator.epic_tokens import EpicProduct
+from authsrv.emulator.epic.cases import CONTINUATION, CORRELATION_ID, REFUSALS, ErrorShape, Refusal
+from authsrv.emulator.epic.tokens import EpicProduct
 from authsrv.platforms.base import (
     CredentialRejected,
     OutboundResponse,
@@ -20,7 +20,7 @@ from authsrv.platforms.base import (
     PlatformUnavailable,
     UserActionRequired,
 )
-from authsrv.platforms.epic_errors import Asked, meaning, refusal
+from authsrv.platforms.epic.errors import Asked, meaning, refusal
 from tests.support.epic import AMBER, WWW, Epic
 from tests.support.outbound import AsgiOutbound, Outage
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from authsrv.emulator.epic_forgery import Family, new_key
-from authsrv.emulator.epic_tokens import ABSENT, base64url, compact_text
+from authsrv.emulator.epic.forgery import Family, new_key
+from authsrv.emulator.epic.tokens import ABSENT, base64url, compact_text
 from authsrv.platforms.base import CredentialRejected, PlatformIdentity, PlatformUnavailable
 from tests.support.epic import AMBER, BIRCH, NOW, Epic
 

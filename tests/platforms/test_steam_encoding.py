@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from authsrv.platforms.base import CredentialRejected
-from authsrv.platforms.steam_encoding import MAX_TICKET, decode_ticket_text
-from authsrv.platforms.steam_tickets import TICKET_PREFIX
+from authsrv.platforms.steam.encoding import MAX_TICKET, decode_ticket_text
+from authsrv.platforms.steam.tickets import TICKET_PREFIX
 from tests.support.steam import refusal
 
 TICKET = TICKET_PREFIX + bytes(range(256)) + b"\xfb\xef\xff\x00\x01"

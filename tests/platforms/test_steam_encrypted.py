@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from authsrv.emulator.steam_tickets import (
+from authsrv.emulator.steam.tickets import (
     TicketFacts,
     encrypted_ticket,
     forged_encrypted_ticket,
@@ -18,7 +18,7 @@ from authsrv.emulator.steam_tickets import (
     seal,
 )
 from authsrv.platforms.base import CredentialRejected
-from authsrv.platforms.steam_encrypted import (
+from authsrv.platforms.steam.encrypted import (
     UndecipherableTicket,
     canonical_nonce,
     check_age,

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from authsrv.platforms import steam_settings
-from authsrv.platforms.steam_settings import SteamAppSettings, SteamHosts, SteamSettings
+from authsrv.platforms.steam import settings
+from authsrv.platforms.steam.settings import SteamAppSettings, SteamHosts, SteamSettings
 
 KEY = "0123456789ABCDEF0123456789ABCDEF"
 APP_KEY = "ab" * 32
@@ -69,7 +69,7 @@ def test_the_published_example_key_is_refused_everywhere(dev: bool, monkeypatch:
     # The published key itself stands in no file of ours: only its digest is known.
     digest = hashlib.sha256(bytes.fromhex(APP_KEY)).hexdigest()
     assert block(encrypted_ticket_key=APP_KEY).problems(dev=dev) == []
-    monkeypatch.setattr(steam_settings, "_EXAMPLE_KEY_SHA256", digest)
+    monkeypatch.setattr(settings, "_EXAMPLE_KEY_SHA256", digest)
     (problem,) = block(encrypted_ticket_key=APP_KEY).problems(dev=dev)
     assert "published key" in problem
 

@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from authsrv.emulator.steam_tickets import SteamKeys, TicketFacts, ownership_part, padded, session_ticket
+from authsrv.emulator.steam.tickets import SteamKeys, TicketFacts, ownership_part, padded, session_ticket
 from authsrv.platforms.base import CredentialRejected
-from authsrv.platforms.steam_settings import STEAM_SYSTEM_KEY
-from authsrv.platforms.steam_tickets import (
+from authsrv.platforms.steam.settings import STEAM_SYSTEM_KEY
+from authsrv.platforms.steam.tickets import (
     Finding,
     LayoutError,
     check_signature,

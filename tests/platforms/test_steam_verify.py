@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from authsrv.emulator.base import PLAYERS, MintedCredential
-from authsrv.emulator.steam import PUBLISHER_KEY, USER_KEY
-from authsrv.emulator.steam_cases import APP_ID, IDENTITY, OTHER_APP_ID, SESSION_CASES
+from authsrv.emulator.steam.cases import APP_ID, IDENTITY, OTHER_APP_ID, SESSION_CASES
+from authsrv.emulator.steam.emulator import PUBLISHER_KEY, USER_KEY
 from authsrv.platforms.base import (
     CredentialRejected,
     OutboundResponse,
@@ -20,7 +20,7 @@ from authsrv.platforms.base import (
     Submission,
     UserActionRequired,
 )
-from authsrv.platforms.steam_answers import read_authentication
+from authsrv.platforms.steam.answers import read_authentication
 from tests.support.outbound import BASE_URL
 from tests.support.steam import AMBER, SteamSetup, steam_setup
 
@@ -580,7 +580,7 @@ async def test_a_machine_that_cannot_check_signatures_says_so(
 ) -> None:
     await plain.platform.start()
     assert not caplog.records
-    monkeypatch.setattr("authsrv.platforms.steam.sha1_signatures_checkable", lambda _: False)
+    monkeypatch.setattr("authsrv.platforms.steam.platform.sha1_signatures_checkable", lambda _: False)
     await plain.platform.start()
     await plain.platform.stop()
     assert "SHA-1" in caplog.text

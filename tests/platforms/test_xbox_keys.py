@@ -11,12 +11,12 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from starlette.applications import Starlette
 
-from authsrv.emulator.xbox_keys import certificate_pem, self_signed, x5t
+from authsrv.emulator.xbox.keys import certificate_pem, self_signed, x5t
 from authsrv.platforms.base import CredentialRejected, PlatformUnavailable, Submission
 from authsrv.platforms.jwks import RsaJwk, parse_jwk_set
-from authsrv.platforms.xbox import XboxPlatform
-from authsrv.platforms.xbox_keys import MAX_OTHER_FETCHES, MAX_OTHER_PATHS, KeyHost, parse_certificates
-from authsrv.platforms.xbox_token import thumbprint
+from authsrv.platforms.xbox.keys import MAX_OTHER_FETCHES, MAX_OTHER_PATHS, KeyHost, parse_certificates
+from authsrv.platforms.xbox.platform import XboxPlatform
+from authsrv.platforms.xbox.token import thumbprint
 from tests.support.outbound import AsgiOutbound
 from tests.support.xbox import AMBER, NOW, Xbox, keys
 

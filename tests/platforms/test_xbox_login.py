@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from authsrv.emulator.xbox_keys import base64url, rsa_jwk
-from authsrv.emulator.xbox_tokens import RELYING_PARTY
+from authsrv.emulator.xbox.keys import base64url, rsa_jwk
+from authsrv.emulator.xbox.tokens import RELYING_PARTY
 from authsrv.platforms.base import (
     CredentialRejected,
     PlatformIdentity,

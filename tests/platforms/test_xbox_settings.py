@@ -9,11 +9,11 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 from pydantic import ValidationError
 
-from authsrv.emulator.xbox import XboxEmulator
-from authsrv.emulator.xbox_keys import certificate_pem, pem, x5t
-from authsrv.platforms.xbox import XboxSettings
-from authsrv.platforms.xbox_settings import key_ring
-from authsrv.platforms.xbox_token import thumbprint
+from authsrv.emulator.xbox.emulator import XboxEmulator
+from authsrv.emulator.xbox.keys import certificate_pem, pem, x5t
+from authsrv.platforms.xbox.platform import XboxSettings
+from authsrv.platforms.xbox.settings import key_ring
+from authsrv.platforms.xbox.token import thumbprint
 from tests.support.xbox import keys
 
 KEY, CERTIFICATE = pem(keys().rp_key), certificate_pem(keys().rp_certificate)

@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authsrv.emulator.xbox_keys import proof_jwk
-from authsrv.emulator.xbox_tokens import ClientSigner
+from authsrv.emulator.xbox.keys import proof_jwk
+from authsrv.emulator.xbox.tokens import ClientSigner
 from authsrv.platforms.base import CredentialRejected, RejectionReason, RequestProof, Submission
-from authsrv.platforms.xbox_signature import Policy, ProofKey, proof_key, read_header, read_request, signed_data
+from authsrv.platforms.xbox.signature import Policy, ProofKey, proof_key, read_header, read_request, signed_data
 from tests.support.xbox import AMBER, NOW, TARGET, Xbox, keys, vendor
 
 VECTOR = vendor("xbox_signature_vector.json")

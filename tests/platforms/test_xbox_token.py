@@ -14,10 +14,10 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authsrv.emulator.xbox_keys import base64url, x5t
-from authsrv.emulator.xbox_tokens import OAEP_SHA1, oaep, raw_deflate
+from authsrv.emulator.xbox.keys import base64url, x5t
+from authsrv.emulator.xbox.tokens import OAEP_SHA1, oaep, raw_deflate
 from authsrv.platforms.base import CredentialRejected, Submission
-from authsrv.platforms.xbox_token import (
+from authsrv.platforms.xbox.token import (
     MAX_INFLATED,
     MAX_TOKEN,
     InnerToken,

@@ -6,10 +6,10 @@ from typing import Any, NoReturn
 from starlette.applications import Starlette
 
 from authsrv.emulator.base import PLAYERS, MintedCredential
-from authsrv.emulator.epic import EpicEmulator, EpicKeys
+from authsrv.emulator.epic.emulator import EpicEmulator, EpicKeys
 from authsrv.platforms.base import PlatformIdentity, Submission
-from authsrv.platforms.epic import EpicCredential, EpicPlatform
-from authsrv.platforms.epic_settings import EpicSettings
+from authsrv.platforms.epic.platform import EpicCredential, EpicPlatform
+from authsrv.platforms.epic.settings import EpicSettings
 from tests.support.outbound import BASE_URL, AsgiOutbound
 
 NOW = 1_800_000_000

@@ -8,10 +8,10 @@ from typing import Any
 from starlette.applications import Starlette
 
 from authsrv.emulator.base import PLAYERS, MintedCredential, TestPlayer
-from authsrv.emulator.steam import SteamEmulator, SteamKeys
+from authsrv.emulator.steam.emulator import SteamEmulator, SteamKeys
 from authsrv.platforms.base import CredentialRejected, PlatformIdentity, Submission
-from authsrv.platforms.steam import SteamCredential, SteamPlatform
-from authsrv.platforms.steam_settings import SteamSettings
+from authsrv.platforms.steam.platform import SteamCredential, SteamPlatform
+from authsrv.platforms.steam.settings import SteamSettings
 from tests.support.outbound import BASE_URL, AsgiOutbound
 
 AMBER = PLAYERS["amber"]

@@ -9,10 +9,10 @@ from typing import Any
 from starlette.applications import Starlette
 
 from authsrv.emulator.base import PLAYERS
-from authsrv.emulator.xbox import XboxEmulator, XboxKeys
-from authsrv.emulator.xbox_tokens import XboxTokens
+from authsrv.emulator.xbox.emulator import XboxEmulator, XboxKeys
+from authsrv.emulator.xbox.tokens import XboxTokens
 from authsrv.platforms.base import PlatformIdentity, RequestProof, Submission
-from authsrv.platforms.xbox import XboxPlatform, XboxSettings
+from authsrv.platforms.xbox.platform import XboxPlatform, XboxSettings
 from tests.support.outbound import BASE_URL, AsgiOutbound
 
 NOW = 1_800_000_000

@@ -22,7 +22,7 @@ from authsrv.platforms.base import (
     SingleUse,
     Submission,
 )
-from authsrv.platforms.xbox_claims import (
+from authsrv.platforms.xbox.claims import (
     check_addressee,
     check_policy,
     check_sandbox,
@@ -30,10 +30,10 @@ from authsrv.platforms.xbox_claims import (
     select_user,
     unverified_partner_xuid,
 )
-from authsrv.platforms.xbox_keys import Verifier
-from authsrv.platforms.xbox_settings import MAX_LIFETIME, XboxSettings, key_ring
-from authsrv.platforms.xbox_signature import Policy, SignedRequest, invalid, proof_key, read_request
-from authsrv.platforms.xbox_token import (
+from authsrv.platforms.xbox.keys import Verifier
+from authsrv.platforms.xbox.settings import MAX_LIFETIME, XboxSettings, key_ring
+from authsrv.platforms.xbox.signature import Policy, SignedRequest, invalid, proof_key, read_request
+from authsrv.platforms.xbox.token import (
     InnerToken,
     Presented,
     decrypt,

@@ -26,9 +26,9 @@ from authsrv.platforms.base import (
     Submission,
     UserActionRequired,
 )
-from authsrv.platforms.steam_answers import Authenticated, TicketRefused
-from authsrv.platforms.steam_encoding import decode_ticket_text
-from authsrv.platforms.steam_encrypted import (
+from authsrv.platforms.steam.answers import Authenticated, TicketRefused
+from authsrv.platforms.steam.encoding import decode_ticket_text
+from authsrv.platforms.steam.encrypted import (
     EncryptedTicket,
     UndecipherableTicket,
     canonical_nonce,
@@ -36,9 +36,9 @@ from authsrv.platforms.steam_encrypted import (
     check_nonce,
     open_encrypted_ticket,
 )
-from authsrv.platforms.steam_refusals import INVALID_TICKET, contradiction, refusal
-from authsrv.platforms.steam_settings import SteamAppSettings, SteamSettings
-from authsrv.platforms.steam_tickets import (
+from authsrv.platforms.steam.refusals import INVALID_TICKET, contradiction, refusal
+from authsrv.platforms.steam.settings import SteamAppSettings, SteamSettings
+from authsrv.platforms.steam.tickets import (
     AUTHENTICATED,
     SESSION_TICKET,
     TICKET_PREFIX,
@@ -53,7 +53,7 @@ from authsrv.platforms.steam_tickets import (
     read_signed_ownership,
     sha1_signatures_checkable,
 )
-from authsrv.platforms.steam_web_api import SteamWebApi
+from authsrv.platforms.steam.web_api import SteamWebApi
 
 _LOG = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from authsrv.emulator import steam_answers as answers
-from authsrv.emulator.steam_answers import Account
-from authsrv.emulator.steam_tickets import (
+from authsrv.emulator.steam import answers
+from authsrv.emulator.steam.answers import Account
+from authsrv.emulator.steam.tickets import (
     SteamKeys,
     TicketFacts,
     encrypted_ticket,

@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 
 from authsrv.platforms.base import Outbound, OutboundError, OutboundResponse, PlatformUnavailable
-from authsrv.platforms.steam_answers import (
+from authsrv.platforms.steam.answers import (
     AppOwnership,
     Authenticated,
     read_app_ownership,
     read_authentication,
     read_display_name,
 )
-from authsrv.platforms.steam_settings import SteamAppSettings, SteamHosts
+from authsrv.platforms.steam.settings import SteamAppSettings, SteamHosts
 
 
 class SteamWebApi:

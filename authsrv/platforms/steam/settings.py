@@ -12,7 +12,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from authsrv.platforms.base import PlatformSettings
-from authsrv.platforms.steam_tickets import load_system_key
+from authsrv.platforms.steam.tickets import load_system_key
 from authsrv.settings import Secret, Settings
 
 NO_IDENTITY: Final = "none"

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.ciphers.modes import CBC, ECB
 
 from authsrv.models import Digest
 from authsrv.platforms.base import CredentialRejected
-from authsrv.platforms.steam_tickets import LayoutError, Ownership, read_ownership
+from authsrv.platforms.steam.tickets import LayoutError, Ownership, read_ownership
 
 _BLOCK = 16
 _VERSION = 2

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from authsrv.platforms.base import CredentialRejected, RejectionReason
-from authsrv.platforms.steam_tickets import SESSION_TICKET, Finding
+from authsrv.platforms.steam.tickets import SESSION_TICKET, Finding
 
 _LOG = logging.getLogger(__name__)
 

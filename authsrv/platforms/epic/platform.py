@@ -23,9 +23,9 @@ from authsrv.platforms.base import (
     SingleUse,
     Submission,
 )
-from authsrv.platforms.epic_exchange import CodeExchange, ExchangeClient, display_name
-from authsrv.platforms.epic_settings import EpicSettings, Kind
-from authsrv.platforms.epic_tokens import (
+from authsrv.platforms.epic.exchange import CodeExchange, ExchangeClient, display_name
+from authsrv.platforms.epic.settings import EpicSettings, Kind
+from authsrv.platforms.epic.tokens import (
     LEEWAY,
     MAX_LIFETIME,
     ConnectIdTokens,

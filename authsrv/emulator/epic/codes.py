@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from authsrv.emulator.base import TestPlayer
-from authsrv.emulator.epic_cases import (
+from authsrv.emulator.epic.cases import (
     CORRECTIVE_ACTIONS,
     CORRELATION_ID,
     REFUSALS,
@@ -27,8 +27,8 @@ from authsrv.emulator.epic_cases import (
     Refusal,
     corrective_action,
 )
-from authsrv.emulator.epic_forgery import TokenForge
-from authsrv.emulator.epic_tokens import ABSENT, EAS_LIFETIME, REFRESH_LIFETIME, EpicProduct
+from authsrv.emulator.epic.forgery import TokenForge
+from authsrv.emulator.epic.tokens import ABSENT, EAS_LIFETIME, REFRESH_LIFETIME, EpicProduct
 
 CODE_LIFETIME = 300
 CODE_PARAMETER: Mapping[str, str] = MappingProxyType({"exchange_code": "exchange_code", "authorization_code": "code"})

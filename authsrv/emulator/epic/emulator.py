@@ -15,10 +15,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from authsrv.emulator.base import PLAYERS, MintedCredential, TestPlayer, UnknownCase
-from authsrv.emulator.epic_cases import CODE_CASES, CONNECT_CASES, CORRECTIVE_ACTIONS, EAS_CASES, REFUSALS, TOKEN_CASES
-from authsrv.emulator.epic_codes import CODE_PARAMETER, TokenEndpoint, iso_time, read_form
-from authsrv.emulator.epic_forgery import Family, KeyRing, TokenForge
-from authsrv.emulator.epic_tokens import EAS_ISSUER, EAS_LIFETIME, EpicKeys, EpicProduct
+from authsrv.emulator.epic.cases import CODE_CASES, CONNECT_CASES, CORRECTIVE_ACTIONS, EAS_CASES, REFUSALS, TOKEN_CASES
+from authsrv.emulator.epic.codes import CODE_PARAMETER, TokenEndpoint, iso_time, read_form
+from authsrv.emulator.epic.forgery import Family, KeyRing, TokenForge
+from authsrv.emulator.epic.tokens import EAS_ISSUER, EAS_LIFETIME, EpicKeys, EpicProduct
 
 __all__ = ["EpicEmulator", "EpicKeys"]
 

@@ -15,11 +15,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from authsrv.emulator import steam_answers as answers
 from authsrv.emulator.base import PLAYERS, MintedCredential, TestPlayer, UnknownCase
-from authsrv.emulator.steam_answers import Account, Answer
-from authsrv.emulator.steam_cases import APP_ID, ENCRYPTED_CASES, IDENTITY, SESSION_CASES, EncryptedCase, SessionCase
-from authsrv.emulator.steam_tickets import SteamKeys, TicketFacts, encrypted_ticket
+from authsrv.emulator.steam import answers
+from authsrv.emulator.steam.answers import Account, Answer
+from authsrv.emulator.steam.cases import APP_ID, ENCRYPTED_CASES, IDENTITY, SESSION_CASES, EncryptedCase, SessionCase
+from authsrv.emulator.steam.tickets import SteamKeys, TicketFacts, encrypted_ticket
 
 __all__ = ["SteamEmulator", "SteamKeys"]
 

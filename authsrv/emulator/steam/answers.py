@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from authsrv.emulator.steam_tickets import TicketFacts
+from authsrv.emulator.steam.tickets import TicketFacts
 
 _JSON = "application/json; charset=UTF-8"
 _HTML = "text/html; charset=UTF-8"

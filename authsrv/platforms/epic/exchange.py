@@ -18,8 +18,8 @@ from authsrv.platforms.base import (
     PlatformMisconfigured,
     PlatformUnavailable,
 )
-from authsrv.platforms.epic_errors import Asked, refusal
-from authsrv.platforms.epic_tokens import EasIdTokens, VerifiedClaims, account_id
+from authsrv.platforms.epic.errors import Asked, refusal
+from authsrv.platforms.epic.tokens import EasIdTokens, VerifiedClaims, account_id
 from authsrv.platforms.strict_json import strict_json
 
 _LOG = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from authsrv.platforms.base import OutboundResponse, PlatformMisconfigured, PlatformUnavailable
-from authsrv.platforms.steam_tickets import is_player
+from authsrv.platforms.steam.tickets import is_player
 from authsrv.platforms.strict_json import strict_json
 
 _LOG = logging.getLogger(__name__)

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.ciphers.modes import CBC
 from cryptography.hazmat.primitives.padding import PKCS7
 
 from authsrv.emulator.base import TestPlayer
-from authsrv.emulator.xbox_keys import XboxKeys, base64url, proof_jwk, x5t
+from authsrv.emulator.xbox.keys import XboxKeys, base64url, proof_jwk, x5t
 
 RELYING_PARTY = "rp://login.studio.example/"
 TITLE = "1999000001"

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from authsrv.emulator.base import TestPlayer
-from authsrv.emulator.xbox_keys import x5t
-from authsrv.emulator.xbox_tokens import LIFETIME, RELYING_PARTY, ClientSigner, XboxTokens
+from authsrv.emulator.xbox.keys import x5t
+from authsrv.emulator.xbox.tokens import LIFETIME, RELYING_PARTY, ClientSigner, XboxTokens
 
 KEYS = "https://xsts-keys.auth.xboxlive.com"
 Header = Callable[[XboxTokens], dict[str, Any]]

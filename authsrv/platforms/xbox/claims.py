@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from authsrv.platforms.base import CredentialRejected, PlatformMisconfigured, UserActionRequired
-from authsrv.platforms.xbox_keys import VerifiedClaims
-from authsrv.platforms.xbox_settings import MAX_LIFETIME, XboxSettings
-from authsrv.platforms.xbox_token import malformed, rejected
+from authsrv.platforms.xbox.keys import VerifiedClaims
+from authsrv.platforms.xbox.settings import MAX_LIFETIME, XboxSettings
+from authsrv.platforms.xbox.token import malformed, rejected
 
 ISSUER = "xsts.auth.xboxlive.com"
 _AGE_GROUPS = ("child", "teen", "adult")

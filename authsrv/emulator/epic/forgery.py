@@ -14,7 +14,7 @@ from typing import Any, Literal
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from authsrv.emulator.base import TestPlayer
-from authsrv.emulator.epic_tokens import (
+from authsrv.emulator.epic.tokens import (
     EpicKeys,
     EpicProduct,
     EpicTokens,

@@ -15,9 +15,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from authsrv.emulator.base import MintedCredential, TestPlayer, UnknownCase
-from authsrv.emulator.xbox_cases import CASES, make
-from authsrv.emulator.xbox_keys import XboxKeys, certificate_pem, pem, x5t
-from authsrv.emulator.xbox_tokens import RELYING_PARTY, TITLE, ClientSigner, XboxTokens
+from authsrv.emulator.xbox.cases import CASES, make
+from authsrv.emulator.xbox.keys import XboxKeys, certificate_pem, pem, x5t
+from authsrv.emulator.xbox.tokens import RELYING_PARTY, TITLE, ClientSigner, XboxTokens
 
 __all__ = ["XboxEmulator", "XboxKeys"]
 

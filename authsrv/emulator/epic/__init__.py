@@ -1,0 +1,1 @@
+"""Epic, emulated: key sets, the token endpoint and a factory for tokens."""

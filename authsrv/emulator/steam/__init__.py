@@ -1,0 +1,1 @@
+"""Steam, emulated: the Web API and a factory for tickets."""

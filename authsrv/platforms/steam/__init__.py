@@ -1,0 +1,1 @@
+"""Steam: Web API tickets, session tickets and encrypted app tickets."""

@@ -1,0 +1,1 @@
+"""Xbox Live: partner XSTS tokens and the proof of possession that may come with them."""
