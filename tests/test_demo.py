@@ -48,7 +48,7 @@ def test_the_demo_has_a_client_of_every_kind_on_the_three_platforms(config: Conf
         "shop": (False, False, "standard"),
         "spa": (True, False, "standard"),
         "backend": (False, False, "standard"),
-        "40": (True, False, "xsolla"),
+        "40": (True, True, "xsolla"),
     }
     assert clients["backend"].grant_types == {"client_credentials"}
     assert clients["spa"].cors_origins == {config.issuer}

@@ -28,7 +28,7 @@ def make(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         for name, value in os.environ.items()
         if not name.startswith(("MAKE", "ARGS", "PORT", "EMULATOR_PORT"))
     }
-    return subprocess.run(  # noqa: S603 - the project's own Makefile
+    return subprocess.run(
         [shutil.which("make") or "make", *arguments],
         cwd=directory,
         env=environment,

@@ -56,9 +56,7 @@ def start(
     *, port: int = 0, drain: float = 0.0, graceful: float = 20.0, loop: str = "uvloop", fault: str = "none"
 ) -> subprocess.Popen[str]:
     command = [sys.executable, str(CHILD), str(port), str(drain), str(graceful), loop, fault]
-    return subprocess.Popen(  # noqa: S603 - our own interpreter and file
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 @contextmanager

@@ -138,7 +138,7 @@ asyncio.run(main())
 
 def kill_at(path: Path, acknowledgements: int) -> list[int]:
     """Run logins in a process of its own, kill it after some acknowledgements; those that were read."""
-    with subprocess.Popen(  # noqa: S603 - our own interpreter
+    with subprocess.Popen(
         [sys.executable, "-c", WORKER, str(path)], stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]
     ) as process:
         assert process.stdout is not None

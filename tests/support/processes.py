@@ -24,7 +24,7 @@ def listens(port: int) -> bool:
 @contextmanager
 def running(*arguments: str, cwd: Path | None = None) -> Iterator[subprocess.Popen[str]]:
     """`authsrv <arguments>` with its standard input and output as pipes; killed if it still runs at the end."""
-    with subprocess.Popen(  # noqa: S603 - our own program
+    with subprocess.Popen(
         [sys.executable, "-m", "authsrv", *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
