@@ -1,0 +1,194 @@
+"""What the servers find when they start: a configuration, a migrated database, players, codes and refresh tokens.
+
+Codes and refresh tokens are put in through the storage's own changes, each in a row of its own exactly as a silent
+login leaves it, so that no second is spent on logins that are not measured.
+"""
+
+import hashlib
+import os
+import subprocess
+import sys
+import time
+import uuid
+from base64 import urlsafe_b64encode
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from authsrv.emulator import host
+from authsrv.emulator.toml import to_toml
+from authsrv.models import Digest, Grant, Player
+from authsrv.oauth.keys import load_or_create
+from authsrv.oauth.opaque import Opaque, OpaqueTokens
+from authsrv.storage.changes import AddGrant, AddPlayer, Change
+from authsrv.storage.sqlite import SqliteStorage
+
+REDIRECT_URI = "http://127.0.0.1/callback"
+VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+CHALLENGE = urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
+SECRET = "bench-secret-of-more-than-32-characters"
+GAMES = {"game": "RS256", "game-es256": "ES256"}
+PLAYERS = 200
+HOUR, MONTH = 3600, 30 * 86400
+_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The temporary directory with everything in it, and the ports."""
+
+    directory: Path
+    port: int
+    floor_port: int
+    emulator_port: int
+
+    @property
+    def issuer(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def config(self) -> Path:
+        return self.directory / "authsrv.toml"
+
+    @property
+    def database(self) -> Path:
+        return self.directory / "authsrv.db"
+
+    @property
+    def floor_database(self) -> Path:
+        return self.directory / "floor.db"
+
+    @property
+    def emulator_keys(self) -> Path:
+        return self.directory / "emulator"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How many codes each game gets, and how many refresh tokens to begin with."""
+
+    codes: int
+    refresh_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Seeds:
+    """Codes by game, and refresh tokens of `game`."""
+
+    codes: Mapping[str, list[Opaque]]
+    refresh_tokens: list[Opaque]
+
+    def in_clear(self) -> "Seeds":
+        """The same for the floor, which finds the row's id in front of the secret."""
+        codes = {game: [_in_clear(code) for code in codes] for game, codes in self.codes.items()}
+        return Seeds(codes, [_in_clear(token) for token in self.refresh_tokens])
+
+
+def _in_clear(token: Opaque) -> Opaque:
+    return replace(token, text=f"{token.grant_id:026d}{token.text}")
+
+
+def write_config(site: Site) -> None:
+    """One project on the three emulated platforms, two games that differ in their id_token's algorithm, one backend."""
+    emulators = host.load_or_generate(site.emulator_keys)
+    platforms = host.platform_settings(emulators, f"http://127.0.0.1:{site.emulator_port}")
+    game = {"type": "public", "native": True, "redirect_uris": [REDIRECT_URI]}
+    clients: dict[str, dict[str, Any]] = {name: {**game, "id_token_alg": alg} for name, alg in GAMES.items()}
+    clients["backend"] = {"type": "server", "secret": SECRET, "scopes": ["profile"]}
+    site.config.write_text(
+        to_toml(
+            {
+                "issuer": site.issuer,
+                "dev": True,
+                "server": {"port": site.port, "drain_seconds": 0, "graceful_seconds": 2},
+                "database": {"url": f"sqlite:///{site.database}"},
+                "limits": {"multiplier": 1000},
+                "projects": {"bench": {"platforms": platforms, "clients": clients}},
+            }
+        )
+    )
+
+
+def migrate(site: Site) -> None:
+    command = [sys.executable, "-m", "authsrv", "migrate", "--config", str(site.config)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+async def fill(site: Site, wanted: Wanted) -> Seeds:
+    """Make the server's keys and all rows. The floor gets a copy of the file afterwards."""
+    storage = SqliteStorage(site.database)
+    await storage.open()
+    try:
+        ring = await load_or_create(storage, "", int(time.time()), os.urandom)
+        opaque = OpaqueTokens(ring.derive(b"authsrv opaque tokens v1"), os.urandom)
+        return await _Filler(storage, opaque, int(time.time())).fill(wanted)
+    finally:
+        await storage.close()
+
+
+class _Filler:
+    def __init__(self, storage: SqliteStorage, opaque: OpaqueTokens, now: int) -> None:
+        self._storage = storage
+        self._opaque = opaque
+        self._now = now
+        self._players: list[Player] = []
+
+    async def fill(self, wanted: Wanted) -> Seeds:
+        self._players = [self._player() for _ in range(PLAYERS)]
+        changes: list[Change] = [AddPlayer(player) for player in self._players]
+        codes: dict[str, list[Opaque]] = {name: [] for name in GAMES}
+        for name in GAMES:
+            for code, change in self._grants(name, wanted.codes):
+                codes[name].append(code)
+                changes.append(change)
+        refresh_tokens: list[Opaque] = []
+        for _, change in self._grants("game", wanted.refresh_tokens):
+            token, redeemed = self._redeemed(change.grant)
+            refresh_tokens.append(token)
+            changes.append(redeemed)
+        for start in range(0, len(changes), _AT_ONCE):
+            await self._storage.apply(changes[start : start + _AT_ONCE])
+        return Seeds(codes, refresh_tokens)
+
+    def _player(self) -> Player:
+        return Player(self._storage.next_id(), str(uuid.uuid4()), "bench", "Amber", self._now, self._now)
+
+    def _grants(self, client: str, count: int) -> Iterator[tuple[Opaque, AddGrant]]:
+        for number in range(count):
+            grant_id = self._storage.next_id()
+            code = self._opaque.new("code", grant_id)
+            yield code, AddGrant(self._grant(grant_id, client, self._players[number % PLAYERS], code.digest))
+
+    def _grant(self, grant_id: int, client: str, player: Player, code_hash: Digest) -> Grant:
+        return Grant(
+            id=grant_id,
+            project="bench",
+            client_id=client,
+            player_id=player.id,
+            scope=("openid", "profile", "offline"),
+            audience=(),
+            platform="steam",
+            idp="steam",
+            idp_subject="76561197960287930",
+            auth_time=self._now,
+            created_at=self._now,
+            expires_at=self._now + HOUR,
+            absolute_expires_at=self._now + 6 * MONTH,
+            redirect_uri=REDIRECT_URI,
+            delivered_as_json=True,
+            code_hash=code_hash,
+            code_expires_at=self._now + HOUR,
+            code_challenge=CHALLENGE,
+        )
+
+    def _redeemed(self, grant: Grant) -> tuple[Opaque, AddGrant]:
+        token = self._opaque.new("refresh", grant.id, 1)
+        redeemed = replace(
+            grant,
+            code_used_at=self._now,
+            expires_at=self._now + MONTH,
+            refresh_hash=token.digest,
+            refresh_generation=1,
+        )
+        return token, AddGrant(redeemed)
