@@ -1,0 +1,153 @@
+"""The authorization server without HTTP: clients of every kind, a storage in memory, and grants that stand in it."""
+
+import os
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from hashlib import sha256
+
+from authsrv.audit import Audit
+from authsrv.limits import Quotas, RateLimiter
+from authsrv.models import Client, Digest, Grant, Project, StoredKey
+from authsrv.oauth.clients import ClientRegistry
+from authsrv.oauth.keys import KeyRing, first_keys
+from authsrv.oauth.opaque import Opaque, OpaqueTokens
+from authsrv.oauth.request import Sender, TokenRequest
+from authsrv.oauth.server import TokenServer
+from authsrv.oauth.tokens import TokenIssuer
+from authsrv.storage.changes import AddGrant, AddPlayer
+from authsrv.storage.memory import MemoryStorage
+from tests.support.storage import NOW, grant, player
+
+ISSUER = "https://login.studio.example"
+PROJECT = Project("skyforge", "5b3a1c52-0000-4000-8000-000000000001", "Skyforge")
+CALLBACK = "http://127.0.0.1/callback"
+VERIFIER = "v" * 43
+CHALLENGE = urlsafe_b64encode(sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
+SECRET = "a-secret-of-a-game-server-0123456"
+SENDER = Sender("standard", "192.0.2.1", "192.0.2.0", "0" * 16)
+
+LAUNCHER = Client(
+    "launcher",
+    PROJECT,
+    "Launcher",
+    redirect_uris=(CALLBACK,),
+    scopes=frozenset({"openid", "profile", "offline"}),
+    native=True,
+)
+OTHER = replace(LAUNCHER, client_id="other", name="Other")
+BACKEND = Client(
+    "backend",
+    PROJECT,
+    "Backend",
+    secrets=(Digest(sha256(SECRET.encode()).digest()),),
+    grant_types=frozenset({"client_credentials"}),
+    scopes=frozenset({"match:join", "match:end"}),
+    audiences=frozenset({"https://match.example"}),
+)
+CLIENTS = (LAUNCHER, OTHER, BACKEND)
+
+
+@cache
+def stored_keys(passphrase: str = "") -> tuple[StoredKey, ...]:
+    """The first keys of a ring, made once in a test run."""
+    return first_keys(passphrase, NOW, os.urandom)
+
+
+@cache
+def ring() -> KeyRing:
+    return KeyRing(stored_keys(), "", NOW)
+
+
+def opaque() -> OpaqueTokens:
+    return OpaqueTokens(ring().derive(b"tests"), os.urandom)
+
+
+def token_request(**parameters: str | None) -> TokenRequest:
+    """A token request; a parameter that is None is left out."""
+    return TokenRequest({name: value for name, value in parameters.items() if value is not None}, "", SENDER)
+
+
+@dataclass
+class Clock:
+    now: float = float(NOW)
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class Bench:
+    """An authorization server, its storage and its clock."""
+
+    server: TokenServer
+    storage: MemoryStorage
+    clock: Clock
+
+    async def stands(self, **fields: object) -> tuple[Grant, Opaque]:
+        """A grant in the storage with an unused code, and that code."""
+        id_ = self.storage.next_id()
+        code = self.server.opaque.new("code", id_)
+        found = replace(
+            grant(id_, player_id=1),
+            code_hash=code.digest,
+            code_challenge=CHALLENGE,
+            redirect_uri=CALLBACK,
+            audience=(),
+        )
+        found = replace(found, **fields)  # type: ignore[arg-type]  # fields of Grant by name
+        await self.storage.apply([AddGrant(found)])
+        return found, code
+
+    async def stands_with_refresh_token(self, generation: int = 1, **fields: object) -> tuple[Grant, Opaque]:
+        """A grant in the storage whose code was redeemed, and its present refresh token."""
+        id_ = self.storage.next_id()
+        token = self.server.opaque.new("refresh", id_, generation)
+        found = replace(
+            grant(id_, player_id=1),
+            code_used_at=NOW,
+            audience=(),
+            expires_at=NOW + 86400,
+            refresh_hash=token.digest,
+            refresh_generation=generation,
+        )
+        found = replace(found, **fields)  # type: ignore[arg-type]  # fields of Grant by name
+        await self.storage.apply([AddGrant(found)])
+        return found, token
+
+    def redeeming(self, code: Opaque, /, **changes: str | None) -> TokenRequest:
+        request: Mapping[str, str | None] = {
+            "grant_type": "authorization_code",
+            "client_id": "launcher",
+            "code": code.text,
+            "redirect_uri": CALLBACK,
+            "code_verifier": VERIFIER,
+        }
+        return token_request(**{**request, **changes})
+
+    def refreshing(self, token: Opaque, /, **changes: str | None) -> TokenRequest:
+        request: Mapping[str, str | None] = {
+            "grant_type": "refresh_token",
+            "client_id": "launcher",
+            "refresh_token": token.text,
+        }
+        return token_request(**{**request, **changes})
+
+
+async def bench(clients: Sequence[Client] = CLIENTS, kind: type[TokenServer] = TokenServer) -> Bench:
+    """A server with these clients, one player, and storage in memory."""
+    storage, clock = MemoryStorage(), Clock()
+    await storage.open()
+    await storage.apply([AddPlayer(player())])
+    quotas = Quotas(*[10_000] * 5)
+    server = kind(
+        storage=storage,
+        registry=ClientRegistry(clients),
+        tokens=TokenIssuer(ISSUER, ring(), os.urandom),
+        opaque=opaque(),
+        limits=RateLimiter(quotas, clock=lambda: 0.0),
+        audit=Audit(lambda _: None, now=clock),
+        clock=clock,
+    )
+    return Bench(server, storage, clock)
