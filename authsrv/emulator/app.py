@@ -80,14 +80,14 @@ class Control:
         if player is None:
             raise ControlError(f"there is no test player of this name; choose one of: {', '.join(PLAYERS)}")
         try:
-            minted = platform.mint(player, kind=order.kind, case=order.case)
+            minted = platform.mint(player, kind=order.kind, case=_named(platform, order.case))
         except UnknownCase as error:
             raise ControlError(str(error)) from None
         return JSONResponse(asdict(minted))
 
     async def _cases(self, request: Request) -> JSONResponse:
         platform = self._platform(request.query_params.get("platform", ""))
-        return JSONResponse({"kinds": list(platform.kinds), "cases": dict(platform.cases)})
+        return JSONResponse({"kinds": list(platform.kinds), "cases": {**platform.cases, **_common(platform)}})
 
     async def _fault(self, request: Request) -> JSONResponse:
         order = await _read(request, FaultOrder)
@@ -108,6 +108,15 @@ class Control:
         if platform is None:
             raise ControlError(f"there is no platform of this name; choose one of: {', '.join(self._platforms)}")
         return platform
+
+
+def _named(platform: PlatformEmulator, case: str) -> str:
+    return case if case in platform.cases else platform.everywhere.get(case, case)
+
+
+def _common(platform: PlatformEmulator) -> dict[str, str]:
+    own = {name: case for name, case in platform.everywhere.items() if name not in platform.cases}
+    return {name: f"the same as {case}: {platform.cases[case]}" for name, case in own.items()}
 
 
 async def _read(request: Request, order: type[Order]) -> Order:

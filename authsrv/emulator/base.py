@@ -80,6 +80,10 @@ class MintedCredential:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+EVERYWHERE = ("expired", "forged", "other-app", "replayed", "banned")
+"""Cases that go by the same name on every platform's command line, so that a script need not know the platform."""
+
+
 class UnknownCase(Exception):
     """A case or kind that the emulator does not have. The text lists those it has."""
 
@@ -94,6 +98,8 @@ class PlatformEmulator(Protocol):
     name: str
     cases: Mapping[str, str]
     """Case name -> what it stands for, one line. "good" is the default."""
+    everywhere: Mapping[str, str]
+    """What the refusals that every platform knows are called here, by the names of `EVERYWHERE`."""
     kinds: Sequence[str]
     """Credential kinds it mints, the default first (the names of `credential_type`)."""
     calls: Counter[str]

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,8 +19,9 @@ from starlette.types import Message
 
 from authsrv.emulator import client
 from authsrv.emulator.app import create_emulator
-from authsrv.emulator.base import MintedCredential, TestPlayer, UnknownCase
+from authsrv.emulator.base import EVERYWHERE, MintedCredential, TestPlayer, UnknownCase
 from authsrv.emulator.faults import ABORT_EXTENSION, Faults, FaultyPlatforms
+from authsrv.emulator.host import HOSTED, Hosted
 
 
 @dataclass
@@ -28,6 +30,7 @@ class Counting:
 
     name: str = "steam"
     cases: Mapping[str, str] = field(default_factory=lambda: {"good": "accepted", "expired": "too old"})
+    everywhere: Mapping[str, str] = field(default_factory=lambda: {"expired": "expired", "banned": "good"})
     kinds: Sequence[str] = ("session_ticket",)
     calls: Counter[str] = field(default_factory=Counter)
 
@@ -113,7 +116,19 @@ async def test_the_control_surface_takes_json_only_so_that_no_web_page_can_drive
 
 async def test_the_cases_of_a_platform_are_listed(emulator: httpx.AsyncClient) -> None:
     answer = await emulator.get("/emulator/cases", params={"platform": "steam"})
-    assert answer.json() == {"kinds": ["session_ticket"], "cases": {"good": "accepted", "expired": "too old"}}
+    assert answer.json() == {
+        "kinds": ["session_ticket"],
+        "cases": {
+            "good": "accepted",
+            "expired": "too old",
+            "banned": "the same as good: accepted",
+        },
+    }
+
+
+async def test_a_common_case_is_minted_under_its_own_name_of_the_platform(emulator: httpx.AsyncClient) -> None:
+    answer = await emulator.post("/emulator/ticket", json={"platform": "steam", "player": "amber", "case": "banned"})
+    assert answer.json()["case"] == "good"
 
 
 async def test_calls_and_suffered_requests_are_counted_per_platform(emulator: httpx.AsyncClient) -> None:
@@ -214,3 +229,10 @@ def test_an_emulator_port_that_is_no_port_is_refused(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("EMULATOR_PORT", text)
     with pytest.raises(client.EmulatorError, match="EMULATOR_PORT"):
         client.find_port()
+
+
+@pytest.mark.parametrize("hosted", HOSTED, ids=lambda hosted: hosted.name)
+def test_the_common_refusals_have_a_case_on_every_platform(hosted: Hosted) -> None:
+    emulator = hosted.build(keys=hosted.generate(), clock=time.time)
+    assert tuple(emulator.everywhere) == EVERYWHERE
+    assert set(emulator.everywhere.values()) <= set(emulator.cases)

@@ -1,6 +1,6 @@
 """The token endpoint of the emulated Epic: codes that work once, and what redeeming each of them leads to.
 
-Owns the issued codes and access tokens. Case names stand in `epic_cases.py`, tokens come from `epic_forgery.py`.
+Owns the issued codes and access tokens. Case names stand in `cases.py`, tokens come from `forgery.py`.
 """
 
 import asyncio

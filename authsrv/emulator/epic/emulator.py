@@ -1,7 +1,7 @@
 """Epic Games, emulated: key sets, the token endpoint with its codes, and the small calls around it.
 
-Owns the routes, the minting by kind and case, and the count of calls. Codes are redeemed in `epic_codes.py`, tokens
-made in `epic_forgery.py`, cases listed in `epic_cases.py`. It has no browser pages.
+Owns the routes, the minting by kind and case, and the count of calls. Codes are redeemed in `codes.py`, tokens
+made in `forgery.py`, cases listed in `cases.py`. It has no browser pages.
 """
 
 import asyncio
@@ -41,6 +41,15 @@ class EpicEmulator:
     """
 
     name = "epic"
+    everywhere: Mapping[str, str] = MappingProxyType(
+        {
+            "expired": "expired-code",
+            "forged": "bad-signature",
+            "other-app": "wrong-audience",
+            "replayed": "used-code",
+            "banned": "account-locked",
+        }
+    )
     kinds: Sequence[str] = tuple(_CASES_OF_KIND)
     cases: Mapping[str, str] = MappingProxyType(
         {case: text for cases in _CASES_OF_KIND.values() for case, text in cases.items()}

@@ -1,6 +1,6 @@
 """The id_tokens of the emulated Epic, case by case: good ones, and each with exactly one thing wrong.
 
-Owns which keys are published. Knows no endpoint; case names stand in `epic_cases.py`.
+Owns which keys are published. Knows no endpoint; case names stand in `cases.py`.
 """
 
 import base64

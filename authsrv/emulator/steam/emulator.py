@@ -9,6 +9,7 @@ import time
 import zlib
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -40,6 +41,15 @@ class SteamEmulator:
     """See `PlatformEmulator`. The publisher key works on both hosts, the user key only on `public`, as at Steam."""
 
     name = "steam"
+    everywhere: Mapping[str, str] = MappingProxyType(
+        {
+            "expired": "expired-ownership",
+            "forged": "forged",
+            "other-app": "other-app",
+            "replayed": "replayed",
+            "banned": "banned",
+        }
+    )
     kinds: Sequence[str] = (SESSION, ENCRYPTED)
 
     def __init__(

@@ -1,12 +1,13 @@
 """The emulated Xbox Live: Microsoft's key lists, and a console that asks XSTS for tokens of our relying party.
 
-Owns the routes and their counters. Tokens are made in `xbox_tokens`, the error cases listed in `xbox_cases`.
+Owns the routes and their counters. Tokens are made in `tokens.py`, the error cases listed in `cases.py`.
 """
 
 import time
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -26,6 +27,15 @@ class XboxEmulator:
     """Serves `/xbox/keys-host` (for xsts-keys.auth.xboxlive.com) and `/xbox/xsts` (for xsts.auth.xboxlive.com)."""
 
     name = "xbox"
+    everywhere: Mapping[str, str] = MappingProxyType(
+        {
+            "expired": "expired",
+            "forged": "bad-inner-signature",
+            "other-app": "wrong-title",
+            "replayed": "good",
+            "banned": "missing-privileges",
+        }
+    )
     kinds: Sequence[str] = ("xsts_token",)
     cases: Mapping[str, str] = {name: case.about for name, case in CASES.items()}
 

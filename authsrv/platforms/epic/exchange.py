@@ -1,7 +1,7 @@
 """Epic's code exchange: one call, never repeated, and what each of its answers means.
 
 Owns the request, the reading of the answer and of Epic's two error bodies. Knows no settings file and no storage;
-what an `errorCode` stands for is said in `epic_errors.py`.
+what an `errorCode` stands for is said in `errors.py`.
 """
 
 import base64

@@ -1,7 +1,7 @@
 """Epic Games: id_tokens of Epic Account Services and of EOS Connect, and codes redeemed at Epic.
 
-Owns how a submission is read and which identity comes of it. Signatures and claims are checked in `epic_tokens.py`,
-codes redeemed in `epic_exchange.py`. Knows no OAuth, players or storage.
+Owns how a submission is read and which identity comes of it. Signatures and claims are checked in `tokens.py`,
+codes redeemed in `exchange.py`. Knows no OAuth, players or storage.
 """
 
 import base64
