@@ -1,6 +1,7 @@
 """Which scopes a client gets (RFC 6749 section 3.3). Pure rules over the client's entry; unknown values are dropped."""
 
 import re
+from collections.abc import Iterable
 
 from authsrv.errors import InvalidScope
 from authsrv.models import Client
@@ -31,6 +32,11 @@ def granted(client: Client, requested: str) -> tuple[str, ...]:
 def default(client: Client) -> tuple[str, ...]:
     """What a request without a scope means."""
     return () if client.profile == "xsolla" else tuple(sorted(client.scopes - _NEVER_IMPLIED))
+
+
+def remaining(client: Client, values: Iterable[str]) -> tuple[str, ...]:
+    """What of these scopes, granted before, the client's entry still lists, without repetition."""
+    return tuple(value for value in dict.fromkeys(values) if allowed(client, value))
 
 
 def allowed(client: Client, value: str) -> bool:

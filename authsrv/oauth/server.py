@@ -69,10 +69,11 @@ class TokenServer(AuthorizationServer):
         self._register()
 
     def _register(self) -> None:
-        code, id_token = CodeExtension(), IdToken()
+        code = CodeExtension()
         self.register_grant(PlatformGrant, [code])
+        extensions = {"authorization_code": [code], "refresh_token": [IdToken()]}
         for grant in GRANTS:
-            self.register_grant(grant, [code] if grant.GRANT_TYPE == "authorization_code" else [id_token])
+            self.register_grant(grant, extensions.get(grant.GRANT_TYPE, []))
 
     async def token(self, request: TokenRequest) -> Mapping[str, Any]:
         """Answer a token request (RFC 6749 section 5.1). Raises `AuthsrvError`; nothing is half done."""

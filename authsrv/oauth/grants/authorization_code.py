@@ -12,7 +12,7 @@ from authsrv.models import Client, Digest, Grant, LoadedGrant, Player
 from authsrv.oauth import scopes
 from authsrv.oauth.adapters import ClientAdapter, CodeAdapter
 from authsrv.oauth.grants.base import LoadingGrant
-from authsrv.oauth.grants.stored import facts_of, refresh_expiry
+from authsrv.oauth.grants.stored import belongs_to, facts_of, refresh_expiry
 from authsrv.oauth.opaque import Opaque
 from authsrv.oauth.tokens import TokenFacts
 from authsrv.redirects import matches
@@ -80,7 +80,7 @@ class AuthorizationCodeGrant(LoadingGrant, AuthlibCodeGrant):
 
     def refresh_token_due(self) -> str:
         """The first refresh token of the family, when `offline` was granted."""
-        if not scopes.OFFLINE & set(self.found.scope):
+        if not scopes.OFFLINE & set(scopes.remaining(self.registered, self.found.scope)):
             return ""
         self._first_refresh = self.server.opaque.new("refresh", self.found.id, 1)
         return self._first_refresh.text
@@ -100,7 +100,7 @@ def is_redeemable(grant: Grant, presented: Digest, client: Client, now: int) -> 
     """Whether this code may be looked at further: ours, this client's, unrevoked, in time unless already used."""
     if grant.code_hash is None or not compare_digest(grant.code_hash, presented):
         return False
-    if grant.client_id != client.client_id or grant.revoked_at is not None:
+    if not belongs_to(grant, client) or grant.revoked_at is not None:
         return False
     if grant.code_failures >= MOST_WRONG_VERIFIERS:
         return False

@@ -74,7 +74,8 @@ class LoadingGrant(BaseGrant):
         include_refresh_token: bool = True,
     ) -> dict[str, Any]:
         """The token answer (RFC 6749 section 5.1). Lifetimes are the client's, whatever Authlib asks for."""
-        facts = self.facts(tuple((scope or "").split()))
+        # By spaces alone (RFC 6749 section 3.3): Authlib would take any white space.
+        facts = self.facts(tuple(value for value in (scope or "").split(" ") if value))
         token: dict[str, Any] = {
             "access_token": self.server.tokens.access_token(facts, self.request.now),
             "token_type": "Bearer",

@@ -8,12 +8,12 @@ from typing import Literal
 
 from authlib.oauth2.rfc6749.grants import RefreshTokenGrant as AuthlibRefreshGrant
 
-from authsrv.errors import InvalidGrant
+from authsrv.errors import InvalidGrant, InvalidScope
 from authsrv.models import Digest, Grant, LoadedGrant, Player
 from authsrv.oauth import scopes
 from authsrv.oauth.adapters import RefreshAdapter
 from authsrv.oauth.grants.base import LoadingGrant
-from authsrv.oauth.grants.stored import facts_of, refresh_expiry
+from authsrv.oauth.grants.stored import belongs_to, facts_of, refresh_expiry
 from authsrv.oauth.opaque import Opaque
 from authsrv.oauth.tokens import TokenFacts
 from authsrv.storage.base import Conflict, Storage
@@ -52,7 +52,7 @@ class RefreshTokenGrant(LoadingGrant, AuthlibRefreshGrant):
         if self._presented is None or self._loaded is None:
             return None
         grant = self._loaded.grant
-        if grant.client_id != self.registered.client_id:
+        if not belongs_to(grant, self.registered) or not scopes.allowed(self.registered, "offline"):
             return None
         self._judgement = judge(grant, self._presented, self.request.now, self.registered.lifetimes.refresh_grace)
         if self._judgement == "reused":
@@ -65,11 +65,13 @@ class RefreshTokenGrant(LoadingGrant, AuthlibRefreshGrant):
         return self.player()
 
     def facts(self, scope: tuple[str, ...]) -> TokenFacts:
-        """What the tokens say: what the grant recorded, less what the client may no longer have."""
+        """What the tokens say: what the grant recorded, or the part of it that was asked for."""
         if self._loaded is None:
             raise LookupError("no refresh token was loaded")
-        still_allowed = tuple(value for value in scope if scopes.allowed(self.registered, value))
-        return facts_of(self._loaded, self.registered, still_allowed, self.server.opaque.gid(self._loaded.grant.id))
+        facts = facts_of(self._loaded, self.registered, scope, self.server.opaque.gid(self._loaded.grant.id))
+        if self.request.form.get("scope") and not facts.scope:
+            raise InvalidScope
+        return facts
 
     def refresh_token_due(self) -> str:
         """The successor: a new one, or for a repeat the one that was issued before."""

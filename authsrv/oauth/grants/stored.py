@@ -1,16 +1,22 @@
 """What a stored grant means for tokens: facts for the token issuer, and how long a refresh token lives. Pure."""
 
 from authsrv.models import Client, Grant, LoadedGrant
+from authsrv.oauth import scopes
 from authsrv.oauth.tokens import TokenFacts
 
 
+def belongs_to(grant: Grant, client: Client) -> bool:
+    """Whether the grant was given to this client, in the project that the client is in now."""
+    return grant.client_id == client.client_id and grant.project == client.project.key
+
+
 def facts_of(loaded: LoadedGrant, client: Client, scope: tuple[str, ...], gid: str, *, nonce: str = "") -> TokenFacts:
-    """The facts of a grant, for tokens of this scope."""
+    """The facts of a grant, for tokens of this scope, less what the client may no longer have."""
     grant, player = loaded.grant, loaded.player
     return TokenFacts(
         client=client,
         sub=player.sub,
-        scope=scope,
+        scope=scopes.remaining(client, scope),
         audience=grant.audience,
         gid=gid,
         platform=grant.platform,
