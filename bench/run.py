@@ -18,8 +18,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from forms import CLIENT_CREDENTIALS, exchange, refresh
 from load import Order, Outcome
-from seed import REDIRECT_URI, SECRET, VERIFIER, Seeds, Site, Wanted, fill, migrate, write_config
+from seed import HOST, ISSUER, Seeds, Site, Wanted, fill, migrate, write_config
 from servers import AUTHSRV, DidNotStart, ServerProcess, Start, cores, running_on
 
 HERE = Path(__file__).parent
@@ -117,17 +118,16 @@ class LoadProcess:
 class Target:
     """A server under load with the codes and refresh tokens that it has not seen yet."""
 
-    def __init__(self, process: ServerProcess, port: int, host: str, seeds: Seeds) -> None:
+    def __init__(self, process: ServerProcess, port: int, seeds: Seeds) -> None:
         self._process = process
         self._port = port
-        self._host = host
         self._codes = {game: [code.text for code in codes] for game, codes in seeds.codes.items()}
         self._refresh = [token.text for token in seeds.refresh_tokens]
 
     def round(self, load: LoadProcess, scenario: Scenario, count: int, seconds: float) -> Round:
         order = Order(
             port=self._port,
-            host=self._host,
+            host=HOST,
             forms=self._forms(scenario, count),
             tokens=scenario.tokens,
             refreshes=scenario.refreshes,
@@ -145,34 +145,27 @@ class Target:
 
     def _forms(self, scenario: Scenario, count: int) -> list[dict[str, str]]:
         if scenario.chained:
-            common = {"grant_type": "refresh_token", "client_id": scenario.game}
-            return [{**common, "refresh_token": token} for token in self._refresh]
+            return [refresh(scenario.game, token) for token in self._refresh]
         if scenario.game:
             codes = self._codes[scenario.game]
             taken, self._codes[scenario.game] = codes[:count], codes[count:]
-            return [_exchange(scenario.game, code) for code in taken]
-        return [{"grant_type": "client_credentials", "client_id": "backend", "client_secret": SECRET}] * count
-
-
-def _exchange(game: str, code: str) -> dict[str, str]:
-    return {
-        "grant_type": "authorization_code",
-        "client_id": game,
-        "redirect_uri": REDIRECT_URI,
-        "code_verifier": VERIFIER,
-        "code": code,
-    }
+            return [exchange(scenario.game, code) for code in taken]
+        return [CLIENT_CREDENTIALS] * count
 
 
 def main() -> int:
     arguments = argparse.ArgumentParser(description="Measure what authsrv costs.")
     arguments.add_argument("--quick", action="store_true", help="one short round of everything")
-    quick = arguments.parse_args().quick
+    arguments.add_argument(
+        "--only", default="", metavar="TEXT", help="only the token requests whose name has this in it"
+    )
+    chosen = arguments.parse_args()
+    quick, scenarios = chosen.quick, [one for one in SCENARIOS if chosen.only in one.name]
     extent = Extent(1, 600, 3.0, 2) if quick else Extent(3, 1200, 4.0, 5)
     began = time.perf_counter()
     try:
         with tempfile.TemporaryDirectory(prefix="authsrv-bench-") as directory:
-            measure(Path(directory), extent)
+            measure(Path(directory), extent, scenarios, starts=not chosen.only)
     except (Failed, DidNotStart) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
@@ -180,7 +173,7 @@ def main() -> int:
     return 0
 
 
-def measure(directory: Path, extent: Extent) -> None:
+def measure(directory: Path, extent: Extent, scenarios: Sequence[Scenario], *, starts: bool) -> None:
     site = Site(directory, *_free_ports(3))
     write_config(site)
     migrate(site)
@@ -189,27 +182,31 @@ def measure(directory: Path, extent: Extent) -> None:
     server_core, load_core = cores()
     print(f"server on core {server_core}, load generator on core {load_core}, {CONNECTIONS} connections\n")
     with running_on(load_core), _emulator(site, load_core):
-        _print_starts([_start(site, server_core) for _ in range(extent.starts + 1)][1:])
-        _print_help([_help(server_core) for _ in range(extent.starts + 1)][1:])
-        _print_rows(_token_requests(site, seeds, server_core, load_core, extent))
+        if starts:
+            _print_starts([_start(site, server_core) for _ in range(extent.starts + 1)][1:])
+            _print_help([_help(server_core) for _ in range(extent.starts + 1)][1:])
+        rows = [Row(scenario) for scenario in scenarios]
+        _ask_for_tokens(rows, site, seeds, (server_core, load_core), extent)
+        _print_rows(rows)
 
 
-def _token_requests(site: Site, seeds: Seeds, server_core: set[int], load_core: set[int], extent: Extent) -> list[Row]:
-    rows = [Row(scenario) for scenario in SCENARIOS]
+def _ask_for_tokens(
+    rows: Sequence[Row], site: Site, seeds: Seeds, on: tuple[set[int], set[int]], extent: Extent
+) -> None:
+    """Round after round, every row's request from both servers, one right after the other."""
+    server_core, load_core = on
     with ExitStack() as stack:
         ours = stack.enter_context(_authsrv(site, server_core))
         floor = stack.enter_context(_floor(site, server_core))
         load = LoadProcess(load_core)
         stack.callback(load.close)
-        host = f"127.0.0.1:{site.port}"
-        targets = Target(ours, site.port, host, seeds), Target(floor, site.floor_port, host, seeds.in_clear())
+        targets = Target(ours, site.port, seeds), Target(floor, site.floor_port, seeds.in_clear())
         for _ in range(extent.rounds):
             for row in rows:
                 for target, rounds in zip(targets, (row.ours, row.floor), strict=True):
                     target.round(load, row.scenario, WARM_UP, extent.seconds)
                     rounds.append(target.round(load, row.scenario, extent.requests, extent.seconds))
         print(f"{'memory after the load':<32}{ours.rss():8.1f} MB   floor {floor.rss():.1f} MB\n")
-    return rows
 
 
 def _authsrv(site: Site, core: set[int]) -> ServerProcess:
@@ -218,7 +215,7 @@ def _authsrv(site: Site, core: set[int]) -> ServerProcess:
 
 
 def _floor(site: Site, core: set[int]) -> ServerProcess:
-    command = [sys.executable, str(HERE / "floor.py"), str(site.floor_database), str(site.floor_port), site.issuer]
+    command = [sys.executable, str(HERE / "floor.py"), str(site.floor_database), str(site.floor_port), ISSUER]
     return ServerProcess(command, site.floor_port, site.directory / "floor.log", core)
 
 

@@ -24,6 +24,8 @@ from authsrv.oauth.opaque import Opaque, OpaqueTokens
 from authsrv.storage.changes import AddGrant, AddPlayer, Change
 from authsrv.storage.sqlite import SqliteStorage
 
+ISSUER = "https://login.studio.example"
+HOST = "login.studio.example"
 REDIRECT_URI = "http://127.0.0.1/callback"
 VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
 CHALLENGE = urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
@@ -42,10 +44,6 @@ class Site:
     port: int
     floor_port: int
     emulator_port: int
-
-    @property
-    def issuer(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
 
     @property
     def config(self) -> Path:
@@ -99,7 +97,7 @@ def write_config(site: Site) -> None:
     site.config.write_text(
         to_toml(
             {
-                "issuer": site.issuer,
+                "issuer": ISSUER,
                 "dev": True,
                 "server": {"port": site.port, "drain_seconds": 0, "graceful_seconds": 2},
                 "database": {"url": f"sqlite:///{site.database}"},
