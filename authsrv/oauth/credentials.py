@@ -6,7 +6,8 @@ Knows no platform by name.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, get_args
 
@@ -24,7 +25,7 @@ from authsrv.platforms.base import (
     UserActionReason,
     UserActionRequired,
 )
-from authsrv.storage.base import Storage
+from authsrv.storage.base import Conflict, Storage
 from authsrv.storage.changes import Change, RefuseCredential, ReleaseCredential, RevokeUnusedCode, SettleCredential
 
 LEASE = 15
@@ -57,6 +58,11 @@ class Redeemed:
     identity: PlatformIdentity
     key: IdentityKey
     reservation: Reservation | None
+
+    @property
+    def is_repeat(self) -> bool:
+        """Whether an earlier request settled the credential already."""
+        return self.reservation is not None and self.reservation.state == "settled"
 
     def settled(self, grant_id: int, now: int) -> Sequence[Change]:
         """The changes that settle the credential on a grant; what an earlier answer carried and nobody used goes."""
@@ -109,10 +115,14 @@ class CredentialDesk:
             identity = await presented.platform.verify(presented.credential)
         except PlatformError as error:
             if held is not None:
-                await self._storage.apply([_afterwards(error, held, now)])
+                await self._record(_afterwards(error, held, now))
             raise for_oauth(error) from error
         key = IdentityKey(presented.project, identity.kind, identity.environment, identity.subject)
         return Redeemed(identity, key, held)
+
+    async def _record(self, change: Change) -> None:
+        with suppress(Conflict):  # the lease ran out meanwhile, and another request holds the credential now
+            await self._storage.apply([change])
 
     async def _decided(self, presented: Presented, found: Reservation) -> Reservation:
         """Wait a little for the request that holds the credential, if it is a repeat of this one."""
@@ -120,7 +130,10 @@ class CredentialDesk:
             if found.state != "pending" or found.requester != presented.requester:
                 return found
             await self._sleep(_WAIT_STEP)
-            found = await self._storage.load_reservation(found.digest) or replace(found, state="refused", outcome="")
+            decided = await self._storage.load_reservation(found.digest)
+            if decided is None:
+                raise for_oauth(PlatformUnavailable("the request that was waited for ended without a decision"))
+            found = decided
         raise errors.TemporarilyUnavailable(_IN_PROGRESS, retry_after=1, reason="in_progress")
 
     def _repeat(self, presented: Presented, found: Reservation, now: int) -> Redeemed:
@@ -140,9 +153,9 @@ def project_digest(project: str, digest: Digest) -> Digest:
     return Digest(sha256(project.encode() + b"\0" + digest).digest())
 
 
-def replayed() -> errors.InvalidGrant:
+def replayed(detail: str = "") -> errors.InvalidGrant:
     """The credential was used by somebody else, or too long ago to be the same request."""
-    return errors.InvalidGrant(_REPLAYED, reason="credential_replayed")
+    return errors.InvalidGrant(_REPLAYED, reason="credential_replayed", detail=detail)
 
 
 def refused_before(outcome: str) -> errors.AuthsrvError:

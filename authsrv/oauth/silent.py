@@ -16,7 +16,7 @@ from authsrv import errors
 from authsrv.audit import AuditEvent, AuditKind
 from authsrv.limits import Rule
 from authsrv.models import Client, Digest
-from authsrv.oauth.credentials import CredentialDesk, Presented, Redeemed, for_oauth
+from authsrv.oauth.credentials import CredentialDesk, Presented, Redeemed, for_oauth, replayed
 from authsrv.oauth.directory import PlatformDirectory
 from authsrv.oauth.grants.platform import PlatformGrant, RedirectTarget, SilentRequest
 from authsrv.oauth.nonces import TicketNonces
@@ -122,12 +122,19 @@ class SilentLogin:
 
     def _parse(self, call: SilentCall, platform: Platform[Any], client: Client) -> Credential:
         self._server.limits.check(Rule.ADDRESS_FAILURES, call.sender.address)
-        if nonce := call.parameters.get("encrypted_ticket_nonce", ""):
-            self._nonces.check(client.client_id, nonce, self._server.now())
+        submitted = submission(call)
         try:
-            credential: Credential = platform.parse(submission(call))
+            return self._read(platform, submitted, client)
+        except errors.AuthsrvError as error:
+            self._refused(call, client, error)
+            raise
+
+    def _read(self, platform: Platform[Any], submitted: Submission, client: Client) -> Credential:
+        if submitted.nonce:
+            self._nonces.check(client.client_id, submitted.nonce, self._server.now())
+        try:
+            credential: Credential = platform.parse(submitted)
         except CredentialRejected as error:
-            self._failed(call)
             raise for_oauth(error) from error
         return credential
 
@@ -149,9 +156,25 @@ class SilentLogin:
         except errors.AuthsrvError as error:
             self._refused(call, target.client, error)
             raise
-        key = redeemed.key
-        self._server.limits.check(Rule.PLAYER_LOGINS, key.project, key.kind, key.environment, key.subject)
+        await self._limit_player(redeemed, now)
         return redeemed
+
+    async def _limit_player(self, redeemed: Redeemed, now: int) -> None:
+        key = redeemed.key
+        try:
+            self._server.limits.check(Rule.PLAYER_LOGINS, key.project, key.kind, key.environment, key.subject)
+        except errors.RateLimited:
+            await self._keep(redeemed, now)
+            raise
+
+    async def _keep(self, redeemed: Redeemed, now: int) -> None:
+        """Remember whom a new credential proved although no code comes of it: the same request may come again."""
+        if redeemed.is_repeat:
+            return
+        try:
+            await self._server.apply(list(redeemed.settled(0, now)))
+        except Conflict as conflict:
+            raise replayed(f"lost the race for {conflict}") from conflict
 
     async def _sign_in(
         self, request: SilentRequest, grant: PlatformGrant, redeemed: Redeemed, *, may_create: bool
@@ -167,9 +190,7 @@ class SilentLogin:
             except Conflict as conflict:
                 if isinstance(conflict.change, LinkIdentity):
                     continue
-                raise errors.InvalidGrant(
-                    reason="credential_replayed", detail=f"lost the race for {conflict}"
-                ) from conflict
+                raise replayed(f"lost the race for {conflict}") from conflict
             return code, signed_in
         raise errors.TemporarilyUnavailable(retry_after=1, detail="lost every race")
 
@@ -189,16 +210,12 @@ class SilentLogin:
                 now=request.now,
             )
         except errors.UserNotFound:
-            # The credential proved who this is, so the same request may come again and create the player.
-            await self._server.apply(list(redeemed.settled(0, request.now)))
+            await self._keep(redeemed, request.now)
             raise
-
-    def _failed(self, call: SilentCall) -> None:
-        self._server.limits.record_failure(Rule.ADDRESS_FAILURES, call.sender.address)
 
     def _refused(self, call: SilentCall, client: Client, error: errors.AuthsrvError) -> None:
         if error.status < 500:
-            self._failed(call)
+            self._server.limits.record_failure(Rule.ADDRESS_FAILURES, call.sender.address)
         kind: AuditKind = "credential.replayed" if error.reason == "credential_replayed" else "login.refused"
         self._server.audit.record(
             AuditEvent(
@@ -250,8 +267,10 @@ def submission(call: SilentCall) -> Submission:
     """What the request says about its credential. Raises `InvalidRequest` if it brings none, or two."""
     sent = call.parameters
     value, code = sent.get("session_ticket", ""), sent.get("code", "")
+    if call.proof is not None and (value or code):
+        raise errors.InvalidRequest("Send the credential either in the Authorization header or in the body.")
     if call.proof is not None:
-        value, code = call.proof.authorization.decode("latin-1"), ""
+        value = call.proof.authorization.decode("latin-1")
     if not value and not code:
         raise errors.InvalidRequest("Send the credential as session_ticket.", parameter="session_ticket")
     if value and code and call.sender.surface == "standard":
