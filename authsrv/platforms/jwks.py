@@ -87,8 +87,9 @@ class KeySource(Generic[K]):
 
     It is fetched by `start`, every `refresh` seconds after a success, and because of an unknown `kid` at most once per
     `cooldown` seconds, however many ids are tried: the set itself says for that long which ids do not exist, so nothing
-    a caller sends is ever stored. The last good set is used until it is `keep` seconds old. `parse` turns a body into
-    keys by id and raises ValueError; a list without a single key counts as a failed fetch.
+    a caller sends is ever stored. The last good set is used until it is `keep` seconds old, and a key that has left the
+    list for `retire` seconds more, for tokens signed before. `parse` turns a body into keys by id and raises
+    ValueError; a list without a single key counts as a failed fetch.
     """
 
     def __init__(
@@ -101,6 +102,7 @@ class KeySource(Generic[K]):
         refresh: int = 3600,
         cooldown: int = 60,
         keep: int = 86400,
+        retire: int = 0,
         max_body: int = 256 * 1024,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -111,9 +113,11 @@ class KeySource(Generic[K]):
         self._refresh = refresh
         self._cooldown = cooldown
         self._keep = keep
+        self._retire = retire
         self._max_body = max_body
         self._sleep = sleep
         self._keys: Mapping[str, K] = {}
+        self._retired: Mapping[str, tuple[K, float]] = {}
         self._loaded_at = -math.inf
         self._demanded_at = -math.inf
         self._last_fetch_failed = True
@@ -152,9 +156,11 @@ class KeySource(Generic[K]):
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _kept(self, kid: str) -> K | None:
-        if self._clock() - self._loaded_at > self._keep:
-            return None
-        return self._keys.get(kid)
+        now = self._clock()
+        if now - self._loaded_at <= self._keep and kid in self._keys:
+            return self._keys[kid]
+        retired = self._retired.get(kid)
+        return retired[0] if retired and now - retired[1] <= self._retire else None
 
     def _cooling(self) -> bool:
         # A clock that was set back must not stretch the pause.
@@ -185,7 +191,17 @@ class KeySource(Generic[K]):
             self._last_fetch_failed = True
             _LOG.warning("key list not refreshed, the last good one stays in use: %r", error)
             return
+        self._retired = self._still_retired(keys)
         self._keys, self._loaded_at, self._last_fetch_failed = keys, self._clock(), False
+
+    def _still_retired(self, listed: Mapping[str, K]) -> Mapping[str, tuple[K, float]]:
+        now = self._clock()
+        leaving = {kid: (key, now) for kid, key in self._keys.items()} if self._retire else {}
+        return {
+            kid: kept
+            for kid, kept in (leaving | dict(self._retired)).items()
+            if kid not in listed and now - kept[1] <= self._retire
+        }
 
     async def _download(self) -> Mapping[str, K]:
         response = await self._outbound.get(self._url, max_body=self._max_body, retry=True)

@@ -145,8 +145,8 @@ class FakePlatform:
     async def post(self, url: str, **_ignored: Any) -> OutboundResponse:  # noqa: ARG002 - the protocol's
         raise AssertionError("keys are only ever fetched by GET")
 
-    def source(self, parse: Callable[[bytes], Mapping[str, str]] | None = None) -> KeySource[str]:
-        return KeySource(URL, self, self.clock, parse or words, sleep=self.sleep)
+    def source(self, parse: Callable[[bytes], Mapping[str, str]] | None = None, *, retire: int = 0) -> KeySource[str]:
+        return KeySource(URL, self, self.clock, parse or words, retire=retire, sleep=self.sleep)
 
     async def refresh_now(self) -> None:
         self.wake.put_nowait(None)
@@ -395,3 +395,36 @@ async def test_C22_a_kid_is_only_ever_looked_up(platform: FakePlatform, kid: str
 def test_C03_the_source_takes_its_url_from_us_alone() -> None:
     methods: list[Callable[..., Awaitable[Any]]] = [KeySource.key, KeySource.start, KeySource.stop]
     assert [set(method.__annotations__) - {"return"} for method in methods] == [{"kid"}, set(), set()]
+
+
+async def test_a_key_that_left_the_list_is_used_until_its_last_token_has_expired(platform: FakePlatform) -> None:
+    platform.kids = "old stays"
+    source = platform.source(retire=100)
+    assert await source.key("old") == "key old"
+    platform.kids = "stays new"
+    platform.now += 60
+    left_at = platform.now
+    assert await source.key("new") == "key new"
+    platform.now = left_at + 100
+    assert await source.key("old") == "key old"
+    platform.now = left_at + 101
+    assert await source.key("old") is None
+
+
+async def test_a_key_that_comes_back_is_no_longer_leaving(platform: FakePlatform) -> None:
+    source = platform.source(retire=100)
+    for kids in ("a b", "b", "a b"):
+        platform.kids = kids
+        platform.now += 60
+        await source.key("unknown")
+    platform.now += 3600
+    assert await source.key("a") == "key a"
+
+
+async def test_without_a_retirement_a_key_that_left_is_gone(platform: FakePlatform) -> None:
+    source = platform.source()
+    assert await source.key("a") == "key a"
+    platform.kids = "b"
+    platform.now += 60
+    assert await source.key("b") == "key b"
+    assert await source.key("a") is None

@@ -4,22 +4,27 @@
 `penalties`. Knows no endpoint.
 """
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from authlib.oauth2.rfc6749.grants import BaseGrant
 
 from authsrv.audit import AuditKind
 from authsrv.models import Client, Player
 from authsrv.oauth.adapters import ClientAdapter
+from authsrv.oauth.opaque import OpaqueTokens
 from authsrv.oauth.request import GrantRequest
-from authsrv.oauth.tokens import TokenFacts
+from authsrv.oauth.tokens import TokenFacts, TokenIssuer
 from authsrv.storage.base import Conflict, Storage
 from authsrv.storage.changes import Change
 
-if TYPE_CHECKING:
-    from authsrv.oauth.server import TokenServer
-
 AUTH_METHODS = ["client_secret_basic", "client_secret_post", "none"]
+
+
+class Issuing(Protocol):
+    """What a grant takes from the server: how tokens are made."""
+
+    tokens: TokenIssuer
+    opaque: OpaqueTokens
 
 
 class LoadingGrant(BaseGrant):
@@ -30,9 +35,9 @@ class LoadingGrant(BaseGrant):
     """What the grant may see of a request, beyond grant_type and the client's authentication."""
 
     request: GrantRequest
-    server: "TokenServer"
+    server: Issuing
 
-    def __init__(self, request: GrantRequest, server: "TokenServer") -> None:
+    def __init__(self, request: GrantRequest, server: Issuing) -> None:
         super().__init__(request, server)
         self.changes: list[Change] = []
         self.penalties: list[Change] = []

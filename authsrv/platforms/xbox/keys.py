@@ -29,6 +29,8 @@ JWK_PATHS = ("/keys", "/psskeys")
 CERTIFICATE_PATHS = ("/xsts/signingkeys",)
 MAX_OTHER_PATHS = 16
 MAX_OTHER_FETCHES = 3  # with one refetch of each standing list, strangers cause at most five fetches a minute
+_LONGEST_TOKEN = 720 * 3600
+"""Seconds for which a relying party may make XSTS tokens valid, and so for which a withdrawn key is still needed."""
 _MINUTE = 60
 _MIN_BITS = 2048
 _LOG = logging.getLogger(__name__)
@@ -100,7 +102,10 @@ class KeyHost(Generic[K]):
         self._parse = parse
         self._clock = clock
         self._metered = MeteredOutbound(outbound, clock)
-        self._standing = {path: KeySource(base + path, outbound, clock, parse) for path in standing}
+        self._standing = {
+            path: KeySource(base + path, outbound, clock, parse, keep=_LONGEST_TOKEN, retire=_LONGEST_TOKEN)
+            for path in standing
+        }
         self._others: OrderedDict[str, KeySource[K]] = OrderedDict()
 
     async def key(self, path: str, key_id: str) -> K | None:
@@ -129,7 +134,9 @@ class KeyHost(Generic[K]):
         # Refused before it takes a place, or a flood of invented paths would push out the one that real tokens name.
         if self._metered.spent():
             raise PlatformUnavailable("too many key addresses in one minute", retry_after=_MINUTE)
-        return KeySource(self._base + path, self._metered, self._clock, self._parse)
+        return KeySource(
+            self._base + path, self._metered, self._clock, self._parse, keep=_LONGEST_TOKEN, retire=_LONGEST_TOKEN
+        )
 
 
 class MeteredOutbound:
