@@ -3,6 +3,7 @@
 Owns generation, sealing under a passphrase and the JWK form (RFC 7517). Knows nothing of tokens.
 """
 
+import logging
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -23,6 +24,8 @@ from authsrv.storage.base import Conflict, Storage
 from authsrv.storage.changes import AddKeys
 
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+
+_log = logging.getLogger(__name__)
 
 _NEVER = 2**53
 _SALT_LENGTH, _NONCE_LENGTH = 16, 12
@@ -50,7 +53,7 @@ class KeyRing:
         usable = [(key, unseal(key, passphrase)) for key in keys if key.retires_at > now]
         self._signing = [_prepare(key, material) for key, material in usable if key.use == "sig"]
         self._signs_from = {key.kid: key.signs_from for key in keys}
-        self._secret = next((material for key, material in usable if key.use == "seal"), b"")
+        self._secret = _internal_secret(usable)
         self._now = now
 
     def signer(self, alg: SigningAlgorithm) -> SigningKey:
@@ -72,6 +75,14 @@ class KeyRing:
         return self._signs_from[key.kid] > self._now
 
 
+def _internal_secret(usable: Iterable[tuple[StoredKey, bytes]]) -> bytes:
+    for key, material in usable:
+        if key.use == "seal":
+            return material
+    # Going on with an empty one would let anybody make codes and refresh tokens that look like ours.
+    raise KeyRingError("The database has no internal secret beside its signing keys; restore a backup of it.")
+
+
 async def load_or_create(storage: Storage, passphrase: str, now: int, random: Callable[[int], bytes]) -> KeyRing:
     """The stored ring; at the very first start a new one. Two nodes that start at once end with the same ring."""
     stored = await storage.load_keys()
@@ -79,6 +90,8 @@ async def load_or_create(storage: Storage, passphrase: str, now: int, random: Ca
         with suppress(Conflict):  # another node was first; its keys are the ring
             await storage.apply([AddKeys(first_keys(passphrase, now, random))])
         stored = await storage.load_keys()
+    if passphrase and not all(key.sealed for key in stored):
+        _log.warning("keys.passphrase is set, but the database holds keys that were made without one and stay in clear")
     return KeyRing(stored, passphrase, now)
 
 
@@ -124,8 +137,10 @@ def unseal(key: StoredKey, passphrase: str) -> bytes:
     box = key.material[_SALT_LENGTH + _NONCE_LENGTH :]
     try:
         return AESGCM(_stretch(passphrase, salt)).decrypt(nonce, box, key.kid.encode())
-    except InvalidTag as error:
-        raise KeyRingError("keys.passphrase is not the one the keys in the database were encrypted with.") from error
+    except (InvalidTag, ValueError) as error:
+        raise KeyRingError(
+            "keys.passphrase is not the one the keys in the database were encrypted with, or the database is damaged."
+        ) from error
 
 
 def _stretch(passphrase: str, salt: bytes) -> bytes:
