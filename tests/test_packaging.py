@@ -1,5 +1,6 @@
 """The wheel: everything the server needs is inside, and it works away from the source."""
 
+import json
 import subprocess
 import sys
 import sysconfig
@@ -7,6 +8,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+from tests.support.processes import free_port, running, wait_for
 
 ROOT = Path(__file__).parents[1]
 CONFIG = """
@@ -67,6 +70,14 @@ def test_the_installed_program_helps_checks_and_migrates(installed: Path, elsewh
     assert "no problems" in _run(program, "check", cwd=elsewhere).stdout
     assert "schema of this version" in _run(program, "migrate", cwd=elsewhere).stdout
     assert (elsewhere / "authsrv.db").stat().st_size > 0
+
+
+def test_the_installed_program_serves(installed: Path, elsewhere: Path) -> None:
+    port = free_port()
+    configuration = (elsewhere / "authsrv.toml").read_text()
+    (elsewhere / "authsrv.toml").write_text(f"{configuration}[server]\nport = {port}\ndrain_seconds = 0\n")
+    with running("serve", "--migrate", cwd=elsewhere, python=str(installed / "python")) as process:
+        assert json.loads(wait_for(f"http://127.0.0.1:{port}/health/ready", process))["status"] == "ready"
 
 
 def _run(*command: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

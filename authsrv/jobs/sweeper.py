@@ -6,7 +6,7 @@ Owns the rhythm. What counts as expired is the storage's rule; it knows no datab
 import logging
 from collections.abc import Awaitable, Callable
 
-from authsrv.storage.base import Storage, StorageUnavailable, Swept
+from authsrv.storage.base import Storage, StorageError, Swept
 
 INTERVAL = 60.0
 """Seconds between two rounds, before jitter."""
@@ -38,13 +38,13 @@ class Sweeper:
         self._chance = chance
 
     async def run(self) -> None:
-        """Sweep for ever; cancel it to end it. A database that is away is tried again in the next round."""
+        """Sweep for ever; cancel it to end it. A database that cannot is tried again in the next round."""
         while True:
             await self._sleep(INTERVAL * (0.5 + self._chance()))
             await self._try_round()
 
     async def round(self) -> int:
-        """Sweep everything once; how many rows went. Raises `StorageUnavailable`."""
+        """Sweep everything once; how many rows went. Raises `StorageError`."""
         swept = await self._batch()
         removed = swept.rows
         while swept.more:
@@ -59,7 +59,7 @@ class Sweeper:
     async def _try_round(self) -> None:
         try:
             removed = await self.round()
-        except StorageUnavailable as error:
+        except StorageError as error:
             log.warning("sweeping was put off: %s", error)
         else:
             log.debug("swept %d rows", removed)

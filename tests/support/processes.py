@@ -3,6 +3,8 @@
 import socket
 import subprocess
 import sys
+import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,10 +24,10 @@ def listens(port: int) -> bool:
 
 
 @contextmanager
-def running(*arguments: str, cwd: Path | None = None) -> Iterator[subprocess.Popen[str]]:
+def running(*arguments: str, cwd: Path | None = None, python: str = sys.executable) -> Iterator[subprocess.Popen[str]]:
     """`authsrv <arguments>` with its standard input and output as pipes; killed if it still runs at the end."""
     with subprocess.Popen(
-        [sys.executable, "-m", "authsrv", *arguments],
+        [python, "-m", "authsrv", *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -36,3 +38,15 @@ def running(*arguments: str, cwd: Path | None = None) -> Iterator[subprocess.Pop
             yield process
         finally:
             process.kill()
+
+
+def wait_for(url: str, process: subprocess.Popen[str], *, attempts: int = 300) -> bytes:
+    """The body at `url`, as soon as the server that `process` runs gives one; AssertionError if it ends before."""
+    for _ in range(attempts):
+        assert process.poll() is None, process.communicate()[0]
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - a loopback address of the test
+                return bytes(answer.read())
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError(f"nobody answered at {url}")
