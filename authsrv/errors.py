@@ -26,6 +26,7 @@
 It knows neither HTTP frameworks nor surfaces: `endpoints/dialects.py` alone turns an error into a body.
 """
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 ErrorCode = Literal[
@@ -176,9 +177,15 @@ class UnsupportedProvider(NotFound):
 
 
 class RateLimited(AuthsrvError):
+    """`policy` holds the header fields that tell which quota was used up, by name."""
+
     error = "rate_limited"
     status = 429
     text = "Too many requests; wait as long as Retry-After says."
+
+    def __init__(self, *, retry_after: int, policy: Mapping[str, str], detail: str = "") -> None:
+        super().__init__(retry_after=retry_after, detail=detail)
+        self.policy = policy
 
 
 class TemporarilyUnavailable(AuthsrvError):

@@ -84,7 +84,7 @@ class RateLimiter:
         item, key = self._items[rule], self._key(rule, parts)
         allowed = self._strategy.test if rule in _FAILURE_RULES else self._strategy.hit
         if not allowed(item, key):
-            raise RateLimited(retry_after=self._reset(item, key), detail=rule.value)
+            raise RateLimited(retry_after=self._reset(item, key), policy=self._policy(item, key), detail=rule.value)
 
     def record_failure(self, rule: Rule, *parts: str) -> None:
         """Count one failure against a rule on failures. Never raises; the next `check` does."""
@@ -100,13 +100,18 @@ class RateLimiter:
         `Retry-After` too, equal to t.
         """
         item, key = self._items[rule], self._key(rule, parts)
-        remaining = self._strategy.get_window_stats(item, key).remaining
-        reset = self._reset(item, key)
-        found = {
-            "RateLimit-Policy": f'"{rule.value}";q={item.amount};w={WINDOW}',
-            "RateLimit": f'"{rule.value}";r={remaining};t={reset}',
+        found = self._policy(item, key)
+        return found if self._remaining(item, key) else found | {"Retry-After": str(self._reset(item, key))}
+
+    def _policy(self, item: RateLimitItemPerMinute, key: str) -> dict[str, str]:
+        name, remaining, reset = item.namespace, self._remaining(item, key), self._reset(item, key)
+        return {
+            "RateLimit-Policy": f'"{name}";q={item.amount};w={WINDOW}',
+            "RateLimit": f'"{name}";r={remaining};t={reset}',
         }
-        return found if remaining else found | {"Retry-After": str(reset)}
+
+    def _remaining(self, item: RateLimitItemPerMinute, key: str) -> int:
+        return self._strategy.get_window_stats(item, key).remaining
 
     def _reset(self, item: RateLimitItemPerMinute, key: str) -> int:
         return max(1, math.ceil(self._strategy.get_window_stats(item, key).reset_time - self._clock()))

@@ -41,7 +41,7 @@ class Standard:
         body = {"error": error.error, "error_description": error.description, **_extras(error)}
         if error.status >= 500:
             body["reference"] = reference
-        return JSONResponse(body, _standard_status(error, endpoint), _retry_header(error))
+        return JSONResponse(body, _standard_status(error, endpoint), _headers(error))
 
     def token(self, reply: Mapping[str, Any]) -> Response:
         """The answer as the grant made it."""
@@ -66,7 +66,7 @@ class Xsolla:
         status, code = _xsolla_code(error, endpoint)
         details = _xsolla_details(error, endpoint) | ({"reference": reference} if status >= 500 else {})
         body = {"error": {"code": code, "description": error.description, "details": details}}
-        return JSONResponse(body, status, _retry_header(error))
+        return JSONResponse(body, status, _headers(error))
 
     def token(self, reply: Mapping[str, Any]) -> Response:
         """All four members are always there and never null; the type is lower case."""
@@ -102,8 +102,9 @@ def _extras(error: AuthsrvError) -> dict[str, str]:
     return {name: value for name, value in named.items() if value}
 
 
-def _retry_header(error: AuthsrvError) -> dict[str, str]:
-    return {} if error.retry_after is None else {"retry-after": str(error.retry_after)}
+def _headers(error: AuthsrvError) -> dict[str, str]:
+    found = dict(error.policy) if isinstance(error, errors.RateLimited) else {}
+    return found if error.retry_after is None else found | {"retry-after": str(error.retry_after)}
 
 
 def _standard_status(error: AuthsrvError, endpoint: Endpoint) -> int:
@@ -178,7 +179,13 @@ def _xsolla_details(error: AuthsrvError, endpoint: Endpoint) -> dict[str, str]:
     reason = error.reason
     if endpoint == "silent":
         reason = _TICKET_REASONS.get(reason, reason)
-    if not reason and isinstance(error, _MALFORMED):
-        reason = "invalid_parameter"
+    if not reason:
+        reason = _reason_of_kind(error)
     details = {"reason": reason, "parameter": error.parameter, "interaction_url": error.interaction_url}
     return {name: value for name, value in details.items() if value}
+
+
+def _reason_of_kind(error: AuthsrvError) -> str:
+    if isinstance(error, errors.RateLimited | errors.UserNotFound):
+        return error.error
+    return "invalid_parameter" if isinstance(error, _MALFORMED) else ""

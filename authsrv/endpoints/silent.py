@@ -11,6 +11,7 @@ from authsrv.errors import AuthsrvError
 from authsrv.oauth.clients import ClientRegistry
 from authsrv.oauth.grants.platform import RedirectTarget
 from authsrv.oauth.nonces import LIFETIME, TicketNonces
+from authsrv.oauth.request import Surface
 from authsrv.oauth.server import TokenServer
 from authsrv.oauth.silent import PARAMETERS, TARGET_PARAMETERS, SilentCall, SilentLogin
 from authsrv.platforms.base import RequestProof
@@ -40,7 +41,7 @@ class SilentEndpoint:
             raise  # a redirect cannot say when to come back
         except AuthsrvError as error:
             if not target.is_redirect:
-                raise _for_header(error, proof) from error
+                raise _for_header(error, proof, came_from.surface) from error
             return self._redirect_error(request, target, error, _state(form))
         url = append_query(target.redirect_uri, dialects.code_parameters(code, _state(form), self._issuer))
         return _redirect(request, url) if target.is_redirect else JSONResponse({"login_url": url})
@@ -108,8 +109,8 @@ def _proof(request: Request, body: bytes) -> RequestProof | None:
     )
 
 
-def _for_header(error: AuthsrvError, proof: RequestProof | None) -> AuthsrvError:
+def _for_header(error: AuthsrvError, proof: RequestProof | None, surface: Surface) -> AuthsrvError:
     """A game refreshes its XSTS token only after a 401, so on its path an expired or invalid token is one."""
-    if proof is None or not isinstance(error, errors.InvalidGrant):
+    if proof is None or surface != "standard" or not isinstance(error, errors.InvalidGrant):
         return error
     return errors.InvalidToken(error.description, reason=error.reason, detail=error.detail)
