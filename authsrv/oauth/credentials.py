@@ -187,6 +187,10 @@ def for_oauth(error: PlatformError) -> errors.AuthsrvError:
 def _afterwards(error: PlatformError, held: Reservation, now: int) -> Change:
     """What becomes of the reservation: kept when the platform decided, or may have; else released."""
     match error:
+        case CredentialRejected(reason="signature_invalid"):
+            return ReleaseCredential(
+                held.digest, held.holder
+            )  # the digest is that of a request which is still unproven
         case CredentialRejected(reason=reason) | UserActionRequired(reason=reason):
             return RefuseCredential(held.digest, held.holder, reason, now)
         case PlatformUnavailable(maybe_consumed=True):
