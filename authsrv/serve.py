@@ -119,7 +119,7 @@ class DrainingServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start as uvicorn does, then take what lives for good out of the garbage collector's sight."""
         await super().startup(sockets)
-        gc.collect()
+        # No gc.collect() before: it takes 50 ms and frees nothing to speak of.
         gc.freeze()
         if self._on_ready:
             self._on_ready(*self.servers[0].sockets[0].getsockname()[:2])
