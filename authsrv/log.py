@@ -16,8 +16,6 @@ from datetime import UTC, datetime
 from queue import Empty, SimpleQueue
 from typing import Any, Final, Literal, Protocol
 
-import structlog
-
 from authsrv.redaction import redact
 
 Event = dict[str, Any]
@@ -214,13 +212,21 @@ def configure(
     for name, floor in FLOORS.items():
         logging.getLogger(name).setLevel(max(number, floor))
     logging.getLogger("uvicorn.error").setLevel(max(number, logging.INFO))
+    if "structlog" in sys.modules:
+        _configure_structlog(pipeline.emit, number)
+    return pipeline
+
+
+def _configure_structlog(emit: Emit, level: int) -> None:
+    """Only for who has imported it: it brings a library for coloured tracebacks, a tenth of a cold start and 3 MB."""
+    import structlog  # noqa: PLC0415 - see above
+
     structlog.configure(
         processors=[structlog.stdlib.add_log_level, _with_exception, _as_argument],
-        wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=_Factory(pipeline.emit),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=_Factory(emit),
         cache_logger_on_first_use=False,
     )
-    return pipeline
 
 
 class _QueueLogger:
