@@ -37,7 +37,9 @@ FLOORS: Final[Mapping[str, int]] = {
 """Libraries that print tokens, addresses with secrets or statement values below these levels, whatever ours is."""
 
 _CAPACITY = 10_000
-_BATCH = 200
+_BATCH = 1_000
+_GATHER_SECONDS = 0.05
+_LINES = json.JSONEncoder(default=str)
 
 
 class Sink(Protocol):
@@ -60,6 +62,7 @@ class LogPipeline:
         self._queue: SimpleQueue[Event | None] = SimpleQueue()
         self._dropped = 0
         self._reported = 0
+        self._stopping = threading.Event()
         self._writer = threading.Thread(target=self._write_all, name="log-writer", daemon=True)
         self._writer.start()
 
@@ -82,6 +85,7 @@ class LogPipeline:
     def stop(self, timeout: float = 2.0) -> None:
         """Write what is queued, for at most `timeout` seconds. Events that come later are dropped."""
         self._capacity = 0
+        self._stopping.set()
         self._queue.put(None)
         self._writer.join(timeout)
 
@@ -94,6 +98,9 @@ class LogPipeline:
 
     def _next_events(self) -> list[Event | None]:
         events = [self._queue.get()]
+        if self._queue.qsize() < _BATCH:
+            # Waking up for each event would take the interpreter from the requests thousands of times a second.
+            self._stopping.wait(_GATHER_SECONDS)
         try:
             while len(events) < _BATCH and events[-1] is not None:
                 events.append(self._queue.get_nowait())
@@ -118,7 +125,7 @@ def _loss(count: int) -> Event:
 
 def _json_line(event: Event) -> str:
     try:
-        return json.dumps(_document(event), default=str).replace("\x7f", "\\u007f") + "\n"
+        return _LINES.encode(_document(event)).replace("\x7f", "\\u007f") + "\n"
     except Exception as error:
         return json.dumps({"event": "event not shown", "level": "error", "error": type(error).__name__}) + "\n"
 
