@@ -144,6 +144,8 @@ class CredentialDesk:
         if found.state != "settled" or found.identity is None or now >= found.settled_at + REPEAT_WINDOW:
             raise replayed()
         key = found.identity
+        if presented.credential.claimed_subject not in {"", key.subject}:
+            raise replayed()  # another credential with the same nonce; its player is not the one who signed in
         identity = PlatformIdentity(presented.platform.name, key.kind, key.environment, key.subject)
         return Redeemed(identity, key, found)
 
