@@ -1,0 +1,151 @@
+"""How many statements and transactions a request costs on SQLite. Whoever adds one must say so here."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from authsrv.storage.sqlite import SqliteStorage
+from tests.support.server import Server, running
+from tests.support.storage import reading_connection, traced, writing_connection
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[Server]:
+    async with running(tmp_path) as started:
+        yield started
+
+
+@dataclass
+class Ran:
+    """What the two connections ran, by the first words of each statement."""
+
+    read: list[str]
+    wrote: list[str]
+
+
+@asynccontextmanager
+async def watching(server: Server) -> AsyncIterator[Ran]:
+    storage = server.app.storage
+    assert isinstance(storage, SqliteStorage)
+    async with traced(reading_connection(storage)) as read, traced(writing_connection(storage)) as wrote:
+        yield Ran(read, wrote)
+
+
+async def test_the_exchange_of_a_code_is_one_read_and_one_write(server: Server) -> None:
+    code = await server.code("steam")
+    async with watching(server) as ran:
+        assert (await server.redeem(code)).status_code == 200
+    assert ran == Ran(["SELECT g.id,"], ["BEGIN IMMEDIATE", "UPDATE grants", "COMMIT"])
+
+
+async def test_a_refresh_is_one_read_and_one_write(server: Server) -> None:
+    token = (await server.login("steam"))["refresh_token"]
+    async with watching(server) as ran:
+        assert (await server.refresh(token)).status_code == 200
+    assert ran == Ran(["SELECT g.id,"], ["BEGIN IMMEDIATE", "UPDATE grants", "COMMIT"])
+
+
+async def test_a_repeated_refresh_writes_nothing(server: Server) -> None:
+    token = (await server.login("steam"))["refresh_token"]
+    await server.refresh(token)
+    async with watching(server) as ran:
+        assert (await server.refresh(token)).status_code == 200
+    assert ran == Ran(["SELECT g.id,"], [])
+
+
+async def test_client_credentials_touch_no_database(server: Server) -> None:
+    async with watching(server) as ran:
+        answer = await server.token(
+            grant_type="client_credentials", client_id="backend", client_secret="backend-secret"
+        )
+        assert answer.status_code == 200
+    assert ran == Ran([], [])
+
+
+async def test_discovery_and_keys_touch_no_database(server: Server) -> None:
+    async with watching(server) as ran:
+        for path in ("/.well-known/openid-configuration", "/oauth2/jwks", "/health/live"):
+            assert (await server.http.get(path)).status_code == 200
+    assert ran == Ran([], [])
+
+
+@pytest.mark.parametrize("provider", ["steam", "epicgames"])
+async def test_a_login_with_a_single_use_credential_writes_its_reservation_first(server: Server, provider: str) -> None:
+    async with watching(server) as ran:
+        assert (await server.silent(provider)).status_code == 200
+    assert ran.read == ["SELECT p.id,"]
+    assert ran.wrote == [
+        "BEGIN IMMEDIATE",
+        "INSERT INTO",  # the reservation
+        "COMMIT",
+        "BEGIN IMMEDIATE",
+        "INSERT INTO",  # the player
+        "INSERT INTO",  # the identity
+        "UPDATE credentials",
+        "INSERT INTO",  # the grant
+        "COMMIT",
+    ]
+
+
+async def test_a_first_login_with_a_credential_of_many_uses_is_one_read_and_one_write(server: Server) -> None:
+    async with watching(server) as ran:
+        assert (await server.silent("xbox")).status_code == 200
+    assert ran.read == ["SELECT p.id,"]
+    assert ran.wrote == ["BEGIN IMMEDIATE", "INSERT INTO", "INSERT INTO", "INSERT INTO", "COMMIT"]
+
+
+async def test_a_later_login_with_a_credential_of_many_uses_is_one_read_and_one_write(server: Server) -> None:
+    await server.login("xbox")
+    async with watching(server) as ran:
+        assert (await server.silent("xbox")).status_code == 200
+    assert ran.read == ["SELECT p.id,"]
+    assert ran.wrote == ["BEGIN IMMEDIATE", "UPDATE identities", "UPDATE players", "INSERT INTO", "COMMIT"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"client_id": "nobody"},
+        {"redirect_uri": "https://elsewhere.example/"},
+        {"response_type": None},
+        {"state": "short"},
+        {"scope": "admin"},
+        {"audience": "https://elsewhere.example"},
+        {"code_challenge": None},
+        {"session_ticket": "00"},
+        {"session_ticket": None},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+async def test_a_wrong_parameter_costs_no_statement_and_no_call(server: Server, changes: dict[str, str | None]) -> None:
+    async with watching(server) as ran:
+        assert (await server.silent("steam", None, **changes)).status_code == 400
+    assert ran == Ran([], [])
+    assert server.platforms["steam"].calls.total() == 0
+
+
+async def test_an_opaque_token_that_cannot_be_ours_costs_no_statement(server: Server) -> None:
+    async with watching(server) as ran:
+        assert (await server.redeem("asc_" + "A" * 65)).status_code == 400
+        assert (await server.refresh("asr_" + "A" * 65)).status_code == 400
+        assert (await server.refresh("garbage")).status_code == 400
+    assert ran == Ran([], [])
+
+
+async def test_a_client_that_fails_to_authenticate_costs_no_statement(server: Server) -> None:
+    code = await server.code("steam")
+    async with watching(server) as ran:
+        assert (await server.redeem(code, client_id="shop", client_secret="wrong")).status_code == 401
+    assert ran == Ran([], [])
+
+
+async def test_refusals_of_a_genuine_code_write_only_their_penalty(server: Server) -> None:
+    code = await server.code("steam")
+    async with watching(server) as ran:
+        assert (await server.redeem(code, redirect_uri="http://127.0.0.1/elsewhere")).status_code == 400
+        assert ran.wrote == []
+        assert (await server.redeem(code, code_verifier="x" * 43)).status_code == 400
+    assert ran == Ran(["SELECT g.id,"] * 2, ["BEGIN IMMEDIATE", "UPDATE grants", "COMMIT"])
