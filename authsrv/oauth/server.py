@@ -114,7 +114,8 @@ class TokenServer(AuthorizationServer):
             self.audit.record(
                 AuditEvent(
                     "client.refused",
-                    client_id=presented.client_id,
+                    # Any other text may be anything, a secret in the wrong place too.
+                    client_id=presented.client_id if self.query_client(presented.client_id) else "",
                     request_id=sender.request_id,
                     address=sender.cut_address,
                 )
