@@ -26,7 +26,7 @@ from authsrv.platforms.base import (
     UserActionRequired,
 )
 from authsrv.storage.base import Conflict, Storage
-from authsrv.storage.changes import Change, RefuseCredential, ReleaseCredential, RevokeUnusedCode, SettleCredential
+from authsrv.storage.changes import Change, RefuseCredential, ReleaseCredential, SettleCredential
 
 LEASE = 15
 REPEAT_WINDOW = 30
@@ -69,8 +69,7 @@ class Redeemed:
         if self.reservation is None:
             return ()
         held = self.reservation
-        settle = SettleCredential(held.digest, held.holder, self.key, grant_id, now)
-        return (settle, RevokeUnusedCode(held.grant_id, now)) if held.grant_id else (settle,)
+        return (SettleCredential(held.digest, held.holder, self.key, grant_id, now),)
 
 
 class CredentialDesk:
@@ -190,9 +189,8 @@ def _afterwards(error: PlatformError, held: Reservation, now: int) -> Change:
     """What becomes of the reservation: kept when the platform decided, or may have; else released."""
     match error:
         case CredentialRejected(reason="signature_invalid"):
-            return ReleaseCredential(
-                held.digest, held.holder
-            )  # the digest is that of a request which is still unproven
+            # The digest is that of what was signed; a forged signature must not use up the true one's request.
+            return ReleaseCredential(held.digest, held.holder)
         case CredentialRejected(reason=reason) | UserActionRequired(reason=reason):
             return RefuseCredential(held.digest, held.holder, reason, now)
         case PlatformUnavailable(maybe_consumed=True):

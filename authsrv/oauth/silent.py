@@ -52,7 +52,7 @@ PARAMETERS = TARGET_PARAMETERS | frozenset(
 )
 _TRUE, _FALSE = {"true", "True", "1"}, {"false", "False", "0"}
 _SHORTEST_STATE, _LONGEST_STATE, _LONGEST_NONCE = 8, 512, 512
-_NO_CLIENT = "client_id is missing or names no client of this server."
+_NO_CLIENT = "client_id names no client of this server."
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _BREAKS_XSOLLA_SDKS = re.compile(r"[&?#%\x00-\x1f\x7f]")
 
@@ -88,7 +88,10 @@ class SilentLogin:
     def target(self, provider: str, parameters: Mapping[str, str], surface: Surface) -> RedirectTarget:
         """Where the answer may go. Whatever is wrong before this is known is never answered by a redirect."""
         self._platforms.require_known(provider)
-        client = self._server.registry.find(parameters.get("client_id", ""), surface)
+        client_id = parameters.get("client_id", "")
+        if not client_id:
+            raise errors.InvalidRequest("Send the client_id.", parameter="client_id")
+        client = self._server.registry.find(client_id, surface)
         if client is None:
             raise errors.InvalidRequest(_NO_CLIENT, parameter="client_id", reason="unknown_client")
         is_redirect = boolean(parameters, "is_redirect", default=True)
@@ -259,8 +262,9 @@ def boolean(parameters: Mapping[str, str], name: str, *, default: bool) -> bool:
 
 def requester_of(client: Client, parameters: Mapping[str, str]) -> Digest:
     """Who may repeat a request: the same client with the same PKCE challenge, or else the same `state`."""
-    secret = parameters.get("code_challenge") or parameters.get("state", "")
-    return digest("\0".join((client.client_id, secret)))
+    # Each under its name: a `state` that copies a challenge must not repeat, without PKCE, a login that had it.
+    told = next((name for name in ("code_challenge", "state") if parameters.get(name)), "state")
+    return digest("\0".join((client.client_id, told, parameters.get(told, ""))))
 
 
 def submission(call: SilentCall) -> Submission:

@@ -87,21 +87,11 @@ class RevokeGrant:
 
 
 @dataclass(frozen=True, slots=True)
-class RevokeUnusedCode:
-    """End a grant whose code was never redeemed, because a repeat of the request got a fresh one. Idempotent.
-
-    A grant whose code was redeemed is left alone.
-    """
-
-    grant_id: int
-    now: int
-
-
-@dataclass(frozen=True, slots=True)
 class SettleCredential:
     """The reserved credential was accepted and led to this identity and grant. Guard: `holder` still holds it.
 
-    From `pending` (first answer) or `settled` (a repeat inside the window, which replaces `grant_id`).
+    From `pending` (first answer) or `settled` (a repeat inside the window, which replaces `grant_id`). The grant that
+    is replaced ends if its code was never redeemed, so that of repeats at the same time one code alone stays alive.
     """
 
     digest: Digest
@@ -162,7 +152,6 @@ Change = (
     | CountCodeFailure
     | RotateRefreshToken
     | RevokeGrant
-    | RevokeUnusedCode
     | SettleCredential
     | RefuseCredential
     | ReleaseCredential

@@ -21,7 +21,6 @@ from authsrv.storage.changes import (
     RefuseCredential,
     ReleaseCredential,
     RevokeGrant,
-    RevokeUnusedCode,
     RotateRefreshToken,
     SettleCredential,
     SyncClients,
@@ -158,17 +157,13 @@ def _(change: RevokeGrant, tables: Tables) -> None:
 
 
 @write.register
-def _(change: RevokeUnusedCode, tables: Tables) -> None:
-    grant = _with_unused_code(tables.grants, change.grant_id)
-    if grant is not None:
-        tables.grants[grant.id] = replace(grant, revoked_at=change.now, revoked_reason=SUPERSEDED)
-
-
-@write.register
 def _(change: SettleCredential, tables: Tables) -> None:
     row = tables.reservations.get(change.digest)
     if row is None or row.holder != change.holder or row.state == "refused":
         raise Conflict(change)
+    replaced = _with_unused_code(tables.grants, row.grant_id)
+    if replaced is not None and row.state == "settled" and replaced.id != change.grant_id:
+        tables.grants[replaced.id] = replace(replaced, revoked_at=change.now, revoked_reason=SUPERSEDED)
     tables.reservations[row.digest] = replace(
         row,
         state="settled",

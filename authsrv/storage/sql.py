@@ -73,9 +73,11 @@ REVOKE_GRANT = """
     UPDATE grants SET revoked_at = :now, revoked_reason = :reason
     WHERE id = :grant_id AND revoked_at IS NULL"""
 
-REVOKE_UNUSED_CODE = """
+# The replaced grant is looked up here and not by the caller: two repeats at once would both replace the first one.
+REVOKE_REPLACED_CODE = """
     UPDATE grants SET revoked_at = :now, revoked_reason = :reason
-    WHERE id = :grant_id AND code_hash IS NOT NULL AND code_used_at IS NULL AND revoked_at IS NULL"""
+    WHERE id = (SELECT grant_id FROM credentials WHERE digest = :digest AND holder = :holder AND state = 'settled')
+        AND id <> :grant_id AND code_hash IS NOT NULL AND code_used_at IS NULL AND revoked_at IS NULL"""
 
 # --- single-use credentials ---
 

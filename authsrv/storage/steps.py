@@ -20,7 +20,6 @@ from authsrv.storage.changes import (
     RefuseCredential,
     ReleaseCredential,
     RevokeGrant,
-    RevokeUnusedCode,
     RotateRefreshToken,
     SettleCredential,
     SyncClients,
@@ -135,17 +134,17 @@ def _(change: RevokeGrant) -> Iterator[Step]:
 
 
 @steps_of.register
-def _(change: RevokeUnusedCode) -> Iterator[Step]:
-    values = checked(grant_id=change.grant_id, now=change.now, reason=SUPERSEDED)
-    yield Step(sql.REVOKE_UNUSED_CODE, values, guarded=False)
-
-
-@steps_of.register
 def _(change: SettleCredential) -> Iterator[Step]:
     digest = digest_column("digest", change.digest)
     values = identity_values(
-        change.identity, digest=digest, holder=change.holder, grant_id=change.grant_id, now=change.now
+        change.identity,
+        digest=digest,
+        holder=change.holder,
+        grant_id=change.grant_id,
+        now=change.now,
+        reason=SUPERSEDED,
     )
+    yield Step(sql.REVOKE_REPLACED_CODE, values, guarded=False)
     yield Step(sql.SETTLE_CREDENTIAL, values)
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from authsrv.models import IdentityKey, Player
+from authsrv.models import Grant, IdentityKey, Player
 from authsrv.storage.base import Conflict, Storage, StorageError, StorageUnavailable, StoredClient
 from authsrv.storage.changes import (
     AddGrant,
@@ -23,7 +23,6 @@ from authsrv.storage.changes import (
     RefuseCredential,
     ReleaseCredential,
     RevokeGrant,
-    RevokeUnusedCode,
     RotateRefreshToken,
     SettleCredential,
     SyncClients,
@@ -173,15 +172,8 @@ async def test_B04_a_code_is_redeemed_once(storage: Storage) -> None:
     assert (loaded.grant.code_used_at, loaded.grant.refresh_hash) == (NOW + 5, digest("first"))
 
 
-@pytest.mark.parametrize(
-    "before",
-    [
-        pytest.param([RevokeGrant(1, NOW, "logout")], id="revoked"),
-        pytest.param([RevokeUnusedCode(1, NOW)], id="superseded"),
-    ],
-)
-async def test_the_code_of_an_ended_grant_is_not_redeemed(storage: Storage, before: Sequence[Change]) -> None:
-    await storage.apply([AddPlayer(player()), AddGrant(grant()), *before])
+async def test_the_code_of_an_ended_grant_is_not_redeemed(storage: Storage) -> None:
+    await storage.apply([AddPlayer(player()), AddGrant(grant()), RevokeGrant(1, NOW, "logout")])
     with pytest.raises(Conflict):
         await storage.apply([RedeemCode(1, NOW, None, NOW + 50)])
 
@@ -252,25 +244,36 @@ async def test_a_revocation_is_idempotent_and_keeps_its_first_reason(storage: St
     assert (loaded.grant.revoked_at, loaded.grant.revoked_reason) == (NOW + 1, "logout")
 
 
+def settling(grant_id: int, now: int) -> SettleCredential:
+    return SettleCredential(digest("ticket"), b"request", identity(), grant_id, now)
+
+
+async def led_to(storage: Storage, first: Grant) -> None:
+    """A credential that was accepted and led to a grant."""
+    await storage.reserve(reservation(), take_over=False)
+    await storage.apply([AddPlayer(player()), AddGrant(first), settling(first.id, NOW)])
+
+
 async def test_superseding_ends_a_grant_whose_code_is_unused(storage: Storage) -> None:
-    await storage.apply([AddPlayer(player()), AddGrant(grant())])
-    await storage.apply([RevokeUnusedCode(1, NOW + 3)])
-    await storage.apply([RevokeUnusedCode(1, NOW + 4)])
+    await led_to(storage, grant())
+    await storage.apply([settling(2, NOW + 3)])
+    await storage.apply([settling(3, NOW + 4)])
     loaded = await storage.load_grant(1)
     assert loaded is not None
     assert (loaded.grant.revoked_at, loaded.grant.revoked_reason) == (NOW + 3, "superseded")
 
 
 async def test_superseding_leaves_a_redeemed_grant_alone(storage: Storage) -> None:
-    await redeemed(storage)
-    await storage.apply([RevokeUnusedCode(1, NOW + 3)])
+    await led_to(storage, grant())
+    await storage.apply([RedeemCode(1, NOW + 3, None, NOW + 900), settling(2, NOW + 3)])
     loaded = await storage.load_grant(1)
     assert loaded is not None
     assert loaded.grant.revoked_at is None
 
 
 async def test_superseding_leaves_a_grant_without_a_code_alone(storage: Storage) -> None:
-    await storage.apply([AddPlayer(player()), AddGrant(replace(grant(), code_hash=None)), RevokeUnusedCode(1, NOW)])
+    await led_to(storage, replace(grant(), code_hash=None))
+    await storage.apply([settling(2, NOW + 3)])
     loaded = await storage.load_grant(1)
     assert loaded is not None
     assert loaded.grant.revoked_at is None
