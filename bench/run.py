@@ -52,6 +52,8 @@ class Scenario:
     game: str = ""
     refreshes: bool = False
     chained: bool = False
+    times: int = 1
+    """How many times the usual number of requests; the kernel counts CPU in hundredths of a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ SCENARIOS = (
         refreshes=True,
         chained=True,
     ),
-    Scenario("client_credentials", {"access_token": "ES256"}),
+    Scenario("client_credentials", {"access_token": "ES256"}, times=4),
 )
 
 
@@ -205,7 +207,9 @@ def _ask_for_tokens(
             for row in rows:
                 for target, rounds in zip(targets, (row.ours, row.floor), strict=True):
                     target.round(load, row.scenario, WARM_UP, extent.seconds)
-                    rounds.append(target.round(load, row.scenario, extent.requests, extent.seconds))
+                    rounds.append(
+                        target.round(load, row.scenario, extent.requests * row.scenario.times, extent.seconds)
+                    )
         print(f"{'memory after the load':<32}{ours.rss():8.1f} MB   floor {floor.rss():.1f} MB\n")
 
 

@@ -22,7 +22,8 @@ from authsrv import config as configuration
 from authsrv.app import Application, World, create_app
 
 WARM_UP = 50
-SHOWN = 45
+SHOWN = 90
+ORDER = "cumtime"
 
 
 class Call:
@@ -71,7 +72,7 @@ async def profile(site: Site, kind: str, count: int) -> None:
             for call in calls[WARM_UP:]:
                 await call()
         print(f"{kind}: {(time.process_time() - began) / count * 1e6:.0f} us of CPU per request under the profiler")
-        pstats.Stats(profiler).sort_stats("tottime").print_stats(SHOWN)
+        pstats.Stats(profiler).sort_stats(ORDER).print_stats(SHOWN)
 
 
 def _calls(app: Application, kind: str, seeds: Seeds, count: int) -> Sequence[Call]:

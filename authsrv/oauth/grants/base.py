@@ -42,6 +42,8 @@ class LoadingGrant(BaseGrant):
         self.changes: list[Change] = []
         self.penalties: list[Change] = []
         self.notices: list[AuditKind] = []
+        self.told: TokenFacts | None = None
+        """What the access token says, for the id_token that goes with it."""
 
     async def load(self, storage: Storage) -> None:
         """Read everything the decision needs."""
@@ -80,7 +82,7 @@ class LoadingGrant(BaseGrant):
     ) -> dict[str, Any]:
         """The token answer (RFC 6749 section 5.1). Lifetimes are the client's, whatever Authlib asks for."""
         # By spaces alone (RFC 6749 section 3.3): Authlib would take any white space.
-        facts = self.facts(tuple(value for value in (scope or "").split(" ") if value))
+        facts = self.told = self.facts(tuple(value for value in (scope or "").split(" ") if value))
         token: dict[str, Any] = {
             "access_token": self.server.tokens.access_token(facts, self.request.now),
             "token_type": "Bearer",

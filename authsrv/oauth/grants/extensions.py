@@ -30,8 +30,8 @@ class IdToken:
     def add(self, grant: LoadingGrant, response: tuple[int, dict[str, Any], Any]) -> None:
         """Put the id_token into the answer that the grant made."""
         _, token, _ = response
-        facts = grant.facts(tuple(token["scope"].split()))
-        if "openid" in facts.scope and grant.registered.profile == "standard":
+        facts = grant.told
+        if facts and "openid" in facts.scope and grant.registered.profile == "standard":
             token["id_token"] = grant.server.tokens.id_token(facts, token["access_token"], grant.request.now)
 
 
