@@ -82,6 +82,7 @@ class Application:
         self._registry = ClientRegistry(config.clients().values())
         self._platforms = PlatformDirectory(frozenset(PLATFORMS))
         self._verifiers = Verifiers(world.clock, world.connect)
+        self._reloading = asyncio.Lock()
         self._metadata = Document(metadata(config.issuer, scopes_of(config)))
         self.readiness = Readiness({"storage": self.storage.ping})
         self.router = Router(lifespan=self._lifespan)
@@ -104,11 +105,15 @@ class Application:
         await self._serving(scope, receive, send)
 
     async def reload(self, config: Config) -> None:
-        """Take clients, lifetimes and platforms from a new configuration, all of them or none."""
+        """Take clients, lifetimes and platforms from a new configuration, all of them or none.
+
+        Reloads that come together are taken one after the other.
+        """
         changed = [name for name in _RESTART_ONLY if getattr(config, name) != getattr(self.config, name)]
         if changed:
             raise ReloadRefused(f"these settings change only by a restart: {', '.join(changed)}")
-        await self._take(config)
+        async with self._reloading:
+            await self._take(config)
         self._audit.record(AuditEvent("config.reloaded"))
 
     async def _take(self, config: Config) -> None:
