@@ -3,8 +3,8 @@
 #   docker build -t authsrv .
 #   docker run -p 8080:8080 -v authsrv:/var/lib/authsrv -v ./authsrv.toml:/etc/authsrv/authsrv.toml:ro authsrv
 #
-# Start from authsrv.example.toml. The database's URL there is sqlite:////var/lib/authsrv/authsrv.db or a PostgreSQL
-# elsewhere, and the server listens on all of the container's addresses (0.0.0.0:8080).
+# Start from authsrv.example.toml. The database's URL there is sqlite:////var/lib/authsrv/authsrv.db, and the server
+# listens on all of the container's addresses (0.0.0.0:8080).
 
 FROM python:3.12-slim AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1

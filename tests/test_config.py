@@ -172,8 +172,6 @@ def test_every_platform_is_registered_under_its_own_name() -> None:
 def test_the_control_socket_stands_beside_the_database(write: Write, small: Config) -> None:
     assert small.control_socket == Path("var/authsrv.db.sock")
     assert load(write(SMALL + '[server]\ncontrol_socket = "/run/a.sock"')).control_socket == Path("/run/a.sock")
-    postgresql = SMALL.replace("sqlite:///var/authsrv.db", "postgresql://authsrv@db/authsrv")
-    assert load(write(postgresql)).control_socket is None
 
 
 def test_four_slashes_are_an_absolute_database_path(write: Write) -> None:

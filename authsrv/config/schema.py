@@ -56,9 +56,7 @@ class ServerSettings(Settings):
 class DatabaseSettings(Settings):
     """The `[database]` block."""
 
-    url: Secret = Field(
-        description="sqlite:///path/to/file (four slashes for an absolute path) or postgresql://user@host/name."
-    )
+    url: Secret = Field(description="The SQLite file: sqlite:///path/to/file, with four slashes for an absolute path.")
 
     @property
     def sqlite_path(self) -> Path | None:

@@ -5,7 +5,6 @@ Finds them at any depth by their type, platform blocks included. Never repeats o
 
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, SecretStr
 
@@ -17,12 +16,10 @@ _REMEDY = 'write { env = "NAME" } or { file = "path" }; only with dev = true may
 
 
 def literal_secrets(config: Config, raw: Mapping[str, Any]) -> Iterator[Finding]:
-    """A finding for each. A database address counts only if it has a password in it."""
+    """A finding for each. The address of a database file is none, though it may come from the environment too."""
     for path in _literals(config, raw, ()):
         if path != _DATABASE:
             yield Finding(path, "the secret stands in the file itself", _REMEDY)
-        elif _has_password(config.database.url.get_secret_value()):
-            yield Finding(path, "the database's password stands in the file itself", _REMEDY)
 
 
 def _literals(value: Any, raw: Any, path: Path) -> Iterator[Path]:
@@ -38,11 +35,3 @@ def _literals(value: Any, raw: Any, path: Path) -> Iterator[Path]:
     elif isinstance(value, tuple | list) and isinstance(raw, list):
         for place, (item, raw_item) in enumerate(zip(value, raw, strict=False)):
             yield from _literals(item, raw_item, (*path, place))
-
-
-def _has_password(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return True
-    return bool(parts.password) or "password=" in parts.query
