@@ -29,13 +29,17 @@ class Lifetimes:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A pool of players with its clients. `key` is its name in the configuration, `id` the UUID that clients see."""
+    """A pool of players with its clients. `key` is its name in the configuration, `id` the UUID that clients see.
+
+    `platforms` names those that players may come from now; what another one proved before gives no more tokens.
+    """
 
     key: str
     id: str
     name: str
     default_audience: tuple[str, ...] = ()
     platform_claims: bool = True
+    platforms: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

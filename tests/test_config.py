@@ -93,6 +93,7 @@ def test_projects_become_models(small: Config) -> None:
             name="Skyforge",
             default_audience=(),
             platform_claims=True,
+            platforms=frozenset({"steam"}),
         )
     }
 

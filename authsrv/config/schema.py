@@ -143,6 +143,7 @@ class ProjectSettings(Settings):
             name=self.name or key,
             default_audience=self.default_audience,
             platform_claims=self.platform_claims,
+            platforms=frozenset(self.platforms),
         )
 
 

@@ -21,7 +21,9 @@ from authsrv.storage.memory import MemoryStorage
 from tests.support.storage import NOW, grant, player
 
 ISSUER = "https://login.studio.example"
-PROJECT = Project("skyforge", "5b3a1c52-0000-4000-8000-000000000001", "Skyforge")
+PROJECT = Project(
+    "skyforge", "5b3a1c52-0000-4000-8000-000000000001", "Skyforge", platforms=frozenset({"steam", "xbox", "epicgames"})
+)
 CALLBACK = "http://127.0.0.1/callback"
 VERIFIER = "v" * 43
 CHALLENGE = urlsafe_b64encode(sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
