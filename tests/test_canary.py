@@ -1,0 +1,235 @@
+"""The canary run: every secret that a scripted day of logins uses is looked for wherever it must not be."""
+
+import base64
+import logging
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from authsrv import log
+from authsrv.app import World, create_app
+from authsrv.config import Config
+from authsrv.emulator.app import create_emulator
+from authsrv.platforms.base import Clock, PlatformSettings
+from tests.support.outbound import OUTAGES, AsgiOutbound
+from tests.support.server import VERIFIER, ManualClock, Server, client, demo_config, emulators
+from tests.support.storage import migrated_file, rows
+
+CLIENT_SECRET = "canary-secret-of-the-backend-client-0123"
+PASSPHRASE = "canary-passphrase-of-the-key-ring-012345"
+
+
+class Secrets(dict[str, str]):
+    """Everything that must be seen nowhere, by what it is."""
+
+    def spellings(self) -> Iterator[tuple[str, bytes]]:
+        """Each secret as it is, percent-encoded, and in the two forms of Base64 and hex."""
+        for name, text in self.items():
+            raw = text.encode()
+            yield name, raw
+            yield f"{name}, quoted", httpx.QueryParams({"x": text}).__str__()[2:].encode()
+            yield f"{name}, Base64", base64.b64encode(raw).rstrip(b"=")[:-1]
+            yield f"{name}, hex", raw.hex().encode()
+
+    def pieces(self) -> Iterator[tuple[str, bytes]]:
+        """Two parts of each secret that is long, should only its ends have been cut off."""
+        for name, text in self.items():
+            if len(text) >= 40:
+                yield f"{name}, middle", text[len(text) // 3 :][:24].encode()
+                yield f"{name}, end", text[-24:].encode()
+
+
+class Run:
+    """A server on SQLite that logs everything into memory, and the secrets used so far."""
+
+    def __init__(self, server: Server, directory: Path, sink: StringIO, pipeline: log.LogPipeline) -> None:
+        self.server = server
+        self.directory = directory
+        self.secrets = Secrets({"client secret": CLIENT_SECRET, "passphrase": PASSPHRASE, "code verifier": VERIFIER})
+        self._sink = sink
+        self._pipeline = pipeline
+
+    def logged(self) -> str:
+        """All lines, after the writer has finished."""
+        self._pipeline.stop()
+        return self._sink.getvalue()
+
+    def stored(self) -> bytes:
+        """The bytes of the database and of every file beside it."""
+        names = sorted(path.name for path in self.directory.iterdir())
+        assert {"authsrv.db", "authsrv.db-wal", "authsrv.db-shm"} <= set(names)
+        return b"".join((self.directory / name).read_bytes() for name in names)
+
+
+@pytest.fixture
+async def run(tmp_path: Path) -> AsyncIterator[Run]:
+    sink = StringIO()
+    before = {name: logging.getLogger(name).level for name in ("", *log.FLOORS, "uvicorn.error")}
+    pipeline = log.configure(level="debug", sink=sink)
+    clock = ManualClock()
+    platforms = emulators(clock)
+    emulator = create_emulator(list(platforms.values()), clock=clock)
+    block = demo_config(platforms, f"sqlite:///{migrated_file(tmp_path)}", keys={"passphrase": PASSPHRASE})
+    block["projects"]["demo"]["clients"]["backend"]["secret"] = CLIENT_SECRET
+    outbounds: dict[str, AsgiOutbound] = {}
+
+    def connect(name: str, _: PlatformSettings, __: Clock) -> AsgiOutbound:
+        return outbounds.setdefault(name, AsgiOutbound(emulator))
+
+    app = create_app(Config.model_validate(block), World(clock=clock, connect=connect, emit=pipeline.emit))
+    async with app.router.lifespan_context(app), client(app) as http:
+        found = Run(Server(app, http, clock, platforms, outbounds), tmp_path, sink, pipeline)
+        found.secrets |= platform_secrets(block)
+        yield found
+    pipeline.stop()
+    _restore(before)
+
+
+def _restore(levels: dict[str, int]) -> None:
+    root = logging.getLogger()
+    for handler in [each for each in root.handlers if isinstance(each, log.PipelineHandler)]:
+        root.removeHandler(handler)
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
+
+
+def platform_secrets(block: dict[str, Any]) -> dict[str, str]:
+    found = block["projects"]["demo"]["platforms"]
+    return {
+        "steam web api key": found["steam"]["web_api_key"],
+        "steam ticket key": found["steam"]["encrypted_ticket_key"],
+        "epic client secret": found["epicgames"]["client_secret"],
+    }
+
+
+async def log_in(run: Run, provider: str, player: str) -> None:
+    """A login, its exchange and a refresh; then the same once more with everything that was used up."""
+    server = run.server
+    minted = server.mint(provider, player)
+    code = await server.code(provider, minted, nonce=f"canary-nonce-{provider}", state=f"canary-state-{provider}")
+    tokens = (await server.redeem(code)).json()
+    refreshed = (await server.refresh(tokens["refresh_token"])).json()
+    run.secrets |= {
+        f"{provider} credential": minted.text,
+        f"{provider} code": code,
+        f"{provider} access token": tokens["access_token"],
+        f"{provider} id_token": tokens["id_token"],
+        f"{provider} refresh token": tokens["refresh_token"],
+        f"{provider} second access token": refreshed["access_token"],
+        f"{provider} second refresh token": refreshed["refresh_token"],
+    }
+    await server.redeem(code)
+    await server.silent(provider, minted, state="another-request", code_challenge="c" * 43)
+
+
+async def misbehave(run: Run) -> None:
+    """Every secret in a place where it does not belong: addresses, wrong parameters, broken requests."""
+    server, secrets = run.server, run.secrets
+    for text in list(secrets.values()):
+        if "\n" in text or len(text) > 6000:
+            continue
+        await server.http.get("/nowhere", params={"code": text, "session_ticket": text})
+        await server.http.get(
+            "/oauth2/social/steam/cross_auth", params={"session_ticket": text, "client_id": "launcher"}
+        )
+        await server.http.post("/oauth2/token", params={"client_secret": text})
+        await server.token(grant_type="authorization_code", client_id="launcher", code=text, code_verifier=text)
+        await server.token(grant_type="refresh_token", client_id="launcher", refresh_token=text)
+        await server.token(grant_type="client_credentials", client_id="backend", client_secret=text)
+        await server.silent("steam", None, session_ticket=text, state=f"misbehaving-{len(text)}")
+        await server.silent("epicgames", None, session_ticket=text, credential_type="id_token")
+        await server.silent("xbox", None, session_ticket=text)
+        basic = base64.b64encode(f"backend:{text}".encode()).decode()
+        await server.http.post(
+            "/oauth2/token", data={"grant_type": "client_credentials"}, headers={"authorization": f"Basic {basic}"}
+        )
+
+
+async def break_platforms(run: Run) -> None:
+    """Outages of every kind, each met with a good credential."""
+    for provider, outbound in run.server.outbounds.items():
+        for outage in OUTAGES:
+            outbound.outage = outage
+            minted = run.server.mint(provider, "cedar")
+            run.secrets[f"{provider} credential during {outage}"] = minted.text
+            await run.server.silent(provider, minted)
+        outbound.outage = None
+
+
+async def play(run: Run) -> None:
+    for provider, player in (("steam", "amber"), ("xbox", "birch"), ("epicgames", "cedar")):
+        await log_in(run, provider, player)
+    own = await run.server.token(grant_type="client_credentials", client_id="backend", client_secret=CLIENT_SECRET)
+    run.secrets["token of a client"] = own.json()["access_token"]
+    await break_platforms(run)
+    await misbehave(run)
+
+
+async def test_I08_I03_I02_no_secret_is_logged_even_at_debug_level(run: Run) -> None:
+    await play(run)
+    logged = run.logged().encode()
+    assert logged.count(b'"event": "request"') > 100
+    assert b"login.succeeded" in logged
+    assert [name for name, spelling in run.secrets.spellings() if spelling in logged] == []
+    assert [name for name, piece in run.secrets.pieces() if piece in logged] == []
+
+
+async def test_G01_G02_no_secret_stands_in_the_database_or_beside_it(run: Run) -> None:
+    await play(run)
+    stored = run.stored()
+    path = run.directory / "authsrv.db"
+    assert rows(path, "SELECT count(*) >= 3 FROM players") == [(1,)]
+    assert [name for name, spelling in run.secrets.spellings() if spelling in stored] == []
+
+
+async def test_G03_the_signing_keys_rest_sealed(run: Run) -> None:
+    assert rows(run.directory / "authsrv.db", "SELECT DISTINCT sealed FROM keys") == [(1,)]
+
+
+async def test_I01_what_stands_in_an_address_is_not_logged(run: Run) -> None:
+    query = "code=canary-1&state=canary-2&session_ticket=canary-3&openid.sig=canary-4&anything=canary-5"
+    for path in ("/oauth2/social/steam/cross_auth", "/oauth2/token", "/callback", "/api/blank", "/demo/callback"):
+        await run.server.http.get(f"{path}?{query}")
+    logged = run.logged()
+    assert logged.count('"event": "request"') == 5
+    assert "canary-" not in logged
+
+
+@pytest.mark.parametrize(
+    ("name", "floor"),
+    [("authlib", logging.INFO), ("httpx", logging.WARNING), ("httpcore", logging.WARNING), ("aiosqlite", logging.INFO)],
+)
+@pytest.mark.usefixtures("run")
+def test_I02_I03_libraries_that_print_secrets_are_not_heard_below_their_floor(name: str, floor: int) -> None:
+    assert logging.getLogger(name).getEffectiveLevel() >= floor
+    assert not logging.getLogger(f"{name}.child").isEnabledFor(floor - 1)
+
+
+async def test_I04_a_fault_of_ours_tells_the_client_a_reference_and_nothing_else(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = await run.server.code("steam")
+
+    async def broken(_: int) -> None:
+        raise sqlite3.OperationalError(f"no such column: {code}")
+
+    monkeypatch.setattr(run.server.app.storage, "load_grant", broken)
+    http = httpx.AsyncClient(
+        transport=httpx.ASGITransport(run.server.app, raise_app_exceptions=False),
+        base_url=str(run.server.http.base_url),
+    )
+    async with http:
+        answer = await http.post(
+            "/oauth2/token", data={"grant_type": "authorization_code", "client_id": "launcher", "code": code}
+        )
+    assert answer.status_code == 500
+    assert answer.json().keys() == {"error", "error_description", "reference"}
+    logged = run.logged()
+    assert answer.json()["reference"] in logged
+    assert "OperationalError" in logged
+    assert code not in logged
