@@ -29,6 +29,7 @@ LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 _POLL: Final = 0.02
 _UNWIND_SECONDS: Final = 2.0
+_NEW_OBJECTS: Final = 2_000  # what a burst of requests leaves behind in cycles is given back soon
 _STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 _logger = logging.getLogger("authsrv.serve")
@@ -121,6 +122,7 @@ class DrainingServer(uvicorn.Server):
         await super().startup(sockets)
         # No gc.collect() before: it takes 50 ms and frees nothing to speak of.
         gc.freeze()
+        gc.set_threshold(_NEW_OBJECTS)
         if self._on_ready:
             self._on_ready(*self.servers[0].sockets[0].getsockname()[:2])
 
