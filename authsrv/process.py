@@ -68,6 +68,7 @@ class Process:
         self._router = Router(lifespan=self._lifespan)
         socket = application.config.control_socket
         self._control = ControlServer(socket, {"reload": self._reload}) if socket else None
+        self._reloading = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the lifespan and requests."""
@@ -75,7 +76,9 @@ class Process:
 
     async def reload(self) -> None:
         """Take over the file if it is right; raises `ConfigError` or `ReloadRefused`, and then nothing has changed."""
-        await self._application.reload(await asyncio.to_thread(configuration.load, self._path))
+        # From reading to taking over: an older reading must not come last and bring back what the newer one removed.
+        async with self._reloading:
+            await self._application.reload(await asyncio.to_thread(configuration.load, self._path))
 
     async def _reload(self, _: Mapping[str, Any]) -> Mapping[str, Any]:
         try:

@@ -30,6 +30,9 @@ LIMITS: Final[Mapping[str, int]] = {
 }
 """The longest value of a parameter in characters, after decoding; `DEFAULT_LIMIT` for the others."""
 
+_LONGEST_NAME: Final = 256
+"""Bytes as sent. Decoding is slow, and a longer name is none that we know, whatever it says."""
+
 _BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _CONTENT_LENGTH = re.compile(rb"[0-9]{1,18}")
 _FORM_TYPE = re.compile(
@@ -97,6 +100,8 @@ def parse_form(raw: bytes, *, max_fields: int = 256) -> Form:
 
 
 def _name(raw: bytes) -> str:
+    if len(raw) > _LONGEST_NAME:
+        return ""
     try:
         return _decoded(raw)
     except ValueError:
