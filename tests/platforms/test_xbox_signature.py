@@ -82,7 +82,7 @@ class TestVector:
             pytest.param({"signatures": encoded(as_der())}, id="row19-der"),
             pytest.param({"signatures": encoded(b"\0\0\0\2" + HEADER[4:])}, id="version-2"),
             pytest.param({"signatures": encoded(HEADER[:11] + b"\x81" + HEADER[12:])}, id="other-timestamp"),
-            pytest.param({"signatures": encoded(HEADER[:12] + bytes(64))}, id="zero-signature"),
+            pytest.param({"signatures": encoded(HEADER[:12] + bytes(64))}, id="C26-zero-signature"),
             pytest.param({"signatures": encoded(HEADER[:-1])}, id="75-bytes"),
             pytest.param({"signatures": encoded(HEADER + b"\0")}, id="77-bytes"),
             pytest.param({"signatures": (base64.urlsafe_b64encode(HEADER).replace(b"+", b"-") + b" ",)}, id="space"),

@@ -20,6 +20,7 @@ from authsrv.demo.configuration import configuration
 from authsrv.emulator.app import create_emulator
 from authsrv.emulator.base import PLAYERS, MintedCredential, PlatformEmulator
 from authsrv.emulator.host import HOSTED, platform_settings
+from authsrv.log import Event
 from authsrv.models import StoredKey
 from authsrv.oauth.keys import first_keys
 from authsrv.platforms.base import Clock, PlatformSettings
@@ -60,6 +61,8 @@ class Server:
     clock: ManualClock
     platforms: dict[str, PlatformEmulator]
     outbounds: dict[str, AsgiOutbound] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+    """Everything that went to the log pipeline: access lines and audit events."""
 
     def mint(self, provider: str, player: str = "amber", **how: str) -> MintedCredential:
         return self.platforms[EMULATOR_NAMES[provider]].mint(PLAYERS[player], **how)
@@ -150,9 +153,10 @@ async def running(tmp_path: Path | None = None, *, edit: Any = None) -> AsyncIte
     def connect(name: str, _: PlatformSettings, __: Clock) -> AsgiOutbound:
         return outbounds.setdefault(name, AsgiOutbound(emulator))
 
-    app = create_app(_config(json.dumps(block)), World(clock=clock, connect=connect))
+    events: list[Event] = []
+    app = create_app(_config(json.dumps(block)), World(clock=clock, emit=events.append, connect=connect))
     async with lifespan(app), client(app) as http:
-        yield Server(app, http, clock, platforms, outbounds)
+        yield Server(app, http, clock, platforms, outbounds, events)
 
 
 @cache
