@@ -12,6 +12,7 @@ from authlib.oauth2.rfc6749 import AuthorizationServer, OAuth2Error
 from authsrv import errors
 from authsrv.audit import Audit, AuditEvent
 from authsrv.limits import RateLimiter, Rule
+from authsrv.models import Client, Player
 from authsrv.oauth import clients
 from authsrv.oauth.adapters import ClientAdapter
 from authsrv.oauth.clients import AuthenticatedClient, ClientRegistry
@@ -20,7 +21,7 @@ from authsrv.oauth.grants.base import LoadingGrant
 from authsrv.oauth.grants.extensions import CodeExtension, IdToken
 from authsrv.oauth.grants.platform import PlatformGrant
 from authsrv.oauth.opaque import OpaqueTokens
-from authsrv.oauth.request import GrantRequest, TokenRequest
+from authsrv.oauth.request import GrantRequest, Sender, TokenRequest
 from authsrv.oauth.tokens import TokenIssuer
 from authsrv.platforms.base import Clock
 from authsrv.storage.base import Conflict, Storage, StorageUnavailable
@@ -110,17 +111,23 @@ class TokenServer(AuthorizationServer):
         try:
             return clients.authenticate(self.registry, request.parameters, request.authorization, sender.surface)
         except errors.InvalidClient:
-            self.limits.record_failure(Rule.SECRET_FAILURES, presented.client_id, sender.address)
-            self.audit.record(
-                AuditEvent(
-                    "client.refused",
-                    # Any other text may be anything, a secret in the wrong place too.
-                    client_id=presented.client_id if self.query_client(presented.client_id) else "",
-                    request_id=sender.request_id,
-                    address=sender.cut_address,
-                )
-            )
+            self._refused(presented.client_id, sender)
             raise
+
+    def _refused(self, client_id: str, sender: Sender) -> None:
+        named = self.query_client(client_id)
+        # A public client has no secret to guess, and shares its address with players who did nothing wrong.
+        if named is None or not named.client.public:
+            self.limits.record_failure(Rule.SECRET_FAILURES, client_id, sender.address)
+        self.audit.record(
+            AuditEvent(
+                "client.refused",
+                # Any other text may be anything, a secret in the wrong place too.
+                client_id=client_id if named else "",
+                request_id=sender.request_id,
+                address=sender.cut_address,
+            )
+        )
 
     def _grant_for(self, request: TokenRequest, authenticated: AuthenticatedClient) -> LoadingGrant:
         if not request.parameters.get("grant_type"):
@@ -141,16 +148,22 @@ class TokenServer(AuthorizationServer):
             raise errors.TemporarilyUnavailable(retry_after=1, detail=str(error)) from error
 
     async def _decide(self, grant: LoadingGrant, request: TokenRequest) -> Mapping[str, Any]:
-        player = grant.player()
-        self.limits.check(Rule.TOKEN_REQUESTS, grant.registered.client_id, player.sub if player else "")
         try:
             grant.validate_token_request()
+            self._limit(grant.registered, grant.player())
             _, reply, _ = grant.create_token_response()
+        except errors.RateLimited:
+            raise
         except (OAuth2Error, errors.AuthsrvError) as error:
             await self.apply(grant.penalties)
             self._note(grant, request)
+            self._limit(grant.registered, None)
             raise translated(error) from error
         return dict(reply)
+
+    def _limit(self, client: Client, player: Player | None) -> None:
+        """Count a request for a player only once it proved to be theirs, or an old code could use up their quota."""
+        self.limits.check(Rule.TOKEN_REQUESTS, client.client_id, player.sub if player else "")
 
     def _note(self, grant: LoadingGrant, request: TokenRequest) -> None:
         player, client = grant.player(), grant.registered

@@ -1,0 +1,60 @@
+"""Limits hold back who tries too often and nobody else: strangers cannot use up the quota of a player or an address."""
+
+from typing import Any
+
+from tests.support.server import client, running
+
+
+def five_token_requests(block: dict[str, Any]) -> None:
+    block["limits"] = {"token_requests_per_minute": 5}
+
+
+async def test_F20_a_used_code_that_was_seen_does_not_use_up_the_players_token_requests() -> None:
+    async with running(edit=five_token_requests) as server:
+        code = await server.code("steam")
+        tokens = (await server.redeem(code)).json()
+        for _ in range(8):
+            refused = await server.redeem(code, code_verifier="x" * 43)
+            assert refused.status_code in {400, 429}
+        assert (await server.refresh(tokens["refresh_token"])).status_code == 200
+
+
+async def test_F20_a_changed_refresh_token_does_not_use_up_the_players_token_requests() -> None:
+    async with running(edit=five_token_requests) as server:
+        tokens = await server.login("steam")
+        changed = tokens["refresh_token"][:-4] + "AAAA"
+        for _ in range(8):
+            await server.refresh(changed)
+        assert (await server.refresh(tokens["refresh_token"])).status_code == 200
+
+
+async def test_F13_refused_token_requests_of_a_client_are_limited_among_themselves() -> None:
+    async with running(edit=five_token_requests) as server:
+        answers = [await server.redeem("asc_" + "A" * 65) for _ in range(6)]
+        assert [answer.status_code for answer in answers] == [*[400] * 5, 429]
+
+
+async def test_F13_a_players_token_requests_through_a_client_are_limited() -> None:
+    async with running(edit=five_token_requests) as server:
+        token = (await server.login("steam"))["refresh_token"]
+        answers = [await server.refresh(token) for _ in range(5)]
+        assert [answer.status_code for answer in answers] == [*[200] * 4, 429]
+
+
+async def test_F20_wrong_secrets_for_a_public_client_do_not_shut_out_players_behind_the_same_address() -> None:
+    async with running(edit=lambda block: block.pop("limits")) as server:
+        tokens = await server.login("steam")
+        for _ in range(12):
+            refused = await server.refresh(tokens["refresh_token"], client_secret="nonsense")
+            assert refused.status_code == 401
+        assert (await server.refresh(tokens["refresh_token"])).status_code == 200
+
+
+async def test_B15_wrong_secrets_for_a_confidential_client_are_limited_at_the_address_they_come_from() -> None:
+    async with running(edit=lambda block: block.pop("limits")) as server:
+        request = {"grant_type": "client_credentials", "client_id": "backend"}
+        wrong = [await server.token(**request, client_secret="nonsense") for _ in range(11)]
+        assert [answer.status_code for answer in wrong] == [*[401] * 10, 429]
+        async with client(server.app, "198.51.100.9") as elsewhere:
+            good = await elsewhere.post("/oauth2/token", data=request | {"client_secret": "backend-secret"})
+        assert good.status_code == 200
