@@ -5,6 +5,7 @@ Knows no platform by name.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ from authsrv.storage.changes import Change, RefuseCredential, ReleaseCredential,
 
 LEASE = 15
 REPEAT_WINDOW = 30
+MOST_WAITING = 8
+"""Repeats of one request that wait for it at a time; a client that lost its answer sends one or two."""
 _WAIT_STEPS, _WAIT_STEP = 30, 0.1
 
 _MALFORMED = {"credential_malformed", "credential_unsupported"}
@@ -84,6 +87,7 @@ class CredentialDesk:
         self._storage = storage
         self._random = random
         self._sleep = sleep
+        self._waiting: Counter[Digest] = Counter()
 
     async def redeem(self, presented: Presented, now: int) -> Redeemed:
         """The identity behind a credential. Raises `AuthsrvError`; a single-use credential is never verified twice."""
@@ -125,6 +129,17 @@ class CredentialDesk:
 
     async def _decided(self, presented: Presented, found: Reservation) -> Reservation:
         """Wait a little for the request that holds the credential, if it is a repeat of this one."""
+        if found.state != "pending" or found.requester != presented.requester:
+            return found
+        if self._waiting[found.digest] >= MOST_WAITING:
+            raise in_progress()
+        self._waiting[found.digest] += 1
+        try:
+            return await self._wait(presented, found)
+        finally:
+            self._waiting -= Counter([found.digest])  # forgets what nobody waits for
+
+    async def _wait(self, presented: Presented, found: Reservation) -> Reservation:
         for _ in range(_WAIT_STEPS):
             if found.state != "pending" or found.requester != presented.requester:
                 return found
@@ -133,7 +148,7 @@ class CredentialDesk:
             if decided is None:
                 raise for_oauth(PlatformUnavailable("the request that was waited for ended without a decision"))
             found = decided
-        raise errors.TemporarilyUnavailable(_IN_PROGRESS, retry_after=1, reason="in_progress")
+        raise in_progress()
 
     def _repeat(self, presented: Presented, found: Reservation, now: int) -> Redeemed:
         if found.requester != presented.requester:
@@ -152,6 +167,11 @@ class CredentialDesk:
 def project_digest(project: str, digest: Digest) -> Digest:
     """The key under which a project remembers a credential; the same credential elsewhere is another matter."""
     return Digest(sha256(project.encode() + b"\0" + digest).digest())
+
+
+def in_progress() -> errors.TemporarilyUnavailable:
+    """The first request with the credential is not done yet."""
+    return errors.TemporarilyUnavailable(_IN_PROGRESS, retry_after=1, reason="in_progress")
 
 
 def replayed(detail: str = "") -> errors.InvalidGrant:
