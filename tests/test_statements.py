@@ -84,6 +84,7 @@ async def test_a_login_with_a_single_use_credential_writes_its_reservation_first
         "BEGIN IMMEDIATE",
         "INSERT INTO",  # the player
         "INSERT INTO",  # the identity
+        "UPDATE grants",  # what an earlier answer to the same credential carried, had there been one
         "UPDATE credentials",
         "INSERT INTO",  # the grant
         "COMMIT",
