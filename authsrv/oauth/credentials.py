@@ -30,6 +30,8 @@ from authsrv.storage.base import Conflict, Storage
 from authsrv.storage.changes import Change, RefuseCredential, ReleaseCredential, SettleCredential
 
 LEASE = 15
+VERIFY_SECONDS = 12
+"""How long a platform may take, retries included: less than the lease, which others may take over when it ends."""
 REPEAT_WINDOW = 30
 MOST_WAITING = 8
 """Repeats of one request that wait for it at a time; a client that lost its answer sends one or two."""
@@ -115,13 +117,22 @@ class CredentialDesk:
 
     async def _verify(self, presented: Presented, held: Reservation | None, now: int) -> Redeemed:
         try:
-            identity = await presented.platform.verify(presented.credential)
+            identity = await self._in_time(presented)
         except PlatformError as error:
             if held is not None:
                 await self._record(_afterwards(error, held, now))
             raise for_oauth(error) from error
         key = IdentityKey(presented.project, identity.kind, identity.environment, identity.subject)
         return Redeemed(identity, key, held)
+
+    async def _in_time(self, presented: Presented) -> PlatformIdentity:
+        single_use = presented.credential.single_use
+        try:
+            async with asyncio.timeout(VERIFY_SECONDS):
+                return await presented.platform.verify(presented.credential)
+        except TimeoutError:
+            maybe_consumed = single_use is not None and not single_use.take_over
+            raise PlatformUnavailable("the verification took too long", maybe_consumed=maybe_consumed) from None
 
     async def _record(self, change: Change) -> None:
         with suppress(Conflict):  # the lease ran out meanwhile, and another request holds the credential now
