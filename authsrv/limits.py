@@ -35,7 +35,7 @@ class Rule(Enum):
     """
 
     CLIENT_LOGINS = "client-logins"  # client_id; before the platform call
-    CLAIMED_PLAYER_LOGINS = "claimed-player-logins"  # project, platform, claimed subject; before the platform call
+    CLAIMED_PLAYER_LOGINS = "claimed-player-logins"  # project, platform, claimed subject, address; before the call
     PLAYER_LOGINS = "player-logins"  # project, kind, environment, subject; after the platform call
     TOKEN_REQUESTS = "token-requests"  # client_id, then the grant or the player
     ADDRESS_FAILURES = "address-failures"  # address; failures

@@ -145,7 +145,9 @@ class SilentLogin:
         limits = self._server.limits
         limits.check(Rule.CLIENT_LOGINS, client.client_id)
         if credential.claimed_subject:
-            limits.check(Rule.CLAIMED_PLAYER_LOGINS, client.project.key, call.provider, credential.claimed_subject)
+            # For each address by itself: anybody can claim to be a player, whose SteamID is public, and keep them out.
+            player = (client.project.key, call.provider, credential.claimed_subject)
+            limits.check(Rule.CLAIMED_PLAYER_LOGINS, *player, call.sender.address)
 
     async def _redeem(
         self, call: SilentCall, target: RedirectTarget, platform: Platform[Any], credential: Credential, now: int

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.support.server import client, running
+from tests.support.server import client, launcher_request, running
 
 
 def five_token_requests(block: dict[str, Any]) -> None:
@@ -58,3 +58,17 @@ async def test_B15_wrong_secrets_for_a_confidential_client_are_limited_at_the_ad
         async with client(server.app, "198.51.100.9") as elsewhere:
             good = await elsewhere.post("/oauth2/token", data=request | {"client_secret": "backend-secret"})
         assert good.status_code == 200
+
+
+async def test_F20_tickets_that_only_claim_to_be_a_players_do_not_keep_the_player_out() -> None:
+    async with running(edit=lambda block: block.update(limits={"logins_per_minute_per_player": 3})) as server:
+        true = server.mint("steam")
+        (name, ticket), *_ = true.parameters.items()
+        claim = ticket[:8] + "ff" * 4 + ticket[16:]  # another game connect token for the same SteamID
+        async with client(server.app, "198.51.100.9") as stranger:
+            for _ in range(5):
+                form = {key: value for key, value in launcher_request().items() if value} | {name: claim}
+                refused = await stranger.post("/oauth2/social/steam/cross_auth", data=form)
+                assert refused.status_code in {400, 429}
+            assert refused.status_code == 429
+        assert (await server.silent("steam", true)).status_code == 200
