@@ -142,12 +142,15 @@ class SilentLogin:
         return credential
 
     def _limit(self, call: SilentCall, client: Client, credential: Credential) -> None:
-        limits = self._server.limits
-        limits.check(Rule.CLIENT_LOGINS, client.client_id)
-        if credential.claimed_subject:
+        limits, claimed = self._server.limits, credential.claimed_subject
+        if not claimed and credential.single_use:
+            claimed = credential.single_use.digest.hex()
+        if claimed:
             # For each address by itself: anybody can claim to be a player, whose SteamID is public, and keep them out.
-            player = (client.project.key, call.provider, credential.claimed_subject)
+            player = (client.project.key, call.provider, claimed)
             limits.check(Rule.CLAIMED_PLAYER_LOGINS, *player, call.sender.address)
+        # Last, so that one credential sent over and over does not use up the logins of everybody else.
+        limits.check(Rule.CLIENT_LOGINS, client.client_id)
 
     async def _redeem(
         self, call: SilentCall, target: RedirectTarget, platform: Platform[Any], credential: Credential, now: int

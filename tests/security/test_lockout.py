@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from tests.support.server import client, launcher_request, running
 
 
@@ -72,3 +74,17 @@ async def test_F20_tickets_that_only_claim_to_be_a_players_do_not_keep_the_playe
                 assert refused.status_code in {400, 429}
             assert refused.status_code == 429
         assert (await server.silent("steam", true)).status_code == 200
+
+
+@pytest.mark.parametrize("provider", ["steam", "epicgames"])
+async def test_F20_one_credential_repeated_over_and_over_does_not_use_up_the_clients_logins(provider: str) -> None:
+    own = {"logins_per_minute_per_player": 3, "logins_per_minute_per_client": 5}
+    async with running(edit=lambda block: block.update(limits=own)) as server:
+        form = {key: value for key, value in launcher_request().items() if value} | dict(
+            server.mint(provider).parameters
+        )
+        async with client(server.app, "198.51.100.9") as stranger:
+            answers = [await stranger.post(f"/oauth2/social/{provider}/cross_auth", data=form) for _ in range(10)]
+        assert [answer.status_code for answer in answers] == [*[200] * 3, *[429] * 7]
+        others = await server.silent(provider, server.mint(provider, "birch"))
+        assert others.status_code == 200
