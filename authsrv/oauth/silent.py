@@ -23,7 +23,14 @@ from authsrv.oauth.nonces import TicketNonces
 from authsrv.oauth.opaque import digest
 from authsrv.oauth.request import Sender, Surface
 from authsrv.oauth.server import ATTEMPTS, TokenServer, translated
-from authsrv.platforms.base import Credential, CredentialRejected, Platform, RequestProof, Submission
+from authsrv.platforms.base import (
+    Credential,
+    CredentialRejected,
+    Platform,
+    PlatformUnavailable,
+    RequestProof,
+    Submission,
+)
 from authsrv.players import NewPlayer, SignIn, sign_in
 from authsrv.redirects import matches
 from authsrv.storage.base import Conflict, StorageUnavailable
@@ -222,7 +229,7 @@ class SilentLogin:
             raise
 
     def _refused(self, call: SilentCall, client: Client, error: errors.AuthsrvError) -> None:
-        if error.status < 500:
+        if error.status < 500 or _is_provoked(error):
             self._server.limits.record_failure(Rule.ADDRESS_FAILURES, call.sender.address)
         kind: AuditKind = "credential.replayed" if error.reason == "credential_replayed" else "login.refused"
         self._server.audit.record(
@@ -253,6 +260,12 @@ class SilentLogin:
                     address=call.sender.cut_address,
                 )
             )
+
+
+def _is_provoked(error: errors.AuthsrvError) -> bool:
+    """Whether an outage is the doing of a credential that nobody has proved yet."""
+    cause = error.__cause__
+    return isinstance(cause, PlatformUnavailable) and cause.provoked
 
 
 def boolean(parameters: Mapping[str, str], name: str, *, default: bool) -> bool:

@@ -60,12 +60,16 @@ class CredentialRejected(PlatformError):
 class PlatformUnavailable(PlatformError):
     """The platform did not decide. `retry_after` in seconds, if it said so.
 
-    `maybe_consumed` is true when a single-use credential may have been used up by the failed call.
+    `maybe_consumed` is true when a single-use credential may have been used up by the failed call. `provoked` is true
+    when it was the unproven credential that sent us where no answer is: for limits it counts like a refusal.
     """
 
-    def __init__(self, detail: str, *, retry_after: int | None = None, maybe_consumed: bool = False) -> None:
+    def __init__(
+        self, detail: str, *, retry_after: int | None = None, maybe_consumed: bool = False, provoked: bool = False
+    ) -> None:
         self.retry_after = retry_after
         self.maybe_consumed = maybe_consumed
+        self.provoked = provoked
         super().__init__(detail)
 
 

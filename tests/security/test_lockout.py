@@ -1,10 +1,16 @@
 """Limits hold back who tries too often and nobody else: strangers cannot use up the quota of a player or an address."""
 
+import json
+from base64 import urlsafe_b64encode
 from typing import Any
 
 import pytest
+from joserfc import jwe
+from joserfc.jwk import RSAKey
 
 from tests.support.server import client, launcher_request, running
+
+REGISTRY = jwe.JWERegistry(algorithms=["RSA-OAEP", "A128CBC-HS256", "DEF"], strict_check_header=False)
 
 
 def five_token_requests(block: dict[str, Any]) -> None:
@@ -88,3 +94,25 @@ async def test_F20_one_credential_repeated_over_and_over_does_not_use_up_the_cli
         assert [answer.status_code for answer in answers] == [*[200] * 3, *[429] * 7]
         others = await server.silent(provider, server.mint(provider, "birch"))
         assert others.status_code == 200
+
+
+async def test_F14_forged_xbox_tokens_that_name_key_addresses_count_as_refusals() -> None:
+    async with running(edit=lambda block: block.update(limits={"failures_per_minute_per_address": 5})) as server:
+        ((thumbprint, key),) = server.app._platforms.find("demo", "xbox")._ring.items()  # type: ignore[attr-defined]
+        header = {"alg": "RSA-OAEP", "enc": "A128CBC-HS256", "zip": "DEF", "cty": "JWT", "x5t": _base64url(thumbprint)}
+        form = {name: value for name, value in launcher_request().items() if value}
+        statuses = []
+        for number in range(8):
+            jku = f"https://xsts-keys.auth.xboxlive.com/invented/{number}"
+            parts = ({"alg": "PS256", "kid": "k", "jku": jku}, {"xui": [{"ptx": f"P{number}", "uhs": "1"}]})
+            inner = ".".join([*(_base64url(json.dumps(part).encode()) for part in parts), "AAAA"])
+            outer = jwe.encrypt_compact(header, inner, RSAKey.import_key(key.public_key()), registry=REGISTRY)
+            answer = await server.http.post(
+                "/oauth2/social/xbox/cross_auth", data=form | {"session_ticket": f"XBL3.0 x=1;{outer}"}
+            )
+            statuses.append(answer.status_code)
+        assert statuses == [*[503] * 5, *[429] * 3]
+
+
+def _base64url(data: bytes) -> str:
+    return urlsafe_b64encode(data).rstrip(b"=").decode()

@@ -110,8 +110,13 @@ class KeyHost(Generic[K]):
 
     async def key(self, path: str, key_id: str) -> K | None:
         """The key published under `path`; None if the list does not have it. Raises `PlatformUnavailable`."""
-        source = self._standing.get(path) or self._other(path)
-        return await source.key(key_id)
+        standing = self._standing.get(path)
+        if standing is not None:
+            return await standing.key(key_id)
+        try:
+            return await self._other(path).key(key_id)
+        except PlatformUnavailable as error:
+            raise PlatformUnavailable(error.detail, retry_after=error.retry_after, provoked=True) from None
 
     async def start(self) -> None:
         """Begin loading the standing lists."""
