@@ -123,7 +123,7 @@ class Application:
         self._platforms.replace(verifiers)
         self._metadata.replace(metadata(config.issuer, scopes_of(config)))
         self.config = config
-        await self._verifiers.settle()
+        self._verifiers.settle()
 
     @asynccontextmanager
     async def _lifespan(self, _: Any) -> AsyncIterator[None]:
@@ -151,6 +151,8 @@ class Application:
     async def _load_keys(self) -> KeyRing:
         secret = self.config.keys.passphrase
         passphrase = secret.get_secret_value() if secret else ""
+        if not await self.storage.load_keys():
+            self._audit.record(AuditEvent("keys.created"))
         return await load_or_create(self.storage, passphrase, int(self._world.clock()), self._world.random)
 
     def _sweeper(self) -> Sweeper:

@@ -19,7 +19,6 @@ AuditKind = Literal[
     "token.refreshed",
     "code.replayed",
     "refresh.reused",
-    "grant.revoked",
     "credential.replayed",
     "client.refused",
     "config.reloaded",

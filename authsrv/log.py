@@ -1,4 +1,4 @@
-"""The log pipeline: events from structlog and the standard library become JSON lines, written by a thread of its own.
+"""The log pipeline: events, ours and the standard library's, become JSON lines, written by a thread of its own.
 
 Owns levels, the reference to the current request, redaction of every line, and the rule that a slow or full sink
 costs lines, never requests. Knows no event by name.
@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from queue import Empty, SimpleQueue
@@ -205,7 +205,7 @@ LevelName = Literal["debug", "info", "warning", "error"]
 def configure(
     *, level: LevelName = "info", pretty: bool = False, sink: Sink | None = None, capacity: int = _CAPACITY
 ) -> LogPipeline:
-    """Make structlog and the standard library's root logger write to one new pipeline (stderr by default).
+    """Make the standard library's root logger write to one new pipeline (stderr by default).
 
     Called once by the composition; `pretty` is for people at a terminal. The caller stops the pipeline last.
     """
@@ -219,52 +219,4 @@ def configure(
     for name, floor in FLOORS.items():
         logging.getLogger(name).setLevel(max(number, floor))
     logging.getLogger("uvicorn.error").setLevel(max(number, logging.INFO))
-    if "structlog" in sys.modules:
-        _configure_structlog(pipeline.emit, number)
     return pipeline
-
-
-def _configure_structlog(emit: Emit, level: int) -> None:
-    """Only for who has imported it: it brings a library for coloured tracebacks, a tenth of a cold start and 3 MB."""
-    import structlog  # noqa: PLC0415 - see above
-
-    structlog.configure(
-        processors=[structlog.stdlib.add_log_level, _with_exception, _as_argument],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=_Factory(emit),
-        cache_logger_on_first_use=False,
-    )
-
-
-class _QueueLogger:
-    """The end of structlog's chain: every method hands the event over."""
-
-    def __init__(self, emit: Emit, name: str) -> None:
-        self._emit = emit
-        self._name = name
-
-    def msg(self, event: Event) -> None:
-        event.setdefault("logger", self._name)
-        self._emit(event)
-
-    debug = info = warning = error = critical = exception = msg
-
-
-class _Factory:
-    def __init__(self, emit: Emit) -> None:
-        self._emit = emit
-
-    def __call__(self, *names: str) -> _QueueLogger:
-        return _QueueLogger(self._emit, names[0] if names else "authsrv")
-
-
-def _with_exception(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    info = event.pop("exc_info", None)
-    error = info if isinstance(info, BaseException) else sys.exc_info()[1] if info else None
-    if error is not None:
-        event["exception"] = traceback_text(error)
-    return event
-
-
-def _as_argument(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> tuple[tuple[Event], Event]:
-    return (dict(event),), {}

@@ -7,20 +7,22 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from starlette.routing import Router
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from authsrv import config as configuration
 from authsrv import log
 from authsrv.app import Application, ReloadRefused, World, create_app
 from authsrv.config import Config, ConfigError
 from authsrv.control import ControlError, ControlServer
+from authsrv.oauth.keys import KeyRingError
 from authsrv.protocol import HttpLimits
 from authsrv.serve import serve
+from authsrv.storage.base import StorageError
 
 OnReady = Callable[[str, int], None]
 """Gets the address that is listened on."""
@@ -69,10 +71,24 @@ class Process:
         socket = application.config.control_socket
         self._control = ControlServer(socket, {"reload": self._reload}) if socket else None
         self._reloading = asyncio.Lock()
+        self._refusal = ""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the lifespan and requests."""
-        await (self._router if scope["type"] == "lifespan" else self._application)(scope, receive, send)
+        if scope["type"] == "lifespan":
+            await self._router(scope, receive, self._plainly(send))
+        else:
+            await self._application(scope, receive, send)
+
+    def _plainly(self, send: Send) -> Send:
+        """What an operator can mend is told in its own words, without the traceback."""
+
+        async def tell(message: Message) -> None:
+            if message["type"] == "lifespan.startup.failed" and self._refusal:
+                message = {**message, "message": f"the server cannot start: {self._refusal}"}
+            await send(message)
+
+        return tell
 
     async def reload(self) -> None:
         """Take over the file if it is right; raises `ConfigError` or `ReloadRefused`, and then nothing has changed."""
@@ -90,15 +106,19 @@ class Process:
     @asynccontextmanager
     async def _lifespan(self, _: Any) -> AsyncIterator[None]:
         """The socket opens after the storage, whose lock says that no other server runs."""
-        async with self._application.router.lifespan_context(self._application):
-            if self._control is None:
-                yield
-                return
-            await self._control.start()
+        async with AsyncExitStack() as stack:
             try:
-                yield
-            finally:
-                await self._control.stop()
+                await stack.enter_async_context(self._application.router.lifespan_context(self._application))
+                await self._listen_for_commands(stack)
+            except (StorageError, KeyRingError, ControlError) as error:
+                self._refusal = str(error)
+                raise
+            yield
+
+    async def _listen_for_commands(self, stack: AsyncExitStack) -> None:
+        if self._control is not None:
+            await self._control.start()
+            stack.push_async_callback(self._control.stop)
 
 
 async def _terminate() -> None:

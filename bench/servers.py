@@ -51,6 +51,11 @@ class Start:
     rss: float
 
 
+def installed_environment() -> dict[str, str]:
+    """The environment of an installed program: Python may keep bytecode, so no start compiles the sources anew."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 class ServerProcess:
     """A server that is running; leaving the block stops it and waits."""
 
@@ -65,7 +70,12 @@ class ServerProcess:
         with self._log.open("wb") as output, running_on(self._core):
             began = time.perf_counter()
             self._process = subprocess.Popen(
-                self._command, stdin=subprocess.PIPE, stdout=output, stderr=output, start_new_session=True
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                env=installed_environment(),
             )
         try:
             self._await_answer(began + START_SECONDS)

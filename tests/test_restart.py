@@ -229,6 +229,7 @@ async def test_G03_a_passphrase_that_is_missing_or_wrong_ends_the_start_and_says
     refused = place.start()
     assert refused.ended() == 3
     assert remedy in refused.output
+    assert "Traceback" not in refused.output
     assert passphrase not in refused.output
 
 
@@ -237,6 +238,7 @@ def test_a_database_that_was_not_migrated_is_refused_and_says_what_to_do(place: 
     refused = place.start()
     assert refused.ended() == 3
     assert "authsrv migrate" in refused.output
+    assert "Traceback" not in refused.output
 
 
 def test_H07_a_reload_takes_a_good_file_at_once_and_keeps_serving_through_a_bad_one(place: Place) -> None:

@@ -7,9 +7,10 @@ import base64
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.routing import BaseRoute, Route
@@ -20,6 +21,9 @@ from authsrv.demo.logins import Login, fresh_logins
 from authsrv.emulator import client as emulator
 from authsrv.emulator.base import PLAYERS
 from authsrv.models import Client
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 _ARRIVALS = ("code", "state", "iss", "error", "error_description")
 
@@ -49,9 +53,6 @@ class Pages:
     def __init__(self, config: Config) -> None:
         self._config = config
         templates = _templates()
-        self._templates = Environment(
-            loader=FileSystemLoader(templates), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-        )
         self._style = (templates / "page.css").read_text(encoding="utf-8")
         digest = base64.b64encode(hashlib.sha256(self._style.encode()).digest()).decode("ascii")
         self._headers = {
@@ -84,6 +85,14 @@ class Pages:
         received = [(name, request.query_params[name]) for name in _ARRIVALS if name in request.query_params]
         name = "spa" if request.url.path.endswith("/spa") else "shop"
         return self._page("callback.html", title="Back from the login", client=name, received=received)
+
+    @cached_property
+    def _templates(self) -> "Environment":
+        """Loaded by the first view: the engine takes a tenth of a start to import."""
+        from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - see above
+
+        loader = FileSystemLoader(_templates())
+        return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
 
     def _page(self, template: str, **context: object) -> HTMLResponse:
         text = self._templates.get_template(template).render(style=self._style, **context)

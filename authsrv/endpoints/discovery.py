@@ -66,6 +66,11 @@ class Document:
     async def __call__(self, request: Request) -> Response:
         """The document, or 304 when the client has it."""
         headers = {"cache-control": CACHE, "etag": self._etag}
-        if request.headers.get("if-none-match") == self._etag:
+        if self._is_known(request.headers.get("if-none-match", "")):
             return Response(status_code=304, headers=headers)
         return Response(self._body, media_type="application/json", headers=headers)
+
+    def _is_known(self, if_none_match: str) -> bool:
+        """RFC 9110 section 13.1.2: a list of tags compared weakly, or `*`."""
+        tags = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
+        return self._etag in tags or "*" in tags

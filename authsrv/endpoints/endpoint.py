@@ -51,6 +51,8 @@ def render_error(scope: Scope, error: AuthsrvError, reference: str) -> Response:
     response = dialects.dialect_of(scope["path"]).error(error, kind, reference)
     if error.error == "invalid_client" and any(name == b"authorization" for name, _ in scope["headers"]):
         response.headers["www-authenticate"] = 'Basic realm="authsrv"'
+    if response.status_code == 401 and error.error == "invalid_token":
+        response.headers["www-authenticate"] = 'XBL3.0 realm="authsrv", error="invalid_token"'
     return response
 
 

@@ -265,7 +265,9 @@ async def test_an_invalid_token_is_401_in_the_header_and_400_as_a_parameter(
     server: Server, case: str, error: str, reason: str
 ) -> None:
     minted = server.mint("xbox", case=case)
-    assert refusal(await send(server, signed(server, minted.text))) == (401, error, reason)
+    answer = await send(server, signed(server, minted.text))
+    assert refusal(answer) == (401, error, reason)
+    assert answer.headers["www-authenticate"].startswith("XBL3.0 ")
     assert refusal(await server.silent("xbox", minted)) == (400, "invalid_grant", reason)
 
 

@@ -1,0 +1,88 @@
+"""Running platforms over a reload: kept while their settings stay, left in peace until their logins have ended."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+import pytest
+
+from authsrv.platforms.base import Clock, PlatformSettings
+from authsrv.platforms.steam.settings import SteamSettings
+from authsrv.verifiers import LONGEST_LOGIN, Place, Verifiers
+from tests.support.outbound import AsgiOutbound
+from tests.support.server import demo_config, emulators
+
+
+class Connection(AsgiOutbound):
+    def __init__(self) -> None:
+        super().__init__(not_called)
+        self.over = asyncio.Event()
+
+    async def aclose(self) -> None:
+        self.over.set()
+
+
+@dataclass
+class Outside:
+    """The ways out that were made, and a night that lasts until the test says so."""
+
+    made: list[Connection] = field(default_factory=list)
+    slept: list[float] = field(default_factory=list)
+    morning: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def connect(self, _name: str, _settings: PlatformSettings, _clock: Clock) -> Connection:
+        self.made.append(Connection())
+        return self.made[-1]
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        await self.morning.wait()
+
+    def closed(self) -> list[bool]:
+        return [connection.over.is_set() for connection in self.made]
+
+
+async def not_called(*_: object) -> None:
+    raise AssertionError("no platform is asked here")
+
+
+@pytest.fixture
+def outside() -> Outside:
+    return Outside()
+
+
+def steam(reject_vac: bool) -> dict[Place, PlatformSettings]:
+    block = demo_config(emulators(lambda: 0.0), "memory://")["projects"]["demo"]["platforms"]["steam"]
+    settings = SteamSettings.model_validate(block)
+    return {("demo", "steam"): settings.model_copy(update={"reject_vac": reject_vac})}
+
+
+async def test_a_platform_whose_settings_stay_is_kept(outside: Outside) -> None:
+    verifiers = Verifiers(lambda: 0.0, outside.connect, outside.sleep)
+    first = await verifiers.prepare(steam(reject_vac=True))
+    second = await verifiers.prepare(steam(reject_vac=True))
+    verifiers.settle()
+    assert first == second
+    assert (outside.closed(), outside.slept) == ([False], [])
+    await verifiers.stop()
+
+
+async def test_a_replaced_platform_serves_its_logins_to_the_end(outside: Outside) -> None:
+    verifiers = Verifiers(lambda: 0.0, outside.connect, outside.sleep)
+    await verifiers.prepare(steam(reject_vac=True))
+    await verifiers.prepare(steam(reject_vac=False))
+    verifiers.settle()
+    await asyncio.sleep(0)
+    assert (outside.closed(), outside.slept) == ([False, False], [LONGEST_LOGIN])
+    outside.morning.set()
+    await outside.made[0].over.wait()
+    assert outside.closed() == [True, False]
+    await verifiers.stop()
+
+
+async def test_a_stop_waits_for_nobody(outside: Outside) -> None:
+    verifiers = Verifiers(lambda: 0.0, outside.connect, outside.sleep)
+    await verifiers.prepare(steam(reject_vac=True))
+    await verifiers.prepare(steam(reject_vac=False))
+    verifiers.settle()
+    await verifiers.stop()
+    assert outside.closed() == [True, True]
