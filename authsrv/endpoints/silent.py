@@ -13,7 +13,8 @@ from authsrv.oauth.grants.platform import RedirectTarget
 from authsrv.oauth.nonces import LIFETIME, TicketNonces
 from authsrv.oauth.request import Surface
 from authsrv.oauth.server import TokenServer
-from authsrv.oauth.silent import PARAMETERS, TARGET_PARAMETERS, SilentCall, SilentLogin
+from authsrv.oauth.silent import SilentLogin
+from authsrv.oauth.silent_request import PARAMETERS, TARGET_PARAMETERS, SilentCall
 from authsrv.platforms.base import RequestProof
 from authsrv.redirects import append_query
 

@@ -21,10 +21,11 @@ from authsrv.oauth.grants.base import LoadingGrant
 from authsrv.oauth.grants.extensions import CodeExtension, IdToken
 from authsrv.oauth.grants.platform import PlatformGrant
 from authsrv.oauth.opaque import OpaqueTokens
+from authsrv.oauth.outages import outages_answered
 from authsrv.oauth.request import GrantRequest, Sender, TokenRequest
 from authsrv.oauth.tokens import TokenIssuer
 from authsrv.platforms.base import Clock
-from authsrv.storage.base import Conflict, Storage, StorageUnavailable
+from authsrv.storage.base import Conflict, Storage
 from authsrv.storage.changes import Change
 
 ATTEMPTS = 3
@@ -95,10 +96,8 @@ class TokenServer(AuthorizationServer):
 
     async def apply(self, changes: list[Change]) -> None:
         """Write; a database that cannot is an outage to the caller."""
-        try:
+        with outages_answered():
             await self.storage.apply(changes)
-        except StorageUnavailable as error:
-            raise errors.TemporarilyUnavailable(retry_after=1, detail=str(error)) from error
 
     def now(self) -> int:
         """Unix seconds."""
@@ -142,10 +141,8 @@ class TokenServer(AuthorizationServer):
         return grant
 
     async def _load(self, grant: LoadingGrant) -> None:
-        try:
+        with outages_answered():
             await grant.load(self.storage)
-        except StorageUnavailable as error:
-            raise errors.TemporarilyUnavailable(retry_after=1, detail=str(error)) from error
 
     async def _decide(self, grant: LoadingGrant, request: TokenRequest) -> Mapping[str, Any]:
         try:

@@ -1,12 +1,10 @@
 """The silent login: one request with a platform credential in, one authorization code out.
 
-Owns the parameters of that request and their checks, so that a wrong parameter never costs a credential. Knows no HTTP
-framework, no platform by name and no database.
+Owns the order of the work, so that a wrong parameter never costs a credential, and what is counted and audited. Knows
+no HTTP framework, no platform by name and no database.
 """
 
-import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -15,63 +13,29 @@ from authlib.oauth2.rfc6749 import OAuth2Error
 from authsrv import errors
 from authsrv.audit import AuditEvent, AuditKind
 from authsrv.limits import Rule
-from authsrv.models import Client, Digest
+from authsrv.models import Client
 from authsrv.oauth.credentials import CredentialDesk, Presented, Redeemed, for_oauth, replayed
 from authsrv.oauth.directory import PlatformDirectory
 from authsrv.oauth.grants.platform import PlatformGrant, RedirectTarget, SilentRequest
 from authsrv.oauth.nonces import TicketNonces
-from authsrv.oauth.opaque import digest
-from authsrv.oauth.request import Sender, Surface
+from authsrv.oauth.outages import outages_answered
+from authsrv.oauth.request import Surface
 from authsrv.oauth.server import ATTEMPTS, TokenServer, translated
-from authsrv.platforms.base import (
-    Credential,
-    CredentialRejected,
-    Platform,
-    PlatformUnavailable,
-    RequestProof,
-    Submission,
+from authsrv.oauth.silent_request import (
+    SilentCall,
+    boolean,
+    check_texts,
+    for_authlib,
+    redirect_target,
+    requester_of,
+    submission,
 )
+from authsrv.platforms.base import Credential, CredentialRejected, Platform, PlatformUnavailable, Submission
 from authsrv.players import NewPlayer, SignIn, sign_in
-from authsrv.redirects import matches
-from authsrv.storage.base import Conflict, StorageUnavailable
+from authsrv.storage.base import Conflict
 from authsrv.storage.changes import LinkIdentity
 
-TARGET_PARAMETERS = frozenset({"client_id", "redirect_uri", "redirectUrl", "is_redirect"})
-"""What decides where the answer goes. `redirectUrl` is what Unity SDKs before March 2022 send."""
-PARAMETERS = TARGET_PARAMETERS | frozenset(
-    {
-        "response_type",
-        "state",
-        "session_ticket",
-        "credential_type",
-        "code",
-        "scope",
-        "audience",
-        "app_id",
-        "deployment_id",
-        "sandbox",
-        "nonce",
-        "encrypted_ticket_nonce",
-        "no_user_creation",
-        "code_challenge",
-        "code_challenge_method",
-    }
-)
-_TRUE, _FALSE = {"true", "True", "1"}, {"false", "False", "0"}
-_SHORTEST_STATE, _LONGEST_STATE, _LONGEST_NONCE = 8, 512, 512
 _NO_CLIENT = "client_id names no client of this server."
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_BREAKS_XSOLLA_SDKS = re.compile(r"[&?#%\x00-\x1f\x7f]")
-
-
-@dataclass(frozen=True, slots=True)
-class SilentCall:
-    """One silent login as it came in. `proof` is set when the credential travelled in the Authorization header."""
-
-    provider: str
-    parameters: Mapping[str, str]
-    sender: Sender
-    proof: RequestProof | None = None
 
 
 class SilentLogin:
@@ -101,15 +65,13 @@ class SilentLogin:
         client = self._server.registry.find(client_id, surface)
         if client is None:
             raise errors.InvalidRequest(_NO_CLIENT, parameter="client_id", reason="unknown_client")
-        is_redirect = boolean(parameters, "is_redirect", default=True)
-        sent = parameters.get("redirect_uri") or _old_alias(client, parameters)
-        return RedirectTarget(client, _registered(client, sent), sent, is_redirect)
+        return redirect_target(client, parameters)
 
     async def login(self, call: SilentCall, target: RedirectTarget) -> str:
         """The authorization code for a good credential. Raises `AuthsrvError`."""
         now = self._server.now()
         platform = self._platforms.find(target.client.project.key, call.provider)
-        request = SilentRequest(self._server.tokens.issuer, _for_authlib(call.parameters, target), target, now)
+        request = SilentRequest(self._server.tokens.issuer, for_authlib(call.parameters, target), target, now)
         may_create = not boolean(call.parameters, "no_user_creation", default=False)
         grant = self._check(call, target, request)
         credential = self._parse(call, platform, target.client)
@@ -120,7 +82,7 @@ class SilentLogin:
         return code
 
     def _check(self, call: SilentCall, target: RedirectTarget, request: SilentRequest) -> PlatformGrant:
-        _check_texts(call)
+        check_texts(call)
         if not target.client.first_party:
             raise errors.UnauthorizedClient("Only first-party clients log players in silently.")
         grant: PlatformGrant = self._server.get_authorization_grant(request)
@@ -165,9 +127,8 @@ class SilentLogin:
         requester = requester_of(target.client, call.parameters)
         presented = Presented(target.client.project.key, platform, credential, requester)
         try:
-            redeemed = await self._desk.redeem(presented, now)
-        except StorageUnavailable as error:
-            raise errors.TemporarilyUnavailable(retry_after=1, detail=str(error)) from error
+            with outages_answered():
+                redeemed = await self._desk.redeem(presented, now)
         except errors.AuthsrvError as error:
             self._refused(call, target.client, error)
             raise
@@ -210,10 +171,8 @@ class SilentLogin:
         raise errors.TemporarilyUnavailable(retry_after=1, detail="lost every race")
 
     async def _decide(self, request: SilentRequest, redeemed: Redeemed, *, may_create: bool) -> SignIn:
-        try:
+        with outages_answered():
             owner = await self._server.storage.load_player(redeemed.key)
-        except StorageUnavailable as error:
-            raise errors.TemporarilyUnavailable(retry_after=1, detail=str(error)) from error
         new = NewPlayer(self._server.storage.next_id(), str(UUID(bytes=self._random(16), version=4)))
         try:
             return sign_in(
@@ -266,89 +225,3 @@ def _is_provoked(error: errors.AuthsrvError) -> bool:
     """Whether an outage is the doing of a credential that nobody has proved yet."""
     cause = error.__cause__
     return isinstance(cause, PlatformUnavailable) and cause.provoked
-
-
-def boolean(parameters: Mapping[str, str], name: str, *, default: bool) -> bool:
-    """A boolean parameter as the SDKs write it. Raises `InvalidRequest` for anything else."""
-    text = parameters.get(name, "")
-    if not text:
-        return default
-    if text in _TRUE or text in _FALSE:
-        return text in _TRUE
-    raise errors.InvalidRequest(f"{name} is true or false.", parameter=name)
-
-
-def requester_of(client: Client, parameters: Mapping[str, str]) -> Digest:
-    """Who may repeat a request: the same client with the same PKCE challenge, or else the same `state`."""
-    # Each under its name: a `state` that copies a challenge must not repeat, without PKCE, a login that had it.
-    told = next((name for name in ("code_challenge", "state") if parameters.get(name)), "state")
-    return digest("\0".join((client.client_id, told, parameters.get(told, ""))))
-
-
-def submission(call: SilentCall) -> Submission:
-    """What the request says about its credential. Raises `InvalidRequest` if it brings none, or two."""
-    sent = call.parameters
-    value, code = sent.get("session_ticket", ""), sent.get("code", "")
-    if call.proof is not None and (value or code):
-        raise errors.InvalidRequest("Send the credential either in the Authorization header or in the body.")
-    if call.proof is not None:
-        value = call.proof.authorization.decode("latin-1")
-    if not value and not code:
-        raise errors.InvalidRequest("Send the credential as session_ticket.", parameter="session_ticket")
-    if value and code and call.sender.surface == "standard":
-        raise errors.InvalidRequest("Send the credential either as session_ticket or as code.", parameter="code")
-    return Submission(
-        kind=sent.get("credential_type", ""),
-        value=value,
-        code="" if value else code,
-        app_id=sent.get("app_id", ""),
-        deployment_id=sent.get("deployment_id", ""),
-        sandbox=sent.get("sandbox", ""),
-        nonce=sent.get("encrypted_ticket_nonce", ""),
-        proof=call.proof,
-    )
-
-
-def _old_alias(client: Client, parameters: Mapping[str, str]) -> str:
-    return parameters.get("redirectUrl", "") if client.profile == "xsolla" else ""
-
-
-def _registered(client: Client, redirect_uri: str) -> str:
-    if not redirect_uri:
-        if len(client.redirect_uris) == 1:
-            return client.redirect_uris[0]
-        raise errors.InvalidRequest(
-            "Send the redirect_uri; the client has several.", parameter="redirect_uri", reason="redirect_uri_missing"
-        )
-    if not matches(client, redirect_uri):
-        raise errors.InvalidRequest(
-            "This redirect_uri is not registered for the client; it must match exactly.",
-            parameter="redirect_uri",
-            reason="redirect_uri_unregistered",
-        )
-    return redirect_uri
-
-
-def _check_texts(call: SilentCall) -> None:
-    sent = call.parameters
-    if not sent.get("response_type"):
-        raise errors.InvalidRequest("Send response_type=code.", parameter="response_type")
-    if sent["response_type"] != "code":
-        raise errors.UnsupportedResponseType(parameter="response_type")
-    _check_state(sent.get("state", ""), call.sender.surface)
-    nonce = sent.get("nonce", "")
-    if len(nonce) > _LONGEST_NONCE or _CONTROL.search(nonce):
-        raise errors.InvalidRequest("A nonce has at most 512 characters and no control characters.", parameter="nonce")
-
-
-def _check_state(state: str, surface: Surface) -> None:
-    if not _SHORTEST_STATE <= len(state) <= _LONGEST_STATE:
-        raise errors.InvalidRequest("Send a state of 8 to 512 characters.", parameter="state", reason="state_length")
-    if surface == "xsolla" and _BREAKS_XSOLLA_SDKS.search(state):
-        raise errors.InvalidRequest("The state holds a character that is not allowed.", parameter="state")
-
-
-def _for_authlib(parameters: Mapping[str, str], target: RedirectTarget) -> dict[str, str]:
-    """Only what the grant may see: a platform credential in `code` is none of its business."""
-    seen = {name: parameters[name] for name in PlatformGrant.PARAMETERS if parameters.get(name)}
-    return seen | {"client_id": target.client.client_id, "redirect_uri": target.redirect_uri}

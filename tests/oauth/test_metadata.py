@@ -54,7 +54,7 @@ async def test_a_client_that_has_the_document_gets_304_without_it(server: Server
         whole.headers["etag"],
         whole.headers["cache-control"],
     )
-    for form in ('W/{}', '"other", {}', "*"):
+    for form in ("W/{}", '"other", {}', "*"):
         sent = {"if-none-match": form.format(whole.headers["etag"])}
         assert (await server.http.get(path, headers=sent)).status_code == 304
     other = await server.http.get(path, headers={"if-none-match": '"something-else"'})
