@@ -40,7 +40,7 @@ from authsrv.oauth.silent import SilentLogin
 from authsrv.oauth.tokens import TokenIssuer
 from authsrv.platforms import PLATFORMS
 from authsrv.platforms.base import Clock, PlatformSettings
-from authsrv.readiness import Readiness
+from authsrv.serving.readiness import Readiness
 from authsrv.storage import open_storage
 from authsrv.storage.base import Storage
 from authsrv.storage.changes import DeclaredClient, SyncClients

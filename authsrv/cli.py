@@ -41,7 +41,7 @@ def serve(
     `authsrv reload` does.
     """
     from authsrv import config as configuration  # noqa: PLC0415 - heavy
-    from authsrv import process  # noqa: PLC0415 - heavy
+    from authsrv.serving import process  # noqa: PLC0415 - heavy
 
     loaded = _load(config)
     if loaded.warnings:
@@ -100,7 +100,7 @@ def reload_configuration(config: ConfigOption = CONFIG) -> None:
     """
     import asyncio  # noqa: PLC0415 - heavy
 
-    from authsrv import control  # noqa: PLC0415 - heavy
+    from authsrv.serving import control  # noqa: PLC0415 - heavy
 
     socket = _load(config).control_socket
     if socket is None:
@@ -124,8 +124,8 @@ def demo(
     One project with a client of every kind, emulated Steam, Xbox and Epic beside it, and commands to try. Its files
     stay in the state directory for the next time.
     """
-    from authsrv import process  # noqa: PLC0415 - heavy
     from authsrv.demo import run  # noqa: PLC0415 - heavy
+    from authsrv.serving import process  # noqa: PLC0415 - heavy
 
     try:
         path = run.prepare(port, emulator_port, state)

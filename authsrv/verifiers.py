@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from authsrv.outbound import HttpOutbound
+from authsrv.outbound.client import HttpOutbound
 from authsrv.platforms import PLATFORMS
 from authsrv.platforms.base import Clock, Outbound, Platform, PlatformSettings
 

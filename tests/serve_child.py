@@ -1,4 +1,4 @@
-"""A small application under `authsrv.serve`, run as a process of its own by test_serve.py, which reads its lines."""
+"""A small application under `authsrv.serving.serve`, a process of its own, whose lines test_serve.py reads."""
 
 import asyncio
 import logging
@@ -7,8 +7,8 @@ import sys
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from authsrv.readiness import Readiness
-from authsrv.serve import serve
+from authsrv.serving.readiness import Readiness
+from authsrv.serving.serve import serve
 
 
 def say(*words: object) -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from authsrv.allowed_urls import AllowedUrls
+from authsrv.outbound.allowed_urls import AllowedUrls
 
 ALLOWED = AllowedUrls(["https://api.example", "https://keys.example:8443/v1/", "http://127.0.0.1:8090/steam"])
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authsrv.breaker import Breaker, Permit, Verdict
+from authsrv.outbound.breaker import Breaker, Permit, Verdict
 
 GOOD: list[Verdict] = ["success"]
 BAD: list[Verdict] = ["failure"]

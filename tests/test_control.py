@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from authsrv.control import MAX_LINE, ControlError, ControlServer, NotServing, call
+from authsrv.serving.control import MAX_LINE, ControlError, ControlServer, NotServing, call
 
 
 async def echo(arguments: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -40,11 +40,11 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "authsrv.redirects",
         "authsrv.platforms.base",
         "authsrv.storage.base",
-        "authsrv.readiness",
+        "authsrv.serving.readiness",
         "authsrv.addresses",
         "authsrv.log",
     ),
-    "authsrv.outbound": ("authsrv", *NOUNS, "authsrv.platforms.base", "authsrv.breaker", "authsrv.outbound"),
+    "authsrv.outbound": ("authsrv.__version__", *NOUNS, "authsrv.platforms.base", "authsrv.outbound"),
     "authsrv.emulator": (*NOUNS, "authsrv.emulator", "authsrv.settings"),
 }
 """By the longest matching prefix. Modules in no row (app, cli, serve, ...) compose and may import anything."""
@@ -56,7 +56,7 @@ SOLE_IMPORTERS = {
     "aiosqlite": ("authsrv.storage",),
     "alembic": ("authsrv.storage.migrate",),
     "sqlalchemy": ("authsrv.storage.migrate",),
-    "uvicorn": ("authsrv.serve", "authsrv.protocol", "authsrv.emulator"),
+    "uvicorn": ("authsrv.serving", "authsrv.emulator"),
     "typer": ("authsrv.cli", "authsrv.emulator.commands"),
 }
 

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from authsrv import __version__
-from authsrv.outbound import HttpOutbound, OutboundLimits
+from authsrv.outbound.client import HttpOutbound, OutboundLimits
 from authsrv.platforms.base import OutboundError, OutboundResponse
 from tests.support.fault_server import (
     Exchange,

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from authsrv.endpoints.forms import read_form
 from authsrv.endpoints.hygiene import Hygiene
 from authsrv.errors import AuthsrvError
-from authsrv.protocol import GuardedProtocol, HttpLimits, guarded_protocol
+from authsrv.serving.protocol import GuardedProtocol, HttpLimits, guarded_protocol
 
 SMALL = HttpLimits(head_bytes=2048, url_bytes=512, headers=20, linger_seconds=0.2)
 QUICK = HttpLimits(head_bytes=2048, head_seconds=0.1, request_seconds=0.2, linger_seconds=0.2)

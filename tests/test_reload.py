@@ -12,7 +12,7 @@ import pytest
 
 from authsrv.app import ReloadRefused
 from authsrv.config import Config, ConfigError
-from authsrv.process import Process
+from authsrv.serving.process import Process
 from authsrv.storage.base import StorageUnavailable
 from authsrv.storage.changes import Change
 from tests.support.server import Server, running

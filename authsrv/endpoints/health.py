@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from authsrv.readiness import Readiness
+from authsrv.serving.readiness import Readiness
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 

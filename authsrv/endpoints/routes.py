@@ -10,7 +10,7 @@ from authsrv.endpoints.endpoint import READ, Endpoint
 from authsrv.endpoints.health import live, ready
 from authsrv.endpoints.silent import SilentEndpoint, TicketNonceEndpoint
 from authsrv.endpoints.token import TokenEndpoint
-from authsrv.readiness import Readiness
+from authsrv.serving.readiness import Readiness
 
 
 @dataclass(frozen=True, slots=True)

@@ -184,7 +184,7 @@ class OutboundResponse:
 
 
 class Outbound(Protocol):
-    """How a platform reaches its own fixed hosts: limits, breaker and bulkhead included (see `authsrv/outbound.py`)."""
+    """How a platform reaches its own fixed hosts: limits, breaker and bulkhead included (see `authsrv/outbound/`)."""
 
     async def get(
         self,

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from authsrv.endpoints.health import live, ready
-from authsrv.readiness import Readiness, ReadinessReport
+from authsrv.serving.readiness import Readiness, ReadinessReport
 
 REQUEST = Request({"type": "http", "method": "GET", "headers": []})
 

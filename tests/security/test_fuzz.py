@@ -18,7 +18,7 @@ import uvicorn
 
 from authsrv.errors import ErrorCode
 from authsrv.log import Event
-from authsrv.protocol import HttpLimits, guarded_protocol
+from authsrv.serving.protocol import HttpLimits, guarded_protocol
 from tests.support.server import CALLBACK, CHALLENGE, VERIFIER, Server, launcher_request, running
 
 CANARY = "zqCANARYqz"

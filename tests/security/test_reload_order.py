@@ -10,7 +10,7 @@ import pytest
 
 from authsrv import config as configuration
 from authsrv.config import Config
-from authsrv.process import Process
+from authsrv.serving.process import Process
 from tests.support.server import running
 
 

@@ -1,6 +1,6 @@
 """An `Outbound` that reaches an ASGI app in the same process, with outages on demand and a record of every request.
 
-Owns no limits, breaker or bulkhead: those are `authsrv/outbound.py`'s and tested there.
+Owns no limits, breaker or bulkhead: those are `authsrv/outbound/`'s and tested there.
 """
 
 from collections.abc import Awaitable, Callable, Mapping

@@ -18,10 +18,10 @@ from authsrv import config as configuration
 from authsrv import log
 from authsrv.app import Application, ReloadRefused, World, create_app
 from authsrv.config import Config, ConfigError
-from authsrv.control import ControlError, ControlServer
 from authsrv.oauth.keys import KeyRingError
-from authsrv.protocol import HttpLimits
-from authsrv.serve import serve
+from authsrv.serving.control import ControlError, ControlServer
+from authsrv.serving.protocol import HttpLimits
+from authsrv.serving.serve import serve
 from authsrv.storage.base import StorageError
 
 OnReady = Callable[[str, int], None]

@@ -17,7 +17,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-_logger = logging.getLogger("authsrv.protocol")
+_logger = logging.getLogger("authsrv.serving.protocol")
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ from typing import Final
 import uvicorn
 from starlette.types import ASGIApp
 
-from authsrv.protocol import HttpLimits, guarded_protocol
-from authsrv.readiness import Readiness
+from authsrv.serving.protocol import HttpLimits, guarded_protocol
+from authsrv.serving.readiness import Readiness
 
 try:
     import uvloop
@@ -32,7 +32,7 @@ _UNWIND_SECONDS: Final = 2.0
 _NEW_OBJECTS: Final = 2_000  # what a burst of requests leaves behind in cycles is given back soon
 _STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
-_logger = logging.getLogger("authsrv.serve")
+_logger = logging.getLogger("authsrv.serving.serve")
 
 
 def serve(

@@ -21,7 +21,7 @@ Handler = Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
 MAX_LINE: Final = 1024 * 1024
 _MAX_PATH: Final = 100  # sun_path has room for 107 bytes and differs between systems
 
-_logger = logging.getLogger("authsrv.control")
+_logger = logging.getLogger("authsrv.serving.control")
 
 
 class ControlError(Exception):

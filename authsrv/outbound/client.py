@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlencode
 
 from authsrv import __version__
-from authsrv.allowed_urls import AllowedUrls
-from authsrv.breaker import Breaker, BreakerState, Permit, Verdict
-from authsrv.outbound_call import Call, NotConnected, NotSendable
+from authsrv.outbound.allowed_urls import AllowedUrls
+from authsrv.outbound.breaker import Breaker, BreakerState, Permit, Verdict
+from authsrv.outbound.call import Call, NotConnected, NotSendable
 from authsrv.platforms.base import Clock, OutboundError, OutboundResponse
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""How platforms are called: fixed addresses, limits, a bulkhead and a circuit breaker each. Knows no platform."""

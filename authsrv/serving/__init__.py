@@ -1,0 +1,1 @@
+"""One server process: connections, signals, readiness and the commands it takes while it runs. Knows no endpoint."""
