@@ -117,7 +117,7 @@ class Application:
         self._audit.record(AuditEvent("config.reloaded"))
 
     async def _take(self, config: Config) -> None:
-        verifiers = await self._verifiers.prepare(platforms_of(config))
+        verifiers = self._verifiers.prepare(platforms_of(config))
         await self.storage.apply([SyncClients(declared_clients(config), int(self._world.clock()))])
         self._registry.replace(config.clients().values())
         self._platforms.replace(verifiers)

@@ -12,10 +12,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from limits import RateLimitItemPerMinute
-from limits.storage import Storage
-from limits.strategies import FixedWindowRateLimiter
-
 from authsrv.errors import RateLimited
 
 Clock = Callable[[], float]
@@ -76,19 +72,22 @@ class RateLimiter:
     def __init__(self, quotas: Quotas, *, clock: Clock, salt: bytes = b"", max_counters: int = MAX_COUNTERS) -> None:
         self._clock = clock
         self._salt = salt or os.urandom(16)
-        self._strategy = FixedWindowRateLimiter(BoundedMemory(clock, max_counters))
-        self._items = {rule: RateLimitItemPerMinute(quotas.of(rule), namespace=rule.value) for rule in Rule}
+        self._windows = Windows(clock, max_counters)
+        self._quotas = {rule: quotas.of(rule) for rule in Rule}
 
     def check(self, rule: Rule, *parts: str) -> None:
         """Count one event, or for a rule on failures only look. Raises `RateLimited` with `retry_after` in seconds."""
-        item, key = self._items[rule], self._key(rule, parts)
-        allowed = self._strategy.test if rule in _FAILURE_RULES else self._strategy.hit
-        if not allowed(item, key):
-            raise RateLimited(retry_after=self._reset(item, key), policy=self._policy(item, key), detail=rule.value)
+        key = self._key(rule, parts)
+        if rule in _FAILURE_RULES:
+            allowed = self._windows.count(key) < self._quotas[rule]
+        else:
+            allowed = self._windows.add(key) <= self._quotas[rule]
+        if not allowed:
+            raise RateLimited(retry_after=self._reset(key), policy=self._policy(rule, key), detail=rule.value)
 
     def record_failure(self, rule: Rule, *parts: str) -> None:
         """Count one failure against a rule on failures. Never raises; the next `check` does."""
-        self._strategy.hit(self._items[rule], self._key(rule, parts))
+        self._windows.add(self._key(rule, parts))
 
     def headers(self, rule: Rule, *parts: str) -> Mapping[str, str]:
         """`RateLimit-Policy` and `RateLimit` as structured fields (draft-ietf-httpapi-ratelimit-headers-10).
@@ -99,29 +98,29 @@ class RateLimiter:
         q: quota, w: window in seconds, r: what remains, t: seconds until it is whole again. With nothing left there is
         `Retry-After` too, equal to t.
         """
-        item, key = self._items[rule], self._key(rule, parts)
-        found = self._policy(item, key)
-        return found if self._remaining(item, key) else found | {"Retry-After": str(self._reset(item, key))}
+        key = self._key(rule, parts)
+        found = self._policy(rule, key)
+        return found if self._remaining(rule, key) else found | {"Retry-After": str(self._reset(key))}
 
-    def _policy(self, item: RateLimitItemPerMinute, key: str) -> dict[str, str]:
-        name, remaining, reset = item.namespace, self._remaining(item, key), self._reset(item, key)
+    def _policy(self, rule: Rule, key: str) -> dict[str, str]:
+        remaining, reset = self._remaining(rule, key), self._reset(key)
         return {
-            "RateLimit-Policy": f'"{name}";q={item.amount};w={WINDOW}',
-            "RateLimit": f'"{name}";r={remaining};t={reset}',
+            "RateLimit-Policy": f'"{rule.value}";q={self._quotas[rule]};w={WINDOW}',
+            "RateLimit": f'"{rule.value}";r={remaining};t={reset}',
         }
 
-    def _remaining(self, item: RateLimitItemPerMinute, key: str) -> int:
-        return self._strategy.get_window_stats(item, key).remaining
+    def _remaining(self, rule: Rule, key: str) -> int:
+        return max(0, self._quotas[rule] - self._windows.count(key))
 
-    def _reset(self, item: RateLimitItemPerMinute, key: str) -> int:
-        return max(1, math.ceil(self._strategy.get_window_stats(item, key).reset_time - self._clock()))
+    def _reset(self, key: str) -> int:
+        return max(1, math.ceil(self._windows.ends_at(key) - self._clock()))
 
     def _key(self, rule: Rule, parts: tuple[str, ...]) -> str:
         if rule in _FAILURE_RULES:
             parts = (*parts[:-1], network_of(parts[-1]))
         # A NUL cannot be part of any id, so no two lists of parts are the same text.
         text = "\0".join(parts).encode("utf-8", "surrogatepass")
-        return hashlib.blake2b(text, digest_size=16, key=self._salt).hexdigest()
+        return f"{rule.value}/{hashlib.blake2b(text, digest_size=16, key=self._salt).hexdigest()}"
 
 
 def network_of(address: str) -> str:
@@ -143,73 +142,48 @@ def network_of(address: str) -> str:
 @dataclass(slots=True)
 class _Counter:
     count: int
-    expires_at: float
+    ends_at: float
 
 
-class BoundedMemory(Storage):
-    """Counters in memory for the library's fixed-window strategy, used by one thread.
+class Windows:
+    """Counters, each in a window of one minute that begins with its first event; never more than `max_counters`.
 
-    The library's own memory storage starts a thread for nearly every hit, walks all counters in it, has no upper bound
-    and reads the wall clock itself.
+    Used by one thread.
     """
 
-    STORAGE_SCHEME = None
-
     def __init__(self, clock: Clock, max_counters: int) -> None:
-        super().__init__()
         self._clock = clock
         self._max_counters = max_counters
         self._counters: dict[str, _Counter] = {}
 
-    @property
-    def base_exceptions(self) -> type[Exception]:
-        """Nothing here fails in a way that the library should translate."""
-        return ValueError
-
-    def incr(self, key: str, expiry: float, amount: int = 1) -> int:
-        """Count, beginning a window of `expiry` seconds if none is open; the count so far."""
-        counter = self._open_window(key)
-        if counter is None:
-            counter = self._add(key, expiry)
-        counter.count += amount
+    def add(self, key: str) -> int:
+        """Count one event; the count so far in its window."""
+        counter = self._open_window(key) or self._begin(key)
+        counter.count += 1
         return counter.count
 
-    def get(self, key: str) -> int:
+    def count(self, key: str) -> int:
         """The count of the open window, 0 if none is open."""
         counter = self._open_window(key)
         return counter.count if counter else 0
 
-    def get_expiry(self, key: str) -> float:
+    def ends_at(self, key: str) -> float:
         """When the open window ends, in the clock's seconds; if none is open, when one begun now would."""
         counter = self._open_window(key)
-        return counter.expires_at if counter else self._clock() + WINDOW
-
-    def check(self) -> bool:
-        """Memory is always there."""
-        return True
-
-    def reset(self) -> int:
-        """Forget everything; how many counters there were."""
-        count = len(self._counters)
-        self._counters.clear()
-        return count
-
-    def clear(self, key: str) -> None:
-        """Forget one counter."""
-        self._counters.pop(key, None)
+        return counter.ends_at if counter else self._clock() + WINDOW
 
     def __len__(self) -> int:
         return len(self._counters)
 
     def _open_window(self, key: str) -> _Counter | None:
         counter = self._counters.get(key)
-        return counter if counter and counter.expires_at > self._clock() else None
+        return counter if counter and counter.ends_at > self._clock() else None
 
-    def _add(self, key: str, expiry: float) -> _Counter:
+    def _begin(self, key: str) -> _Counter:
         self._counters.pop(key, None)
         self._make_room()
         # All windows are equally long, so the dict's order of insertion is the order in which they end.
-        counter = self._counters[key] = _Counter(0, self._clock() + expiry)
+        counter = self._counters[key] = _Counter(0, self._clock() + WINDOW)
         return counter
 
     def _make_room(self) -> None:
@@ -217,6 +191,6 @@ class BoundedMemory(Storage):
         now = self._clock()
         for _ in range(2):
             oldest = next(iter(self._counters), None)
-            if oldest is None or (self._counters[oldest].expires_at > now and len(self) < self._max_counters):
+            if oldest is None or (self._counters[oldest].ends_at > now and len(self) < self._max_counters):
                 return
             del self._counters[oldest]

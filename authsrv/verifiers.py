@@ -4,7 +4,7 @@ Owns their lifecycle. What a platform does with a credential is its own.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,6 +12,8 @@ from authsrv.outbound.client import HttpOutbound
 from authsrv.platforms import PLATFORMS
 from authsrv.platforms.base import Clock, Outbound, Platform, PlatformSettings
 
+START_PAUSE = 1.0
+"""Seconds before new platforms load their key lists: the server answers first. A login before that loads them too."""
 LONGEST_LOGIN = 15
 """Seconds after which no login can still be waiting for a platform that a reload replaced."""
 
@@ -60,43 +62,54 @@ class Verifiers:
         self._sleep = sleep
         self._running: dict[Place, Verifier] = {}
         self._replaced: list[Verifier] = []
-        self._leaving: dict[asyncio.Task[None], Sequence[Verifier]] = {}
+        self._new: list[Verifier] = []
+        self._working: dict[asyncio.Task[None], Sequence[Verifier]] = {}
 
-    async def prepare(self, wanted: Mapping[Place, PlatformSettings]) -> Mapping[Place, Platform[Any]]:
-        """Start what is new; what is no longer wanted goes on until `settle`."""
+    def prepare(self, wanted: Mapping[Place, PlatformSettings]) -> Mapping[Place, Platform[Any]]:
+        """Make what is new; what is no longer wanted goes on until `settle`."""
         before = self._running
-        self._running = {place: await self._running_on(place, settings) for place, settings in wanted.items()}
+        self._running = {place: self._running_on(place, settings) for place, settings in wanted.items()}
         self._replaced += [old for place, old in before.items() if self._running.get(place) is not old]
         return {place: verifier.platform for place, verifier in self._running.items()}
 
     def settle(self) -> None:
-        """Stop what the last `prepare` replaced, once the logins that are under way there have ended."""
-        leaving, self._replaced = self._replaced, []
-        if leaving:
-            task = asyncio.create_task(self._stop_later(leaving))
-            self._leaving[task] = leaving
-            task.add_done_callback(self._leaving.pop)
+        """Start what the last `prepare` made; stop what it replaced, once the logins under way there have ended."""
+        if self._new:
+            self._begin(self._start_later(self._new), [])
+        if self._replaced:
+            self._begin(self._stop_later(self._replaced), self._replaced)
+        self._new, self._replaced = [], []
+
+    def _begin(self, work: Coroutine[Any, Any, None], leaving: Sequence[Verifier]) -> None:
+        task = asyncio.create_task(work)
+        self._working[task] = leaving
+        task.add_done_callback(self._working.pop)
 
     async def stop(self) -> None:
         """Stop everything, now."""
-        for task in list(self._leaving):
+        for task in list(self._working):
             task.cancel()
-        leaving = [verifier for verifiers in self._leaving.values() for verifier in verifiers]
+        leaving = [verifier for verifiers in self._working.values() for verifier in verifiers]
         for verifier in (*leaving, *self._replaced, *self._running.values()):
             await verifier.stop()
         self._replaced, self._running = [], {}
+
+    async def _start_later(self, new: Sequence[Verifier]) -> None:
+        await self._sleep(START_PAUSE)
+        for verifier in new:
+            await verifier.platform.start()
 
     async def _stop_later(self, leaving: Sequence[Verifier]) -> None:
         await self._sleep(LONGEST_LOGIN)
         for verifier in leaving:
             await verifier.stop()
 
-    async def _running_on(self, place: Place, settings: PlatformSettings) -> Verifier:
+    def _running_on(self, place: Place, settings: PlatformSettings) -> Verifier:
         found = self._running.get(place)
         if found is not None and found.settings == settings:
             return found
         _, name = place
         outbound = self._connect(name, settings, self._clock)
-        platform = PLATFORMS[name](settings, outbound, self._clock)
-        await platform.start()
-        return Verifier(settings, outbound, platform)
+        verifier = Verifier(settings, outbound, PLATFORMS[name](settings, outbound, self._clock))
+        self._new.append(verifier)
+        return verifier

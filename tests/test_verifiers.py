@@ -7,7 +7,7 @@ import pytest
 
 from authsrv.platforms.base import Clock, PlatformSettings
 from authsrv.platforms.steam.settings import SteamSettings
-from authsrv.verifiers import LONGEST_LOGIN, Place, Verifiers
+from authsrv.verifiers import LONGEST_LOGIN, START_PAUSE, Place, Verifiers
 from tests.support.outbound import AsgiOutbound
 from tests.support.server import demo_config, emulators
 
@@ -58,21 +58,22 @@ def steam(reject_vac: bool) -> dict[Place, PlatformSettings]:
 
 async def test_a_platform_whose_settings_stay_is_kept(outside: Outside) -> None:
     verifiers = Verifiers(lambda: 0.0, outside.connect, outside.sleep)
-    first = await verifiers.prepare(steam(reject_vac=True))
-    second = await verifiers.prepare(steam(reject_vac=True))
+    first = verifiers.prepare(steam(reject_vac=True))
+    second = verifiers.prepare(steam(reject_vac=True))
     verifiers.settle()
     assert first == second
-    assert (outside.closed(), outside.slept) == ([False], [])
+    await asyncio.sleep(0)
+    assert (outside.closed(), outside.slept) == ([False], [START_PAUSE])
     await verifiers.stop()
 
 
 async def test_a_replaced_platform_serves_its_logins_to_the_end(outside: Outside) -> None:
     verifiers = Verifiers(lambda: 0.0, outside.connect, outside.sleep)
-    await verifiers.prepare(steam(reject_vac=True))
-    await verifiers.prepare(steam(reject_vac=False))
+    verifiers.prepare(steam(reject_vac=True))
+    verifiers.prepare(steam(reject_vac=False))
     verifiers.settle()
     await asyncio.sleep(0)
-    assert (outside.closed(), outside.slept) == ([False, False], [LONGEST_LOGIN])
+    assert (outside.closed(), outside.slept) == ([False, False], [START_PAUSE, LONGEST_LOGIN])
     outside.morning.set()
     await outside.made[0].over.wait()
     assert outside.closed() == [True, False]
@@ -81,8 +82,8 @@ async def test_a_replaced_platform_serves_its_logins_to_the_end(outside: Outside
 
 async def test_a_stop_waits_for_nobody(outside: Outside) -> None:
     verifiers = Verifiers(lambda: 0.0, outside.connect, outside.sleep)
-    await verifiers.prepare(steam(reject_vac=True))
-    await verifiers.prepare(steam(reject_vac=False))
+    verifiers.prepare(steam(reject_vac=True))
+    verifiers.prepare(steam(reject_vac=False))
     verifiers.settle()
     await verifiers.stop()
     assert outside.closed() == [True, True]
