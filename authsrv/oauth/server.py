@@ -106,7 +106,7 @@ class TokenServer(AuthorizationServer):
     def _authenticate(self, request: TokenRequest) -> AuthenticatedClient:
         sender = request.sender
         presented = clients.read(request.parameters, request.authorization)
-        self.limits.check(Rule.SECRET_FAILURES, presented.client_id, sender.address)
+        self.limits.check(Rule.SECRET_FAILURES, self._registered_id(presented.client_id), sender.address)
         try:
             return clients.authenticate(self.registry, request.parameters, request.authorization, sender.surface)
         except errors.InvalidClient:
@@ -117,16 +117,19 @@ class TokenServer(AuthorizationServer):
         named = self.query_client(client_id)
         # A public client has no secret to guess, and shares its address with players who did nothing wrong.
         if named is None or not named.client.public:
-            self.limits.record_failure(Rule.SECRET_FAILURES, client_id, sender.address)
+            self.limits.record_failure(Rule.SECRET_FAILURES, self._registered_id(client_id), sender.address)
         self.audit.record(
             AuditEvent(
                 "client.refused",
-                # Any other text may be anything, a secret in the wrong place too.
-                client_id=client_id if named else "",
+                client_id=self._registered_id(client_id),
                 request_id=sender.request_id,
                 address=sender.cut_address,
             )
         )
+
+    def _registered_id(self, client_id: str) -> str:
+        """A client's id, or nothing: any other text may be anything, a secret in the wrong place too."""
+        return client_id if self.query_client(client_id) else ""
 
     def _grant_for(self, request: TokenRequest, authenticated: AuthenticatedClient) -> LoadingGrant:
         if not request.parameters.get("grant_type"):

@@ -116,3 +116,16 @@ async def test_F14_forged_xbox_tokens_that_name_key_addresses_count_as_refusals(
 
 def _base64url(data: bytes) -> str:
     return urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+async def test_F18_invented_client_ids_share_one_counter_for_each_address() -> None:
+    async with running(edit=lambda block: block.pop("limits")) as server:
+        statuses = [
+            (
+                await server.token(grant_type="client_credentials", client_id=f"made-up-{n}", client_secret="x")
+            ).status_code
+            for n in range(11)
+        ]
+        assert statuses == [401] * 10 + [429]
+        known = await server.token(grant_type="client_credentials", client_id="backend", client_secret="backend-secret")
+        assert known.status_code == 200
