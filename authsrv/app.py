@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from starlette.routing import BaseRoute, Router
@@ -84,7 +85,8 @@ class Application:
         self._verifiers = Verifiers(world.clock, world.connect)
         self._reloading = asyncio.Lock()
         self._metadata = Document(metadata(config.issuer, scopes_of(config)))
-        self.readiness = Readiness({"storage": self.storage.ping})
+        providers = {name: partial(self._verifiers.probe, name) for name in PLATFORMS}
+        self.readiness = Readiness({"storage": self.storage.ping}, providers)
         self.router = Router(lifespan=self._lifespan)
         self._serving: ASGIApp = not_found
         self._hygiene = Hygiene(

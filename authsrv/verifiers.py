@@ -8,9 +8,10 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from authsrv.outbound.breaker import BreakerState
 from authsrv.outbound.client import HttpOutbound
 from authsrv.platforms import PLATFORMS
-from authsrv.platforms.base import Clock, Outbound, Platform, PlatformSettings
+from authsrv.platforms.base import Clock, Outbound, Platform, PlatformSettings, PlatformUnavailable
 
 START_PAUSE = 1.0
 """Seconds before new platforms load their key lists: the server answers first. A login before that loads them too."""
@@ -24,6 +25,10 @@ Place = tuple[str, str]
 
 class Connections(Outbound, Protocol):
     """A platform's way out that somebody must close."""
+
+    @property
+    def state(self) -> BreakerState:
+        """Whether calls go out, or are held back because the platform does not answer."""
 
     async def aclose(self) -> None:
         """Close every connection, after the platform has stopped."""
@@ -84,6 +89,11 @@ class Verifiers:
         task = asyncio.create_task(work)
         self._working[task] = leaving
         task.add_done_callback(self._working.pop)
+
+    async def probe(self, name: str) -> None:
+        """Raise `PlatformUnavailable` while calls to this platform are held back for some project."""
+        if any(verifier.outbound.state == "open" for (_, known), verifier in self._running.items() if known == name):
+            raise PlatformUnavailable(f"calls to {name} are held back")
 
     async def stop(self) -> None:
         """Stop everything, now."""

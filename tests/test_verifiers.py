@@ -9,7 +9,7 @@ from authsrv.platforms.base import Clock, PlatformSettings
 from authsrv.platforms.steam.settings import SteamSettings
 from authsrv.verifiers import LONGEST_LOGIN, START_PAUSE, Place, Verifiers
 from tests.support.outbound import AsgiOutbound
-from tests.support.server import demo_config, emulators
+from tests.support.server import demo_config, emulators, running
 
 
 class Connection(AsgiOutbound):
@@ -87,3 +87,11 @@ async def test_a_stop_waits_for_nobody(outside: Outside) -> None:
     verifiers.settle()
     await verifiers.stop()
     assert outside.closed() == [True, True]
+
+
+async def test_R39_a_platform_that_does_not_answer_is_named_and_nothing_else_suffers() -> None:
+    async with running() as server:
+        server.outbounds["steam"].state = "open"
+        ready = await server.http.get("/health/ready")
+        assert (ready.status_code, ready.json()) == (200, {"status": "ready", "failed": [], "degraded": ["steam"]})
+        assert (await server.silent("xbox")).status_code == 200

@@ -4,7 +4,7 @@ from authlib.oauth2.rfc6749 import AuthorizationCodeMixin, ClientMixin
 
 from authsrv.models import Client, Grant
 from authsrv.oauth import scopes
-from authsrv.redirects import matches
+from authsrv.redirects import matches, registered_default
 
 
 class ClientAdapter(ClientMixin):
@@ -19,7 +19,7 @@ class ClientAdapter(ClientMixin):
 
     def get_default_redirect_uri(self) -> str | None:
         """The only registered redirect URI, if there is just one."""
-        return self.client.redirect_uris[0] if len(self.client.redirect_uris) == 1 else None
+        return registered_default(self.client)
 
     def get_allowed_scope(self, scope: str | None) -> str:
         """The granted part of a requested scope. Raises our `InvalidScope`."""

@@ -13,7 +13,7 @@ from authsrv.oauth.grants.platform import PlatformGrant, RedirectTarget
 from authsrv.oauth.opaque import digest
 from authsrv.oauth.request import Sender, Surface
 from authsrv.platforms.base import RequestProof, Submission
-from authsrv.redirects import matches
+from authsrv.redirects import matches, registered_default
 
 TARGET_PARAMETERS = frozenset({"client_id", "redirect_uri", "redirectUrl", "is_redirect"})
 """What decides where the answer goes. `redirectUrl` is what Unity SDKs before March 2022 send."""
@@ -106,8 +106,8 @@ def _old_alias(client: Client, parameters: Mapping[str, str]) -> str:
 
 def _registered(client: Client, redirect_uri: str) -> str:
     if not redirect_uri:
-        if len(client.redirect_uris) == 1:
-            return client.redirect_uris[0]
+        if default := registered_default(client):
+            return default
         raise errors.InvalidRequest(
             "Send the redirect_uri; the client has several.", parameter="redirect_uri", reason="redirect_uri_missing"
         )

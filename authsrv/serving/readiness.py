@@ -69,12 +69,6 @@ class Readiness:
         """Red from now on, for good."""
         self._draining = True
 
-    def watch(self, *, checks: Mapping[str, Probe] | None = None, providers: Mapping[str, Probe] | None = None) -> None:
-        """Add probes, when the parts they ask exist."""
-        self._checks.update(checks or {})
-        self._providers.update(providers or {})
-        self._probed_at = None
-
     async def report(self) -> ReadinessReport:
         """The state now; the probes' part of it at most `fresh_for` seconds old."""
         if self._draining:

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 import httpx
 from starlette.types import ASGIApp
 
+from authsrv.outbound.breaker import BreakerState
 from authsrv.platforms.base import OutboundError, OutboundResponse
 
 Outage = Literal["connect_failure", "timeout", "server_error", "garbage"]
@@ -28,6 +29,7 @@ class AsgiOutbound:
         self._transport = httpx.ASGITransport(app)
         self._base_url = base_url
         self.outage: Outage | None = None
+        self.state: BreakerState = "closed"
         self.requests: list[httpx.Request] = []
 
     async def get(
