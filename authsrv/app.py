@@ -171,18 +171,17 @@ class Application:
             audit=self._audit,
             clock=world.clock,
         )
-        nonces = TicketNonces(ring.derive(b"authsrv ticket nonces v1"), world.random)
         login = SilentLogin(
             server=server,
             desk=CredentialDesk(self.storage, world.random),
             platforms=self._platforms,
-            nonces=nonces,
+            nonces=TicketNonces(ring.derive(b"authsrv ticket nonces v1"), world.random),
             random=world.random,
         )
         served = Served(
             token=TokenEndpoint(server),
             silent=SilentEndpoint(login, issuer),
-            ticket_nonce=TicketNonceEndpoint(nonces, self._registry, server),
+            ticket_nonce=TicketNonceEndpoint(login),
             metadata=self._metadata,
             jwks=Document(ring.jwks()),
             readiness=self.readiness,

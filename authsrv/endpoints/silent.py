@@ -8,11 +8,9 @@ from authsrv.endpoints import dialects
 from authsrv.endpoints.endpoint import raw_target, report, sender
 from authsrv.endpoints.forms import Form, header_values, parse_form, read_form
 from authsrv.errors import AuthsrvError
-from authsrv.oauth.clients import ClientRegistry
 from authsrv.oauth.grants.platform import RedirectTarget
-from authsrv.oauth.nonces import LIFETIME, TicketNonces
+from authsrv.oauth.nonces import LIFETIME
 from authsrv.oauth.request import Surface
-from authsrv.oauth.server import TokenServer
 from authsrv.oauth.silent import SilentLogin
 from authsrv.oauth.silent_request import PARAMETERS, TARGET_PARAMETERS, SilentCall
 from authsrv.platforms.base import RequestProof
@@ -57,20 +55,14 @@ class SilentEndpoint:
 class TicketNonceEndpoint:
     """Issues the nonce that a game puts into a Steam encrypted app ticket."""
 
-    def __init__(self, nonces: TicketNonces, registry: ClientRegistry, server: TokenServer) -> None:
-        self._nonces = nonces
-        self._registry = registry
-        self._server = server
+    def __init__(self, login: SilentLogin) -> None:
+        self._login = login
 
     async def __call__(self, request: Request) -> Response:
         """`{"nonce", "expires_in"}` for the client named in the form."""
         sent = (await read_form(request, 1024)).take({"client_id"})
-        client = self._registry.find(sent.get("client_id", ""), sender(request).surface)
-        if client is None:
-            raise errors.InvalidRequest(
-                "client_id is missing or names no client of this server.", parameter="client_id"
-            )
-        return JSONResponse({"nonce": self._nonces.issue(client.client_id, self._server.now()), "expires_in": LIFETIME})
+        nonce = self._login.ticket_nonce(sent, sender(request).surface)
+        return JSONResponse({"nonce": nonce, "expires_in": LIFETIME})
 
 
 async def _read(request: Request) -> Form:

@@ -15,6 +15,7 @@ from authsrv.errors import InvalidClient, InvalidRequest
 from authsrv.models import AuthMethod, Client
 from authsrv.oauth.request import PROFILE_OF_SURFACE, Surface
 
+_NO_CLIENT = "client_id names no client of this server."
 _UNKNOWN = hashlib.sha256(b"no client has this secret").digest()
 _LONGEST = 512
 
@@ -29,10 +30,23 @@ class ClientRegistry:
         """Take these clients instead of the present ones."""
         self._clients: Mapping[str, Client] = {client.client_id: client for client in clients}
 
+    def get(self, client_id: str) -> Client | None:
+        """The client, whichever surface it uses."""
+        return self._clients.get(client_id)
+
     def find(self, client_id: str, surface: Surface) -> Client | None:
         """The client, if it may use this surface."""
-        client = self._clients.get(client_id)
+        client = self.get(client_id)
         return client if client and client.profile == PROFILE_OF_SURFACE[surface] else None
+
+    def named(self, client_id: str, surface: Surface) -> Client:
+        """The client that a request names without proving to be it. Raises `InvalidRequest`."""
+        if not client_id:
+            raise InvalidRequest("Send the client_id.", parameter="client_id")
+        client = self.find(client_id, surface)
+        if client is None:
+            raise InvalidRequest(_NO_CLIENT, parameter="client_id", reason="unknown_client")
+        return client
 
     def cors_origins(self) -> frozenset[str]:
         """Origins of browser clients that call the token endpoint themselves."""
@@ -56,11 +70,8 @@ class AuthenticatedClient:
     method: AuthMethod
 
 
-def authenticate(
-    registry: ClientRegistry, parameters: Mapping[str, str], authorization: str, surface: Surface
-) -> AuthenticatedClient:
-    """The request's client. Raises `InvalidClient`, or `InvalidRequest` when two methods are used at once."""
-    presented = read(parameters, authorization)
+def authenticate(registry: ClientRegistry, presented: Presented, surface: Surface) -> AuthenticatedClient:
+    """The client that what `read` found proves. Raises `InvalidClient`."""
     client = registry.find(presented.client_id, surface)
     if not _matches(client, presented) or client is None:
         raise InvalidClient
@@ -68,7 +79,10 @@ def authenticate(
 
 
 def read(parameters: Mapping[str, str], authorization: str) -> Presented:
-    """Which client the request names and by which method. Raises as `authenticate`."""
+    """Which client the request names and by which method, from its form and its Authorization header.
+
+    Raises `InvalidClient`, or `InvalidRequest` when two methods are used at once.
+    """
     named, secret = parameters.get("client_id", ""), parameters.get("client_secret", "")
     if not authorization:
         return Presented(named, secret, "client_secret_post" if secret else "none")

@@ -106,30 +106,26 @@ class TokenServer(AuthorizationServer):
     def _authenticate(self, request: TokenRequest) -> AuthenticatedClient:
         sender = request.sender
         presented = clients.read(request.parameters, request.authorization)
-        self.limits.check(Rule.SECRET_FAILURES, self._registered_id(presented.client_id), sender.address)
+        named = self.registry.get(presented.client_id)
+        self.limits.check(Rule.SECRET_FAILURES, _id_of(named), sender.address)
         try:
-            return clients.authenticate(self.registry, request.parameters, request.authorization, sender.surface)
+            return clients.authenticate(self.registry, presented, sender.surface)
         except errors.InvalidClient:
-            self._refused(presented.client_id, sender)
+            self._refused(named, sender)
             raise
 
-    def _refused(self, client_id: str, sender: Sender) -> None:
-        named = self.query_client(client_id)
+    def _refused(self, named: Client | None, sender: Sender) -> None:
         # A public client has no secret to guess, and shares its address with players who did nothing wrong.
-        if named is None or not named.client.public:
-            self.limits.record_failure(Rule.SECRET_FAILURES, self._registered_id(client_id), sender.address)
+        if named is None or not named.public:
+            self.limits.record_failure(Rule.SECRET_FAILURES, _id_of(named), sender.address)
         self.audit.record(
             AuditEvent(
                 "client.refused",
-                client_id=self._registered_id(client_id),
+                client_id=_id_of(named),
                 request_id=sender.request_id,
                 address=sender.cut_address,
             )
         )
-
-    def _registered_id(self, client_id: str) -> str:
-        """A client's id, or nothing: any other text may be anything, a secret in the wrong place too."""
-        return client_id if self.query_client(client_id) else ""
 
     def _grant_for(self, request: TokenRequest, authenticated: AuthenticatedClient) -> LoadingGrant:
         if not request.parameters.get("grant_type"):
@@ -183,7 +179,7 @@ class TokenServer(AuthorizationServer):
 
     def query_client(self, client_id: str) -> ClientAdapter | None:
         """The client by id; only the silent login's grant asks."""
-        client = self.registry.find(client_id, "standard") or self.registry.find(client_id, "xsolla")
+        client = self.registry.get(client_id)
         return ClientAdapter(client) if client else None
 
     def authenticate_client(self, request: GrantRequest, methods: list[str], endpoint: str = "token") -> ClientAdapter:
@@ -210,6 +206,11 @@ class TokenServer(AuthorizationServer):
     def handle_error_response(self, request: GrantRequest, error: OAuth2Error) -> Any:
         """Leave Authlib with our error."""
         raise translated(error) from error
+
+
+def _id_of(named: Client | None) -> str:
+    """A client's id, or nothing: a text that names none may be anything, a secret in the wrong place too."""
+    return named.client_id if named else ""
 
 
 def translated(error: OAuth2Error | errors.AuthsrvError) -> errors.AuthsrvError:

@@ -35,8 +35,6 @@ from authsrv.players import NewPlayer, SignIn, sign_in
 from authsrv.storage.base import Conflict
 from authsrv.storage.changes import LinkIdentity
 
-_NO_CLIENT = "client_id names no client of this server."
-
 
 class SilentLogin:
     """Drives a silent login: check -> reserve -> load -> decide -> apply."""
@@ -59,13 +57,11 @@ class SilentLogin:
     def target(self, provider: str, parameters: Mapping[str, str], surface: Surface) -> RedirectTarget:
         """Where the answer may go. Whatever is wrong before this is known is never answered by a redirect."""
         self._platforms.require_known(provider)
-        client_id = parameters.get("client_id", "")
-        if not client_id:
-            raise errors.InvalidRequest("Send the client_id.", parameter="client_id")
-        client = self._server.registry.find(client_id, surface)
-        if client is None:
-            raise errors.InvalidRequest(_NO_CLIENT, parameter="client_id", reason="unknown_client")
-        return redirect_target(client, parameters)
+        return redirect_target(self._named(parameters, surface), parameters)
+
+    def ticket_nonce(self, parameters: Mapping[str, str], surface: Surface) -> str:
+        """A nonce for an encrypted app ticket of the named client, good for `nonces.LIFETIME` seconds."""
+        return self._nonces.issue(self._named(parameters, surface).client_id, self._server.now())
 
     async def login(self, call: SilentCall, target: RedirectTarget) -> str:
         """The authorization code for a good credential. Raises `AuthsrvError`."""
@@ -80,6 +76,9 @@ class SilentLogin:
         code, signed_in = await self._sign_in(request, grant, redeemed, may_create=may_create)
         self._note(call, target.client, redeemed, signed_in)
         return code
+
+    def _named(self, parameters: Mapping[str, str], surface: Surface) -> Client:
+        return self._server.registry.named(parameters.get("client_id", ""), surface)
 
     def _check(self, call: SilentCall, target: RedirectTarget, request: SilentRequest) -> PlatformGrant:
         check_texts(call)

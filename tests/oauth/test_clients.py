@@ -5,7 +5,7 @@ import pytest
 
 from authsrv.errors import AuthsrvError, InvalidClient, InvalidRequest
 from authsrv.models import Client, Digest, Project
-from authsrv.oauth.clients import ClientRegistry, authenticate
+from authsrv.oauth.clients import ClientRegistry, authenticate, read
 
 PROJECT = Project("p", "00000000-0000-0000-0000-000000000000", "P")
 SECRET = "s3cret/with+odd=characters"
@@ -42,12 +42,12 @@ def basic(text: str | bytes) -> str:
     ],
 )
 def test_a_client_with_a_secret_proves_itself(parameters: dict[str, str], authorization: str, method: str) -> None:
-    proven = authenticate(REGISTRY, parameters, authorization, "standard")
+    proven = authenticate(REGISTRY, read(parameters, authorization), "standard")
     assert (proven.client.client_id, proven.method) == ("web", method)
 
 
 def test_a_public_client_names_itself() -> None:
-    assert authenticate(REGISTRY, {"client_id": "game"}, "", "standard").method == "none"
+    assert authenticate(REGISTRY, read({"client_id": "game"}, ""), "standard").method == "none"
 
 
 BROKEN = [
@@ -75,14 +75,14 @@ def test_whatever_is_wrong_with_a_client_is_one_error(
     parameters: dict[str, str], authorization: str, error: type[AuthsrvError]
 ) -> None:
     with pytest.raises(error):
-        authenticate(REGISTRY, parameters, authorization, "standard")
+        authenticate(REGISTRY, read(parameters, authorization), "standard")
 
 
 def test_B14_unknown_client_and_wrong_secret_read_the_same() -> None:
     seen = set()
     for client_id in ("web", "nobody"):
         with pytest.raises(InvalidClient) as caught:
-            authenticate(REGISTRY, {"client_id": client_id, "client_secret": "x"}, "", "standard")
+            authenticate(REGISTRY, read({"client_id": client_id, "client_secret": "x"}, ""), "standard")
         seen.add((caught.value.description, caught.value.status, caught.value.reason))
     assert len(seen) == 1
 

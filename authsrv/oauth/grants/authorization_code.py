@@ -8,45 +8,26 @@ from hmac import compare_digest
 from authlib.oauth2.rfc6749.grants import AuthorizationCodeGrant as AuthlibCodeGrant
 
 from authsrv.errors import InvalidGrant
-from authsrv.models import Client, Digest, Grant, LoadedGrant, Player
+from authsrv.models import Client, Digest, Grant, Player
 from authsrv.oauth import scopes
 from authsrv.oauth.adapters import ClientAdapter, CodeAdapter
-from authsrv.oauth.grants.base import LoadingGrant
-from authsrv.oauth.grants.stored import belongs_to, facts_of, refresh_expiry
+from authsrv.oauth.grants.stored import StoredGrant, belongs_to, facts_of, refresh_expiry
 from authsrv.oauth.opaque import Opaque
 from authsrv.oauth.tokens import TokenFacts
 from authsrv.redirects import matches
-from authsrv.storage.base import Storage
 from authsrv.storage.changes import RedeemCode, RevokeGrant
 
 MOST_WRONG_VERIFIERS = 5
 
 
-class AuthorizationCodeGrant(LoadingGrant, AuthlibCodeGrant):
+class AuthorizationCodeGrant(StoredGrant, AuthlibCodeGrant):
     """Redeems a code: one read, one guarded write."""
 
     PARAMETERS = frozenset({"code", "redirect_uri", "code_verifier"})
+    KIND = "code"
+    CREDENTIAL = "code"
 
-    _presented: Opaque | None = None
-    _loaded: LoadedGrant | None = None
     _first_refresh: Opaque | None = None
-
-    async def load(self, storage: Storage) -> None:
-        """Read the grant that the presented code names."""
-        self._presented = self.server.opaque.read("code", self.request.form.get("code", ""))
-        if self._presented is not None:
-            self._loaded = await storage.load_grant(self._presented.grant_id)
-
-    @property
-    def found(self) -> Grant:
-        """The grant of the code. Only asked for once the code was found."""
-        if self._loaded is None:
-            raise LookupError("no code was loaded")
-        return self._loaded.grant
-
-    def player(self) -> Player | None:
-        """Whose code it is."""
-        return self._loaded.player if self._loaded else None
 
     def query_authorization_code(self, code: str, client: ClientAdapter) -> CodeAdapter | None:
         """The code, used ones included: what use means is judged after PKCE."""
@@ -73,10 +54,7 @@ class AuthorizationCodeGrant(LoadingGrant, AuthlibCodeGrant):
 
     def facts(self, scope: tuple[str, ...]) -> TokenFacts:
         """What the tokens say: what the grant recorded."""
-        if self._loaded is None:
-            raise LookupError("no code was loaded")
-        gid = self.server.opaque.gid(self.found.id)
-        return facts_of(self._loaded, self.registered, scope, gid, nonce=self.found.nonce)
+        return facts_of(self.loaded, self.registered, scope, self.gid, nonce=self.found.nonce)
 
     def refresh_token_due(self) -> str:
         """The first refresh token of the family, when `offline` was granted."""

@@ -9,39 +9,28 @@ from typing import Literal
 from authlib.oauth2.rfc6749.grants import RefreshTokenGrant as AuthlibRefreshGrant
 
 from authsrv.errors import InvalidGrant, InvalidScope
-from authsrv.models import Digest, Grant, LoadedGrant, Player
+from authsrv.models import Digest, Grant, Player
 from authsrv.oauth import scopes
 from authsrv.oauth.adapters import RefreshAdapter
-from authsrv.oauth.grants.base import LoadingGrant
-from authsrv.oauth.grants.stored import belongs_to, facts_of, refresh_expiry
+from authsrv.oauth.grants.stored import StoredGrant, belongs_to, facts_of, refresh_expiry
 from authsrv.oauth.opaque import Opaque
 from authsrv.oauth.tokens import TokenFacts
-from authsrv.storage.base import Conflict, Storage
+from authsrv.storage.base import Conflict
 from authsrv.storage.changes import RevokeGrant, RotateRefreshToken
 
 Judgement = Literal["current", "repeated", "reused", "worthless"]
 
 
-class RefreshTokenGrant(LoadingGrant, AuthlibRefreshGrant):
+class RefreshTokenGrant(StoredGrant, AuthlibRefreshGrant):
     """Rotates a refresh token: one read, one guarded write. A repeat of the last one gets the same successor."""
 
     INCLUDE_NEW_REFRESH_TOKEN = True
     PARAMETERS = frozenset({"refresh_token", "scope"})
+    KIND = "refresh"
+    CREDENTIAL = "refresh_token"
 
-    _presented: Opaque | None = None
-    _loaded: LoadedGrant | None = None
     _judgement: Judgement = "worthless"
     _successor: Opaque | None = None
-
-    async def load(self, storage: Storage) -> None:
-        """Read the grant that the presented refresh token names."""
-        self._presented = self.server.opaque.read("refresh", self.request.form.get("refresh_token", ""))
-        if self._presented is not None:
-            self._loaded = await storage.load_grant(self._presented.grant_id)
-
-    def player(self) -> Player | None:
-        """Whose refresh token it is."""
-        return self._loaded.player if self._loaded else None
 
     def may_try_again(self, conflict: Conflict) -> bool:
         """Two refreshes at once: the loser reads again and gets the winner's successor."""
@@ -66,18 +55,14 @@ class RefreshTokenGrant(LoadingGrant, AuthlibRefreshGrant):
 
     def facts(self, scope: tuple[str, ...]) -> TokenFacts:
         """What the tokens say: what the grant recorded, or the part of it that was asked for."""
-        if self._loaded is None:
-            raise LookupError("no refresh token was loaded")
-        facts = facts_of(self._loaded, self.registered, scope, self.server.opaque.gid(self._loaded.grant.id))
+        facts = facts_of(self.loaded, self.registered, scope, self.gid)
         if self.request.form.get("scope") and not facts.scope:
             raise InvalidScope
         return facts
 
     def refresh_token_due(self) -> str:
         """The successor: a new one, or for a repeat the one that was issued before."""
-        if self._presented is None or self._loaded is None:
-            raise LookupError("no refresh token was loaded")
-        grant = self._loaded.grant
+        grant = self.found
         if self._judgement == "repeated":
             return self._issued_before(grant)
         self._successor = self.server.opaque.new("refresh", grant.id, grant.refresh_generation + 1)
@@ -86,19 +71,19 @@ class RefreshTokenGrant(LoadingGrant, AuthlibRefreshGrant):
     def revoke_old_credential(self, refresh_token: RefreshAdapter) -> None:
         """Put the successor in the old token's place; a repeat has nothing to write."""
         self.notices.append("token.refreshed")
-        if self._presented is None or self._successor is None:
+        if self._successor is None:
             return
-        grant, now = refresh_token.grant, self.request.now
-        sealed = self.server.opaque.seal_successor(self._presented.text, self._successor.text)
+        grant, now, presented = refresh_token.grant, self.request.now, self.presented
+        sealed = self.server.opaque.seal_successor(presented.text, self._successor.text)
         expires_at = refresh_expiry(grant, self.registered, now)
         self.changes.append(
-            RotateRefreshToken(grant.id, self._presented.digest, self._successor.digest, sealed, now, expires_at)
+            RotateRefreshToken(grant.id, presented.digest, self._successor.digest, sealed, now, expires_at)
         )
 
     def _issued_before(self, grant: Grant) -> str:
-        if self._presented is None or grant.refresh_successor is None:
+        if grant.refresh_successor is None:
             raise InvalidGrant
-        issued = self.server.opaque.open_successor(self._presented.text, grant.refresh_successor)
+        issued = self.server.opaque.open_successor(self.presented.text, grant.refresh_successor)
         if issued is None:
             raise InvalidGrant
         return issued

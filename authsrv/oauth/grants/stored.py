@@ -1,8 +1,61 @@
-"""What a stored grant means for tokens: facts for the token issuer, and how long a refresh token lives. Pure."""
+"""What code and refresh token have in common: both name a stored grant, which says what their tokens tell.
 
-from authsrv.models import Client, Grant, LoadedGrant
+Owns how the grant is read, its facts for the token issuer, and how long a refresh token lives. Judges no credential.
+"""
+
+from typing import ClassVar
+
+from authsrv.models import Client, Grant, LoadedGrant, Player
 from authsrv.oauth import audiences, scopes
+from authsrv.oauth.grants.base import LoadingGrant
+from authsrv.oauth.opaque import Opaque, OpaqueKind
 from authsrv.oauth.tokens import TokenFacts
+from authsrv.storage.base import Storage
+
+
+class StoredGrant(LoadingGrant):
+    """Base of the grants whose credential is an opaque token of ours. The subclass judges what was loaded."""
+
+    KIND: ClassVar[OpaqueKind]
+    CREDENTIAL: ClassVar[str]
+    """The parameter that carries the opaque token."""
+
+    _presented: Opaque | None = None
+    _loaded: LoadedGrant | None = None
+
+    async def load(self, storage: Storage) -> None:
+        """Read the grant that the presented token names."""
+        self._presented = self.server.opaque.read(self.KIND, self.request.form.get(self.CREDENTIAL, ""))
+        if self._presented is not None:
+            self._loaded = await storage.load_grant(self._presented.grant_id)
+
+    def player(self) -> Player | None:
+        """Whose grant it is."""
+        return self._loaded.player if self._loaded else None
+
+    @property
+    def presented(self) -> Opaque:
+        """The token that came. Only asked for once it was found good."""
+        if self._presented is None:
+            raise LookupError("no opaque token was presented")
+        return self._presented
+
+    @property
+    def loaded(self) -> LoadedGrant:
+        """What it names. Only asked for once it was found good."""
+        if self._loaded is None:
+            raise LookupError("no grant was loaded")
+        return self._loaded
+
+    @property
+    def found(self) -> Grant:
+        """The grant itself. Only asked for once the token was found good."""
+        return self.loaded.grant
+
+    @property
+    def gid(self) -> str:
+        """The grant's public id."""
+        return self.server.opaque.gid(self.found.id)
 
 
 def belongs_to(grant: Grant, client: Client) -> bool:
