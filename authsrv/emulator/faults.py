@@ -7,14 +7,12 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import get_args
 
 from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from authsrv.emulator.base import FaultMode
 
-MODES: tuple[FaultMode, ...] = get_args(FaultMode)
 ABORT_EXTENSION = "authsrv.abort"
 """Scope extension with a `close` callable, offered by a server that can drop a connection without an answer."""
 

@@ -184,9 +184,6 @@ class MeteredOutbound:
         """Key lists are only read."""
         raise NotImplementedError
 
-    async def aclose(self) -> None:
-        """Nothing of its own to close; the wrapped outbound has another owner."""
-
 
 def parse_certificates(body: bytes) -> Mapping[str, RSAPublicKey]:
     """RSA keys of certificates by the SHA-1 of their DER in hex, whatever name the document gives them.
