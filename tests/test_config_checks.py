@@ -281,6 +281,20 @@ MISTAKES = [
         id="database without name",
     ),
     pytest.param(
+        PROJECT.replace("sqlite:///var/authsrv.db", "sqlite:///:memory:"),
+        "database.url",
+        "this is no address of a database",
+        "write sqlite",
+        id="database in memory",
+    ),
+    pytest.param(
+        PROJECT.replace("sqlite:///var/authsrv.db", "sqlite:///var/authsrv.db?mode=ro"),
+        "database.url",
+        "this is no address of a database",
+        "write sqlite",
+        id="database with parameters",
+    ),
+    pytest.param(
         WEB + "[keys]\npassphrase = { env = 'SHORT' }",
         "keys.passphrase",
         "the passphrase has fewer than 32",

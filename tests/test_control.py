@@ -130,3 +130,6 @@ async def test_a_path_that_cannot_be_bound_is_said_so(tmp_path: Path) -> None:
         await ControlServer(tmp_path / ("x" * 200), HANDLERS).start()
     with pytest.raises(ControlError, match="cannot be made"):
         await ControlServer(tmp_path / "no" / "c", HANDLERS).start()
+    (tmp_path / "file").write_text("kept")
+    with pytest.raises(ControlError, match="cannot be made"):
+        await ControlServer(tmp_path / "file" / "c", HANDLERS).start()

@@ -15,6 +15,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "authsrv.models": (),
     "authsrv.errors": (),
     "authsrv.settings": (),
+    "authsrv.database_url": (),
     "authsrv.players": (*NOUNS, "authsrv.storage.changes"),
     "authsrv.redirects": NOUNS,
     "authsrv.limits": NOUNS,
@@ -32,7 +33,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "authsrv.storage.changes",
     ),
     "authsrv.platforms": (*NOUNS, "authsrv.platforms"),
-    "authsrv.storage": (*NOUNS, "authsrv.storage"),
+    "authsrv.storage": (*NOUNS, "authsrv.storage", "authsrv.database_url"),
     "authsrv.endpoints": (
         *NOUNS,
         "authsrv.endpoints",

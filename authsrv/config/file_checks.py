@@ -75,8 +75,7 @@ def _proxies(config: Config, _dev: bool) -> Iterator[Finding]:
 
 
 def _database(config: Config, _dev: bool) -> Iterator[Finding]:
-    path = config.database.sqlite_path
-    if path is not None and path.name:
+    if config.database.sqlite_path is not None:
         return
     yield Finding(
         ("database", "url"), "this is no address of a database that authsrv knows", "write sqlite:///var/authsrv.db"

@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, PrivateAttr, create_model, field_va
 
 from authsrv.config.clients import ClientSettings, Flag, TokenSettings
 from authsrv.config.problems import Problem
+from authsrv.database_url import sqlite_file
 from authsrv.limits import Quotas
 from authsrv.models import Client, Project
 from authsrv.platforms import PLATFORMS
@@ -60,9 +61,8 @@ class DatabaseSettings(Settings):
 
     @property
     def sqlite_path(self) -> Path | None:
-        """The SQLite file, relative to the working directory unless absolute; None for another database."""
-        scheme, _, path = self.url.get_secret_value().partition(":///")
-        return Path(path) if scheme == "sqlite" else None
+        """The SQLite file, relative to the working directory unless absolute; None if the URL names none."""
+        return sqlite_file(self.url.get_secret_value())
 
 
 class KeysSettings(Settings):

@@ -19,6 +19,7 @@ Handler = Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
 """Takes the command's arguments, returns the members of its answer; raises `ControlError` to refuse."""
 
 MAX_LINE: Final = 1024 * 1024
+_PROBE_SECONDS: Final = 1.0
 _MAX_PATH: Final = 100  # sun_path has room for 107 bytes and differs between systems
 
 _logger = logging.getLogger("authsrv.serving.control")
@@ -147,17 +148,23 @@ def _object(line: bytes) -> dict[str, Any]:
 def _remove_stale(path: Path) -> None:
     try:
         mode = path.lstat().st_mode
+        if not stat.S_ISSOCK(mode):
+            raise ControlError(f"{path} exists and is no socket; move it away")
+        _probe(path)
     except FileNotFoundError:
         return
-    if not stat.S_ISSOCK(mode):
-        raise ControlError(f"{path} exists and is no socket; move it away")
-    with socket.socket(socket.AF_UNIX) as probe:
-        try:
-            probe.connect(os.fspath(path))
-        except ConnectionRefusedError:
-            path.unlink(missing_ok=True)
-            return
+    except ConnectionRefusedError:
+        path.unlink(missing_ok=True)
+        return
+    except OSError as error:
+        raise ControlError(f"the control socket {path} cannot be made: {error.strerror or error}") from error
     raise ControlError(f"another server listens on {path}; stop it first")
+
+
+def _probe(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(_PROBE_SECONDS)
+        probe.connect(os.fspath(path))
 
 
 def _bound(path: Path) -> socket.socket:

@@ -7,9 +7,9 @@ import os
 import stat
 from pathlib import Path
 
+from authsrv.database_url import sqlite_file
 from authsrv.storage.base import StorageError
 
-SQLITE_PREFIX = "sqlite:///"
 NETWORK_FILE_SYSTEMS = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "glusterfs", "fuse.sshfs", "fuse.glusterfs", "fuse.s3fs"}
 )
@@ -18,10 +18,10 @@ MOUNTS = Path("/proc/self/mounts")
 
 def path_of(url: str) -> Path:
     """The absolute path of `sqlite:///relative.db` or `sqlite:////absolute.db`. Raises `StorageError`."""
-    path = url.removeprefix(SQLITE_PREFIX)
-    if path == url or not path or path.startswith(":") or any(sign in path for sign in "?#\0"):
+    path = sqlite_file(url)
+    if path is None:
         raise StorageError("write the database's url as sqlite:///relative/path.db or sqlite:////absolute/path.db")
-    return Path(path).absolute()
+    return path.absolute()
 
 
 def exists(path: Path) -> bool:
