@@ -115,6 +115,7 @@ def test_what_is_no_secret_stays_readable() -> None:
     "name",
     [
         "session_ticket",
+        "login_url",
         "code",
         "refresh_token",
         "access_token",

@@ -8,6 +8,7 @@ import pytest
 from authsrv.errors import AuthsrvError, InvalidGrant, InvalidScope, InvalidTarget, UnauthorizedClient
 from authsrv.models import Client, Project
 from tests.support.oauth import BACKEND, LAUNCHER, SECRET, Bench, bench, token_request
+from tests.support.storage import NOW
 
 WEB = replace(
     LAUNCHER,
@@ -136,3 +137,14 @@ async def test_B31_a_mutated_token_is_invalid_grant() -> None:
             await table.server.token(table.refreshing(token, refresh_token=each))
         assert refused.value.error in {"invalid_grant", "invalid_request"}
     assert "access_token" in await table.server.token(table.refreshing(token))
+
+
+@pytest.mark.parametrize("used", [None, NOW], ids=["unused", "used"])
+async def test_a_revoked_code_is_not_looked_at_further(used: int | None) -> None:
+    table = await bench()
+    grant, code = await table.stands(revoked_at=NOW, revoked_reason="code_replayed", code_used_at=used)
+    with pytest.raises(InvalidGrant):
+        await table.server.token(table.redeeming(code, code_verifier="w" * 43))
+    kept = await table.storage.load_grant(grant.id)
+    assert kept is not None
+    assert kept.grant.code_failures == 0

@@ -176,6 +176,12 @@ async def test_C15_a_token_is_good_from_sixty_seconds_before_iat_and_nbf(family:
     assert (await refused(login({claim: NOW + 61}))).reason == "credential_not_yet_valid"
 
 
+@both_families
+async def test_C15_a_begun_nbf_does_not_excuse_an_iat_ahead(family: Family) -> None:
+    login = login_of(Epic(), family)
+    assert (await refused(login({"iat": NOW + 61, "nbf": NOW}))).reason == "credential_not_yet_valid"
+
+
 async def test_row_27_an_old_token_is_refused_with_what_to_do() -> None:
     error = await refused(Epic().eas({"iat": NOW - 7300, "exp": NOW - 100}))
     assert error.reason == "credential_expired"
