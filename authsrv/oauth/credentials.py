@@ -22,6 +22,7 @@ from authsrv.platforms.base import (
     PlatformIdentity,
     PlatformUnavailable,
     RejectionReason,
+    SignInCancelled,
     SingleUse,
     UserActionReason,
     UserActionRequired,
@@ -205,6 +206,8 @@ def for_oauth(error: PlatformError) -> errors.AuthsrvError:
         case CredentialRejected(reason=reason, hint=hint, detail=detail):
             kind = errors.InvalidRequest if reason in _MALFORMED else errors.InvalidGrant
             return kind(hint, reason=reason, detail=detail)
+        case SignInCancelled(detail=detail):
+            return errors.AccessDenied("The player did not sign in.", reason="cancelled", detail=detail)
         case UserActionRequired(reason="account_action_required", url=url, detail=detail):
             return errors.InteractionRequired(reason=error.reason, interaction_url=url, detail=detail)
         case UserActionRequired(reason=reason, detail=detail):

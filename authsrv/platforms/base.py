@@ -3,7 +3,7 @@
 Owns the vocabulary of refusals and the shape of outgoing calls. Platforms know nothing of OAuth, players or storage.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
@@ -87,6 +87,10 @@ class UserActionRequired(PlatformError):
         super().__init__(detail or reason)
 
 
+class SignInCancelled(PlatformError):
+    """The player came back from the platform's page without signing in, by their own will."""
+
+
 @dataclass(frozen=True, slots=True)
 class RequestProof:
     """The raw request that carried a credential in its Authorization header, for proofs of possession.
@@ -120,6 +124,25 @@ class Submission:
     nonce: str = ""
     redirect_uri: str = ""
     proof: RequestProof | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BrowserTrip:
+    """One trip of a browser to the platform's sign-in page and back.
+
+    `callback` is our address for this platform, without a query. `state` is unpredictable, belongs to one browser and
+    ends one trip; the caller has found all of that to hold before `parse_return`. `nonce` (43 base64url characters) and
+    `code_verifier` (43, RFC 7636) are derived from it under a secret of this server: the same on the way out and back.
+    """
+
+    callback: str
+    state: str
+    nonce: str = field(repr=False)
+    code_verifier: str = field(repr=False)
+
+
+Returned = Sequence[tuple[str, str]]
+"""Every parameter that the browser brought back, decoded, in order, repetitions included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +274,23 @@ class Platform(Protocol, Generic[C]):
 
     async def verify(self, credential: C) -> PlatformIdentity:
         """Ask the platform, or check its signature. Raises any `PlatformError`."""
+
+    @property
+    def signs_in_browsers(self) -> bool:
+        """Whether the settings hold what a sign-in in the browser needs."""
+        return False
+
+    def sign_in_url(self, trip: BrowserTrip) -> str:
+        """The platform's page that the browser is sent to. Only asked for if `signs_in_browsers`."""
+        raise NotImplementedError
+
+    def parse_return(self, trip: BrowserTrip, returned: Returned) -> C:
+        """Read what the browser brought back, without I/O; `verify` then settles it.
+
+        Raises `SignInCancelled`, `CredentialRejected`, `UserActionRequired`, `PlatformMisconfigured` or
+        `PlatformUnavailable`. The credential is single-use.
+        """
+        raise NotImplementedError
 
     async def start(self) -> None:
         """Load what can be loaded ahead (key sets). A failure is not fatal and is not raised."""
