@@ -1,4 +1,4 @@
-"""The nouns: Client, Project, Player, Identity, Grant, Reservation. Frozen facts without behaviour that does I/O.
+"""The nouns: Client, Project, Player, Identity, Grant, Session and more. Frozen facts without behaviour that does I/O.
 
 Times are Unix seconds, secrets are SHA-256 digests, absent texts are empty. Knows neither HTTP, OAuth nor SQL.
 """
@@ -105,6 +105,8 @@ class Grant:
     token, sealed under a key that only the previous token yields, kept for the grace window.
     `platform` is the verifier's name, `idp` the identity's kind, `idp_subject` its subject (Xsolla: `provider`, `id`).
     `expires_at` is when the row is of no further use to anybody but reuse detection.
+    `session_id` is 0 without a browser session. `claims` are those asked for one by one, as `userinfo:name` or
+    `id_token:name`.
     """
 
     id: int
@@ -135,14 +137,139 @@ class Grant:
     refresh_successor: bytes | None = None
     revoked_at: int | None = None
     revoked_reason: str = ""
+    session_id: int = 0
+    claims: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedGrant:
-    """A grant with the player it belongs to, read by one SELECT."""
+    """A grant with the player it belongs to and what is told of them, read by one SELECT.
+
+    `profile` is a JSON object of standard claims (OpenID Connect Core section 5.1); empty for a player without one.
+    """
 
     grant: Grant
     player: Player
+    profile: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Browser:
+    """A browser that came to one of our pages, known by its cookie. Requests, trips and sessions hang on its row id.
+
+    `secret_hash` is that of the cookie's present value, which changes at every sign-in.
+    """
+
+    id: int
+    secret_hash: Digest
+    created_at: int
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A player signed in in one browser, in one project; of these one at most has not ended.
+
+    `expires_at` is the idle limit, moved by every use up to `absolute_expires_at`. `platform`, `idp` and `idp_subject`
+    are those of the identity that signed in last, at `auth_time`, as in `Grant`.
+    """
+
+    id: int
+    browser_id: int
+    project: str
+    player_id: int
+    platform: str
+    idp: str
+    idp_subject: str
+    auth_time: int
+    created_at: int
+    expires_at: int
+    absolute_expires_at: int
+    ended_at: int | None = None
+    ended_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PendingRequest:
+    """An authorization request that waits for its player, kept here so that no browser can alter it.
+
+    `parameters` is the request as a JSON object of texts. `expected_sub` is the player it must be, if it named one.
+    `progress` names the steps that are done: `login`, `select_account`. `browser_id` is 0 until a browser came for it.
+    """
+
+    id: int
+    browser_id: int
+    project: str
+    client_id: str
+    parameters: str
+    created_at: int
+    expires_at: int
+    expected_sub: str = ""
+    progress: tuple[str, ...] = ()
+    completed_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trip:
+    """A browser on its way to a platform's sign-in page and back. `state_hash` is that of the `state` it carries."""
+
+    id: int
+    browser_id: int
+    request_id: int
+    platform: str
+    state_hash: Digest
+    created_at: int
+    expires_at: int
+    used_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A session that has not ended, with its player. Whether it is still in time is the reader's to judge."""
+
+    session: Session
+    player: Player
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """What is known when a browser comes for a client: both by one SELECT.
+
+    `consented` holds the scopes that the signed-in player has granted to the client before.
+    """
+
+    browser: Browser
+    signed_in: SignedIn | None = None
+    consented: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedRequest:
+    """A pending request, and the browser that came for it; None if the database knows no such browser."""
+
+    request: PendingRequest
+    visit: Visit | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedTrip:
+    """A trip with the request it was made for, and the browser that came back."""
+
+    trip: Trip
+    pending: LoadedRequest
+
+
+@dataclass(frozen=True, slots=True)
+class LogoutNotice:
+    """A logout that a client must be told by the back channel (OpenID Connect Back-Channel Logout section 2.5)."""
+
+    id: int
+    client_id: str
+    session_id: int
+    sub: str
+    created_at: int
+    next_attempt_at: int
+    attempts: int = 0
 
 
 ReservationState = Literal["pending", "settled", "refused"]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+from authsrv.storage import browser_steps, memory_browsers  # noqa: F401 - they register what writes their changes
 from authsrv.storage.base import Storage, StorageError
 from authsrv.storage.memory import MemoryStorage
 from authsrv.storage.sqlite import SqliteStorage

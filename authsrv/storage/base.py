@@ -8,7 +8,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from authsrv.models import Digest, IdentityKey, LoadedGrant, Player, Reservation, StoredKey
+from authsrv.models import (
+    Digest,
+    IdentityKey,
+    LoadedGrant,
+    LoadedRequest,
+    LoadedTrip,
+    LogoutNotice,
+    Player,
+    Reservation,
+    SignedIn,
+    StoredKey,
+    Visit,
+)
 from authsrv.storage.changes import Change, DeclaredClient
 
 
@@ -88,6 +100,27 @@ class Storage(Protocol):
     async def load_player(self, key: IdentityKey) -> Player | None:
         """The player an identity belongs to."""
 
+    async def load_visit(self, browser_id: int, project: str, client_id: str) -> Visit | None:
+        """A browser, its session in this project that has not ended, and what its player granted to the client."""
+
+    async def load_request(self, request_id: int, browser_id: int) -> LoadedRequest | None:
+        """A pending request, completed and expired ones included, and the visit of this browser to its client."""
+
+    async def load_trip(self, trip_id: int, browser_id: int) -> LoadedTrip | None:
+        """A trip, used and expired ones included, with its request and the visit of this browser to the client."""
+
+    async def load_sessions(self, browser_id: int) -> tuple[SignedIn, ...]:
+        """Every session of a browser that has not ended, of all projects, oldest first."""
+
+    async def load_session(self, session_id: int) -> SignedIn | None:
+        """A session and its player, ended ones included."""
+
+    async def load_session_clients(self, session_id: int) -> tuple[str, ...]:
+        """The client_ids that took part in a session, sorted."""
+
+    async def load_due_notices(self, now: int, limit: int) -> tuple[LogoutNotice, ...]:
+        """At most `limit` notices whose next attempt is due, the longest due first."""
+
     async def load_keys(self) -> tuple[StoredKey, ...]:
         """Every key of the ring, oldest first."""
 
@@ -95,7 +128,9 @@ class Storage(Protocol):
         """The file clients remembered by `SyncClients`, by client_id."""
 
     async def sweep(self, now: int, limit: int) -> Swept:
-        """Remove at most `limit` expired rows (grants and reservations), in key order and short writes.
+        """Remove at most `limit` expired rows, in key order and short writes.
+
+        That is reservations, grants, browsers, requests and trips; sessions go with who took part in them.
 
         A used code stays for 30 minutes after its use, a revoked grant until `expires_at`, so that reuse is seen.
         Grants whose `expires_at` has passed go; nothing that is still of use ever does.

@@ -6,7 +6,21 @@ and undoes every change of the same `apply`. Knows no database.
 
 from dataclasses import dataclass
 
-from authsrv.models import Digest, Grant, IdentityKey, Player, StoredKey
+from authsrv.models import (
+    Browser,
+    Digest,
+    Grant,
+    IdentityKey,
+    LogoutNotice,
+    PendingRequest,
+    Player,
+    Session,
+    StoredKey,
+    Trip,
+)
+
+MOST_PENDING = 8
+"""Requests that wait in one browser, and trips under way for one request; a newer one removes the oldest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +157,159 @@ class SyncClients:
     now: int
 
 
+@dataclass(frozen=True, slots=True)
+class SetProfile:
+    """What is told of a player: a JSON object of standard claims, or nothing to forget it."""
+
+    player_id: int
+    profile: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddBrowser:
+    """A browser that came for the first time."""
+
+    browser: Browser
+
+
+@dataclass(frozen=True, slots=True)
+class RotateBrowser:
+    """Give a browser's cookie another value. Guard: `current` is still the one stored."""
+
+    browser_id: int
+    current: Digest
+    successor: Digest
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class AddRequest:
+    """A request that waits for its player. Of one browser only the `MOST_PENDING` newest stay."""
+
+    request: PendingRequest
+
+
+@dataclass(frozen=True, slots=True)
+class BindRequest:
+    """A request that came without a cookie is the browser's that came for it. Guard: it is nobody's yet."""
+
+    request_id: int
+    browser_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class AdvanceRequest:
+    """Note which steps of a request are done. Guard: it is not completed."""
+
+    request_id: int
+    progress: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CompleteRequest:
+    """The request was answered. Guard: it was not before."""
+
+    request_id: int
+    now: int
+
+
+@dataclass(frozen=True, slots=True)
+class AddTrip:
+    """A browser leaves for a platform. Of one request only the `MOST_PENDING` newest trips stay."""
+
+    trip: Trip
+
+
+@dataclass(frozen=True, slots=True)
+class UseTrip:
+    """A browser is back. Guard: this trip has not ended before."""
+
+    trip_id: int
+    now: int
+
+
+@dataclass(frozen=True, slots=True)
+class StartSession:
+    """A player signed in. Guard: no session of this browser and project is left that has not ended."""
+
+    session: Session
+
+
+@dataclass(frozen=True, slots=True)
+class RenewSession:
+    """The same player signed in again. Guard: the session has not ended."""
+
+    session_id: int
+    platform: str
+    idp: str
+    idp_subject: str
+    now: int
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class UseSession:
+    """A client gets a code by this session and takes part in it from now on. Guard: the session has not ended."""
+
+    session_id: int
+    client_id: str
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class EndSession:
+    """End a session for good; idempotent, and the first reason is kept.
+
+    Its grants without a refresh token end with it, and those of the `bound` clients in any case.
+    """
+
+    session_id: int
+    now: int
+    reason: str
+    bound: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GiveConsent:
+    """Remember that a player lets a client have these scopes, in place of what was remembered before."""
+
+    player_id: int
+    client_id: str
+    scope: tuple[str, ...]
+    now: int
+
+
+@dataclass(frozen=True, slots=True)
+class WithdrawConsent:
+    """Forget a consent, and end every grant that this player gave to the client."""
+
+    player_id: int
+    client_id: str
+    now: int
+
+
+@dataclass(frozen=True, slots=True)
+class AddNotice:
+    """A logout to be told to a client."""
+
+    notice: LogoutNotice
+
+
+@dataclass(frozen=True, slots=True)
+class PostponeNotice:
+    """The client did not take the notice; try again later. One that is gone stays gone."""
+
+    notice_id: int
+    next_attempt_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveNotice:
+    """The client took the notice, or will not be asked again."""
+
+    notice_id: int
+
+
 Change = (
     AddPlayer
     | LinkIdentity
@@ -157,4 +324,22 @@ Change = (
     | ReleaseCredential
     | AddKeys
     | SyncClients
+    | SetProfile
+    | AddBrowser
+    | RotateBrowser
+    | AddRequest
+    | BindRequest
+    | AdvanceRequest
+    | CompleteRequest
+    | AddTrip
+    | UseTrip
+    | StartSession
+    | RenewSession
+    | UseSession
+    | EndSession
+    | GiveConsent
+    | WithdrawConsent
+    | AddNotice
+    | PostponeNotice
+    | RemoveNotice
 )

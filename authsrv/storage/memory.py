@@ -8,9 +8,23 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
-from authsrv.models import Digest, Grant, IdentityKey, LoadedGrant, Player, Reservation, StoredKey
+from authsrv.models import (
+    Digest,
+    Grant,
+    IdentityKey,
+    LoadedGrant,
+    LoadedRequest,
+    LoadedTrip,
+    LogoutNotice,
+    Player,
+    Reservation,
+    SignedIn,
+    StoredKey,
+    Visit,
+)
 from authsrv.storage.base import StorageError, StorageUnavailable, StoredClient, Swept
 from authsrv.storage.changes import Change
+from authsrv.storage.memory_browsers import loaded_request, open_sessions, visit
 from authsrv.storage.memory_tables import Tables, write
 from authsrv.storage.rows import checked, digest_column, identity_values, reservation_values, row_ids
 from authsrv.storage.steps import KEPT_AFTER_USE, writes_of
@@ -69,13 +83,55 @@ class MemoryStorage:
     async def load_grant(self, grant_id: int) -> LoadedGrant | None:
         await self._turn()
         grant = self._tables.grants.get(grant_id)
-        return None if grant is None else LoadedGrant(grant, self._tables.players[grant.player_id])
+        if grant is None:
+            return None
+        profile = self._tables.profiles.get(grant.player_id, "")
+        return LoadedGrant(grant, self._tables.players[grant.player_id], profile)
 
     async def load_player(self, key: IdentityKey) -> Player | None:
         identity_values(key)
         await self._turn()
         player_id = self._tables.identities.get(key)
         return None if player_id is None else self._tables.players[player_id]
+
+    async def load_visit(self, browser_id: int, project: str, client_id: str) -> Visit | None:
+        checked(browser_id=browser_id, project=project, client_id=client_id)
+        await self._turn()
+        return visit(self._tables, browser_id, project, client_id)
+
+    async def load_request(self, request_id: int, browser_id: int) -> LoadedRequest | None:
+        checked(request_id=request_id, browser_id=browser_id)
+        await self._turn()
+        return loaded_request(self._tables, request_id, browser_id)
+
+    async def load_trip(self, trip_id: int, browser_id: int) -> LoadedTrip | None:
+        checked(trip_id=trip_id, browser_id=browser_id)
+        await self._turn()
+        trip = self._tables.trips.get(trip_id)
+        pending = loaded_request(self._tables, trip.request_id, browser_id) if trip else None
+        return LoadedTrip(trip, pending) if trip and pending else None
+
+    async def load_sessions(self, browser_id: int) -> tuple[SignedIn, ...]:
+        checked(browser_id=browser_id)
+        await self._turn()
+        return tuple(open_sessions(self._tables, browser_id))
+
+    async def load_session(self, session_id: int) -> SignedIn | None:
+        checked(session_id=session_id)
+        await self._turn()
+        session = self._tables.sessions.get(session_id)
+        return None if session is None else SignedIn(session, self._tables.players[session.player_id])
+
+    async def load_session_clients(self, session_id: int) -> tuple[str, ...]:
+        checked(session_id=session_id)
+        await self._turn()
+        return tuple(sorted(client for session, client in self._tables.session_clients if session == session_id))
+
+    async def load_due_notices(self, now: int, limit: int) -> tuple[LogoutNotice, ...]:
+        checked(now=now, limit=limit)
+        await self._turn()
+        due = [notice for notice in self._tables.notices.values() if notice.next_attempt_at <= now]
+        return tuple(sorted(due, key=lambda notice: (notice.next_attempt_at, notice.id))[:limit])
 
     async def load_keys(self) -> tuple[StoredKey, ...]:
         await self._turn()
@@ -90,7 +146,7 @@ class MemoryStorage:
             raise ValueError("a sweep's limit is at least 1")
         checked(now=now, limit=limit, kept_since=now - KEPT_AFTER_USE)
         await self._turn()
-        removed = self._sweep_reservations(now, limit)
+        removed = self._tables.remove_expired(now, limit)
         if removed == limit:
             return Swept(removed, more=True)
         return self._sweep_grants(now, limit - removed, removed)
@@ -103,13 +159,6 @@ class MemoryStorage:
         await asyncio.sleep(0)
         if self._ids is None:
             raise StorageUnavailable("the storage is not open")
-
-    def _sweep_reservations(self, now: int, limit: int) -> int:
-        expired = [row for row in self._tables.reservations.values() if row.expires_at < now]
-        expired.sort(key=lambda row: (row.expires_at, row.digest))
-        for row in expired[:limit]:
-            del self._tables.reservations[row.digest]
-        return len(expired[:limit])
 
     def _sweep_grants(self, now: int, limit: int, removed: int) -> Swept:
         grants = self._tables.grants

@@ -3,11 +3,24 @@
 Owns guards and row changes. Knows no transaction: the caller works on a copy and keeps it only if nothing was raised.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from functools import singledispatch
+from typing import Any
 
-from authsrv.models import Digest, Grant, IdentityKey, Player, Reservation, StoredKey
+from authsrv.models import (
+    Browser,
+    Digest,
+    Grant,
+    IdentityKey,
+    LogoutNotice,
+    PendingRequest,
+    Player,
+    Reservation,
+    Session,
+    StoredKey,
+    Trip,
+)
 from authsrv.storage.base import Conflict, StoredClient
 from authsrv.storage.changes import (
     AddGrant,
@@ -39,18 +52,18 @@ class Tables:
     reservations: dict[Digest, Reservation] = field(default_factory=dict)
     keys: dict[str, StoredKey] = field(default_factory=dict)
     clients: dict[str, StoredClient] = field(default_factory=dict)
+    profiles: dict[int, str] = field(default_factory=dict)
+    browsers: dict[int, Browser] = field(default_factory=dict)
+    requests: dict[int, PendingRequest] = field(default_factory=dict)
+    trips: dict[int, Trip] = field(default_factory=dict)
+    sessions: dict[int, Session] = field(default_factory=dict)
+    session_clients: set[tuple[int, str]] = field(default_factory=set)
+    consents: dict[tuple[int, str], tuple[str, ...]] = field(default_factory=dict)
+    notices: dict[int, LogoutNotice] = field(default_factory=dict)
 
     def copy(self) -> "Tables":
         """Tables of their own with the same rows."""
-        return Tables(
-            self.players.copy(),
-            self.subs.copy(),
-            self.identities.copy(),
-            self.grants.copy(),
-            self.reservations.copy(),
-            self.keys.copy(),
-            self.clients.copy(),
-        )
+        return Tables(*(getattr(self, one.name).copy() for one in fields(self)))
 
     def reserve(self, wanted: Reservation, *, take_over: bool) -> Reservation:
         """Put the reservation in if its digest is free; the row that stands then."""
@@ -60,12 +73,28 @@ class Tables:
         self.reservations[wanted.digest] = wanted
         return wanted
 
+    def remove_expired(self, now: int, limit: int) -> int:
+        """Remove at most `limit` rows that have expired, those of one table after the other; how many."""
+        removed = 0
+        for rows in (self.reservations, self.requests, self.trips, self.browsers):
+            expired = sorted((row.expires_at, key) for key, row in rows.items() if row.expires_at < now)
+            removed += _remove(rows, [key for _, key in expired][: limit - removed])
+        over = sorted((s.absolute_expires_at, s.id) for s in self.sessions.values() if s.absolute_expires_at < now)
+        gone = {id_ for _, id_ in over[: limit - removed]}
+        self.session_clients = {pair for pair in self.session_clients if pair[0] not in gone}
+        return removed + _remove(self.sessions, gone)
+
+
+def _remove(rows: dict[Any, Any], keys: Iterable[Any]) -> int:
+    return len([rows.pop(key) for key in keys])
+
 
 def _free(known: Reservation, now: int, *, take_over: bool) -> bool:
     return known.expires_at < now or (take_over and known.state == "pending" and known.lease_until <= now)
 
 
-def _guard(held: object, change: Change) -> None:
+def guard(held: object, change: Change) -> None:
+    """Raise `Conflict` unless it held."""
     if not held:
         raise Conflict(change)
 
@@ -79,14 +108,14 @@ def write(change: Change, tables: Tables) -> None:  # noqa: ARG001 - the registe
 @write.register
 def _(change: AddPlayer, tables: Tables) -> None:
     player = change.player
-    _guard(player.id not in tables.players and player.sub not in tables.subs, change)
+    guard(player.id not in tables.players and player.sub not in tables.subs, change)
     tables.players[player.id] = player
     tables.subs.add(player.sub)
 
 
 @write.register
 def _(change: LinkIdentity, tables: Tables) -> None:
-    _guard(change.key not in tables.identities and change.player_id in tables.players, change)
+    guard(change.key not in tables.identities and change.player_id in tables.players, change)
     tables.identities[change.key] = change.player_id
 
 
@@ -101,7 +130,7 @@ def _(change: RecordLogin, tables: Tables) -> None:
 @write.register
 def _(change: AddGrant, tables: Tables) -> None:
     grant = change.grant
-    _guard(grant.id not in tables.grants and grant.player_id in tables.players, change)
+    guard(grant.id not in tables.grants and grant.player_id in tables.players, change)
     tables.grants[grant.id] = grant
 
 
@@ -192,7 +221,7 @@ def _(change: ReleaseCredential, tables: Tables) -> None:
 def _(change: AddKeys, tables: Tables) -> None:
     sorts = {(key.use, key.alg) for key in tables.keys.values()}
     for key in change.keys:
-        _guard((key.use, key.alg) not in sorts and key.kid not in tables.keys, change)
+        guard((key.use, key.alg) not in sorts and key.kid not in tables.keys, change)
         tables.keys[key.kid] = key
 
 

@@ -80,7 +80,8 @@ def _optional_digest(name: str, value: Digest | None) -> bytes | None:
     return None if value is None else digest_column(name, value)
 
 
-def _joined(name: str, words: Sequence[str]) -> str:
+def joined(name: str, words: Sequence[str]) -> str:
+    """Words in one text column, separated by spaces. Raises `StorageError` for a word that would not come back."""
     if any(not word or " " in word for word in words):
         raise StorageError(f"{name} holds an empty word or a space")
     return " ".join(words)
@@ -110,8 +111,8 @@ def grant_values(grant: Grant) -> Values:
         project=grant.project,
         client_id=grant.client_id,
         player_id=grant.player_id,
-        scope=_joined("scope", grant.scope),
-        audience=_joined("audience", grant.audience),
+        scope=joined("scope", grant.scope),
+        audience=joined("audience", grant.audience),
         platform=grant.platform,
         idp=grant.idp,
         idp_subject=grant.idp_subject,
@@ -134,6 +135,8 @@ def grant_values(grant: Grant) -> Values:
         refresh_successor=grant.refresh_successor,
         revoked_at=grant.revoked_at,
         revoked_reason=grant.revoked_reason,
+        session_id=grant.session_id,
+        claims=joined("claims", grant.claims),
     )
 
 
@@ -183,8 +186,9 @@ def player_of(row: Row) -> Player:
 
 def loaded_grant_of(row: Row) -> LoadedGrant:
     """A grant and its player from one joined row."""
-    id_, project, client_id, player_id, scope, audience, *rest = row[:28]
-    platform, idp, idp_subject, auth_time, created_at, expires_at, absolute, nonce, redirect_uri, as_json, *code = rest
+    id_, project, client_id, player_id, scope, audience, *rest = row[:30]
+    platform, idp, idp_subject, auth_time, created_at, expires_at, absolute, nonce, redirect_uri, as_json, *rest = rest
+    *code, claims = rest
     grant = Grant(
         id_,
         project,
@@ -202,9 +206,9 @@ def loaded_grant_of(row: Row) -> LoadedGrant:
         nonce,
         redirect_uri,
         bool(as_json),
-        *code,
+        *(*code, tuple(claims.split())),
     )
-    return LoadedGrant(grant, player_of(row[28:]))
+    return LoadedGrant(grant, player_of(row[30:36]), row[36])
 
 
 def reservation_of(row: Row) -> Reservation:

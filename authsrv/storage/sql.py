@@ -39,11 +39,12 @@ INSERT_GRANT = """
     INSERT INTO grants (id, project, client_id, player_id, scope, audience, platform, idp, idp_subject, auth_time,
         created_at, expires_at, absolute_expires_at, nonce, redirect_uri, delivered_as_json, code_hash,
         code_expires_at, code_used_at, code_challenge, code_failures, refresh_hash, refresh_generation,
-        refresh_previous_hash, refresh_rotated_at, refresh_successor, revoked_at, revoked_reason)
+        refresh_previous_hash, refresh_rotated_at, refresh_successor, revoked_at, revoked_reason, session_id, claims)
     VALUES (:id, :project, :client_id, :player_id, :scope, :audience, :platform, :idp, :idp_subject, :auth_time,
         :created_at, :expires_at, :absolute_expires_at, :nonce, :redirect_uri, :delivered_as_json, :code_hash,
         :code_expires_at, :code_used_at, :code_challenge, :code_failures, :refresh_hash, :refresh_generation,
-        :refresh_previous_hash, :refresh_rotated_at, :refresh_successor, :revoked_at, :revoked_reason)
+        :refresh_previous_hash, :refresh_rotated_at, :refresh_successor, :revoked_at, :revoked_reason, :session_id,
+        :claims)
     ON CONFLICT DO NOTHING"""
 
 SELECT_GRANT = """
@@ -51,9 +52,9 @@ SELECT_GRANT = """
         g.auth_time, g.created_at, g.expires_at, g.absolute_expires_at, g.nonce, g.redirect_uri, g.delivered_as_json,
         g.code_hash, g.code_expires_at, g.code_used_at, g.code_challenge, g.code_failures, g.refresh_hash,
         g.refresh_generation, g.refresh_previous_hash, g.refresh_rotated_at, g.refresh_successor, g.revoked_at,
-        g.revoked_reason,
-        p.id, p.sub, p.project, p.display_name, p.created_at, p.last_login_at
-    FROM grants g JOIN players p ON p.id = g.player_id
+        g.revoked_reason, g.session_id, g.claims,
+        p.id, p.sub, p.project, p.display_name, p.created_at, p.last_login_at, coalesce(f.profile, '')
+    FROM grants g JOIN players p ON p.id = g.player_id LEFT JOIN profiles f ON f.player_id = p.id
     WHERE g.id = :grant_id"""
 
 REDEEM_CODE = """

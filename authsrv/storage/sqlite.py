@@ -12,9 +12,22 @@ from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 
-from authsrv.models import Digest, IdentityKey, LoadedGrant, Player, Reservation, StoredKey
-from authsrv.storage import sql
+from authsrv.models import (
+    Digest,
+    IdentityKey,
+    LoadedGrant,
+    LoadedRequest,
+    LoadedTrip,
+    LogoutNotice,
+    Player,
+    Reservation,
+    SignedIn,
+    StoredKey,
+    Visit,
+)
+from authsrv.storage import browser_sql, sql
 from authsrv.storage.base import Conflict, SchemaMismatch, StorageError, StorageUnavailable, StoredClient, Swept
+from authsrv.storage.browser_rows import loaded_request_of, loaded_trip_of, notice_of, signed_in_of, visit_of
 from authsrv.storage.changes import Change
 from authsrv.storage.files import exists, path_of, refuse_network, tighten
 from authsrv.storage.lock import ProcessLock
@@ -47,6 +60,15 @@ from authsrv.storage.sqlite_lane import Lane
 from authsrv.storage.steps import KEPT_AFTER_USE, Write, writes_of
 
 log = logging.getLogger("authsrv.storage")
+
+_EXPIRING = (
+    (sql.SWEEP_CREDENTIALS,),
+    (browser_sql.SWEEP_REQUESTS,),
+    (browser_sql.SWEEP_TRIPS,),
+    (browser_sql.SWEEP_BROWSERS,),
+    (browser_sql.SWEEP_SESSION_CLIENTS, browser_sql.SWEEP_SESSIONS),
+)
+"""The statements for each table whose rows go once they expired; the last of each counts."""
 
 
 class SqliteStorage:
@@ -130,6 +152,36 @@ class SqliteStorage:
         rows = await self._read(sql.SELECT_PLAYER_BY_IDENTITY, identity_values(key))
         return player_of(rows[0]) if rows else None
 
+    async def load_visit(self, browser_id: int, project: str, client_id: str) -> Visit | None:
+        values = checked(browser_id=browser_id, project=project, client_id=client_id)
+        rows = await self._read(browser_sql.SELECT_VISIT, values)
+        return visit_of(rows[0]) if rows else None
+
+    async def load_request(self, request_id: int, browser_id: int) -> LoadedRequest | None:
+        values = checked(request_id=request_id, browser_id=browser_id)
+        rows = await self._read(browser_sql.SELECT_REQUEST, values)
+        return loaded_request_of(rows[0]) if rows else None
+
+    async def load_trip(self, trip_id: int, browser_id: int) -> LoadedTrip | None:
+        rows = await self._read(browser_sql.SELECT_TRIP, checked(trip_id=trip_id, browser_id=browser_id))
+        return loaded_trip_of(rows[0]) if rows else None
+
+    async def load_sessions(self, browser_id: int) -> tuple[SignedIn, ...]:
+        rows = await self._read(browser_sql.SELECT_SESSIONS, checked(browser_id=browser_id))
+        return tuple(map(signed_in_of, rows))
+
+    async def load_session(self, session_id: int) -> SignedIn | None:
+        rows = await self._read(browser_sql.SELECT_SESSION, checked(session_id=session_id))
+        return signed_in_of(rows[0]) if rows else None
+
+    async def load_session_clients(self, session_id: int) -> tuple[str, ...]:
+        rows = await self._read(browser_sql.SELECT_SESSION_CLIENTS, checked(session_id=session_id))
+        return tuple(client_id for (client_id,) in rows)
+
+    async def load_due_notices(self, now: int, limit: int) -> tuple[LogoutNotice, ...]:
+        rows = await self._read(browser_sql.SELECT_DUE_NOTICES, checked(now=now, limit=limit))
+        return tuple(map(notice_of, rows))
+
     async def load_keys(self) -> tuple[StoredKey, ...]:
         return tuple(key_of(row) for row in await self._read(sql.SELECT_KEYS, {}))
 
@@ -140,7 +192,7 @@ class SqliteStorage:
         if limit < 1:
             raise ValueError("a sweep's limit is at least 1")
         values = checked(now=now, limit=limit, kept_since=now - KEPT_AFTER_USE)
-        removed = await self._writing().run(partial(_count_of, statements=(sql.SWEEP_CREDENTIALS,), values=values))
+        removed = await self._writing().run(partial(_sweep_expired, values=values))
         if removed == limit:
             return Swept(removed, more=True)
         return await self._sweep_grants({**values, "after": self._swept_up_to, "limit": limit - removed}, removed)
@@ -206,6 +258,14 @@ def _reserve(driver: sqlite3.Connection, values: Values) -> Row | None:
         return None
     row: Row = driver.execute(sql.SELECT_RESERVATION, values).fetchone()
     return row
+
+
+def _sweep_expired(driver: sqlite3.Connection, values: Values) -> int:
+    """Remove expired rows, table by table, until the limit is reached; how many."""
+    limit, removed = int(values["limit"] or 0), 0
+    for statements in _EXPIRING:
+        removed += _count_of(driver, statements, {**values, "limit": limit - removed})
+    return removed
 
 
 def _count_of(driver: sqlite3.Connection, statements: Sequence[str], values: Values) -> int:
