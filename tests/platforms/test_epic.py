@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from authsrv.platforms.base import CredentialRejected, Submission
-from authsrv.platforms.epic.platform import EpicCode, EpicPlatform, EpicToken
+from authsrv.platforms.epic.codes import EpicCode
+from authsrv.platforms.epic.platform import EpicPlatform, EpicToken
 from authsrv.platforms.epic.settings import EpicSettings, Kind
 from tests.support.epic import AMBER, NOW, Epic
 
@@ -251,11 +252,19 @@ async def test_starting_loads_both_key_sets_apart_and_stopping_ends_it() -> None
 
 
 async def test_only_the_key_sets_that_are_needed_are_loaded() -> None:
-    epic = Epic(accept=["connect_id_token"])
+    epic = Epic(accept=["connect_id_token"], browser_sign_in=False)
     await epic.platform.start()
     await epic.connect()
     await epic.platform.stop()
     assert epic.emulator.calls == {"connect_keys": 1}
+
+
+async def test_the_sign_in_in_the_browser_needs_the_keys_of_accounts() -> None:
+    epic = Epic(accept=["connect_id_token"])
+    await epic.platform.start()
+    await epic.connect()
+    await epic.platform.stop()
+    assert epic.emulator.calls == {"connect_keys": 1, "eas_keys": 1}
 
 
 def test_row_19_blanks_around_ids_and_the_secret_are_trimmed() -> None:
@@ -284,6 +293,7 @@ def test_the_defaults_are_those_of_the_documentation() -> None:
     assert read.scopes == ("basic_profile", "openid")
     assert read.allowed_external_accounts == ("epicgames",)
     assert (read.allow_device_accounts, read.require_id_token, read.id_token_reuse) == (False, False, False)
+    assert (read.browser_sign_in, read.browser_pkce) == (True, False)
     assert (read.hosts.api, read.hosts.www) == ("https://api.epicgames.dev", "https://www.epicgames.com")
     assert read.addresses() == ("https://api.epicgames.dev",)
 

@@ -40,6 +40,8 @@ class Asked:
     client_id: str
     scopes: tuple[str, ...]
     deployment_from_request: bool
+    in_browser: bool = False
+    """Whether it was we who sent the browser to Epic, for our own client."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,12 @@ def refusal(response: OutboundResponse, asked: Asked) -> PlatformError:
         return PlatformMisconfigured(f"status {response.status} without an errorCode")
     detail = f"errorCode {code}, correlation id {_correlation_id(response, body.get('correlationId'))}"
     return meaning(code)(EpicError(code, detail, body, retry_after, asked))
+
+
+def named_refusal(code: str, asked: Asked) -> PlatformError:
+    """The error to raise for an `errorCode` that came alone, through the browser, and so may be anybody's text."""
+    named = code if _ERROR_CODE.fullmatch(code) else "unreadable"
+    return meaning(named)(EpicError(named, f"errorCode {named}, through the browser", {}, None, asked))
 
 
 def meaning(code: str) -> Meaning:
@@ -118,8 +126,16 @@ def _busy(error: EpicError) -> PlatformError:
 
 
 def _unknown(error: EpicError) -> PlatformError:
-    _LOG.warning("Epic refused a code for an unknown reason: %s", error.detail)
-    return CredentialRejected("credential_rejected", _NEW_CODE, detail=error.detail)
+    _LOG.warning("Epic refused a login for an unknown reason: %s", error.detail)
+    hint = _START_AGAIN if error.asked.in_browser else _NEW_CODE
+    return CredentialRejected("credential_rejected", hint, detail=error.detail)
+
+
+def _other_client(error: EpicError) -> PlatformError:
+    # Epic's page was opened for the client that redeems; only a stranger brings back a code of another one.
+    if error.asked.in_browser:
+        return CredentialRejected("credential_rejected", _START_AGAIN, detail=error.detail)
+    return PlatformMisconfigured(f"{_OTHER_CLIENT} ({error.detail})")
 
 
 def _invalid_deployment(error: EpicError) -> PlatformError:
@@ -167,6 +183,7 @@ _NEW_CODE = (
     "Epic does not know the code: it is wrong, older than a few minutes, or was used before, for instance by the EOS "
     "SDK; get a new one, or log the SDK in and send its id_token."
 )
+_START_AGAIN = "Epic did not let the sign-in go on; start it again."
 _NEW_TICKET = "Epic refused the platform ticket behind the code; get a new one."
 _OTHER_CLIENT = "the game's codes belong to another Epic client; set client_id to the one the game uses"
 _CREDENTIALS = "Epic refuses client_id or client_secret; copy both from the Developer Portal"
@@ -181,8 +198,8 @@ MEANINGS: Mapping[str, Meaning] = MappingProxyType(
         "exchange_code_not_found": _rejected(_NEW_CODE),
         "single_use_code_not_found": _rejected(_NEW_CODE),
         "authorization_code_not_found": _rejected("Epic does not know the code; start the sign-in again."),
-        "authorization_code_not_for_your_client": _misconfigured(_OTHER_CLIENT),
-        "exchange_code_client_mismatch": _misconfigured(_OTHER_CLIENT),
+        "authorization_code_not_for_your_client": _other_client,
+        "exchange_code_client_mismatch": _other_client,
         "expired_exchange_code_session": _rejected("The launcher session behind the code has ended; get a new code."),
         "single_use_code_verifier_required": _rejected("The code is bound to a PKCE verifier; get one without."),
         "single_use_code_verifier_invalid": _rejected("The code is bound to a PKCE verifier; get one without."),

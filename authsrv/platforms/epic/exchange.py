@@ -5,6 +5,7 @@ what an `errorCode` stands for is said in `errors.py`.
 """
 
 import base64
+import hmac
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -57,24 +58,26 @@ class CodeExchange:
         userinfo = f"{client.client_id}:{client.client_secret}".encode()
         self._headers = {"Authorization": f"Basic {base64.b64encode(userinfo).decode('ascii')}"}
 
-    async def redeem(self, grant: Mapping[str, str], *, deployment_id: str, from_request: bool) -> Account:
+    async def redeem(
+        self, grant: Mapping[str, str], *, deployment_id: str, from_request: bool, nonce: str = ""
+    ) -> Account:
         """Ask Epic who the code belongs to. `grant` holds `grant_type` and the code with what goes with it.
 
-        `from_request` says whether `deployment_id` was the game's choice, and so its fault. Raises any `PlatformError`;
-        `PlatformUnavailable.maybe_consumed` is true unless the request was certainly not sent.
+        `from_request` says whether `deployment_id` was the game's choice, and so its fault. `nonce` is what we sent the
+        browser to Epic with, if it was we who did. Raises any `PlatformError`; `PlatformUnavailable.maybe_consumed` is
+        true unless the request was certainly not sent.
         """
         asked = Asked(
             www=self._client.www,
             client_id=self._client.client_id,
             scopes=self._client.scopes,
             deployment_from_request=from_request,
+            in_browser=bool(nonce),
         )
         response = await self._post(self._form(grant, deployment_id))
         if response.status != 200:
             raise refusal(response, asked)
-        answer = _answer(response)
-        account = self._account_of(answer)
-        return await self._with_id_token(account, answer, deployment_id)
+        return await self._account(_answer(response), deployment_id, nonce)
 
     def _form(self, grant: Mapping[str, str], deployment_id: str) -> dict[str, str]:
         optional = {"deployment_id": deployment_id, "scope": " ".join(self._client.scopes)}
@@ -90,7 +93,18 @@ class CodeExchange:
                 f"token endpoint: {error}", retry_after=error.retry_after, maybe_consumed=error.sent
             ) from None
 
-    def _account_of(self, answer: Mapping[str, Any]) -> str:
+    async def _account(self, answer: Mapping[str, Any], deployment_id: str, nonce: str) -> Account:
+        account = self._account_id(answer)
+        id_token = answer.get("id_token")
+        if id_token is None:
+            return self._without_id_token(account)
+        claims = await self._verified(id_token, deployment_id)
+        if claims["sub"] != account:
+            _not_believed("id_token and account_id name two accounts")
+        _check_nonce(claims, nonce)
+        return Account(account, display_name(claims))
+
+    def _account_id(self, answer: Mapping[str, Any]) -> str:
         token_type = answer.get("token_type")
         if not isinstance(token_type, str) or token_type.lower() != "bearer":
             _not_believed("token_type is not bearer")
@@ -103,24 +117,15 @@ class CodeExchange:
             _not_believed("account_id is not an account id")
         return account
 
-    async def _with_id_token(self, account: str, answer: Mapping[str, Any], deployment_id: str) -> Account:
-        id_token = answer.get("id_token")
-        if id_token is None:
-            return self._without_id_token(account)
-        if not isinstance(id_token, str):
-            _not_believed("id_token is not a text")
-        claims = await self._verified(id_token, deployment_id)
-        if claims["sub"] != account:
-            _not_believed("id_token and account_id name two accounts")
-        return Account(account, display_name(claims))
-
     def _without_id_token(self, account: str) -> Account:
         if self._client.require_id_token:
             raise PlatformMisconfigured("Epic sent no id_token; add openid to scopes and to the application")
         _LOG.warning("Epic sent no id_token with its answer; add openid to the scopes of the Epic application")
         return Account(account)
 
-    async def _verified(self, id_token: str, deployment_id: str) -> VerifiedClaims:
+    async def _verified(self, id_token: Any, deployment_id: str) -> VerifiedClaims:
+        if not isinstance(id_token, str):
+            _not_believed("id_token is not a text")
         try:
             return await self._id_tokens.verify(self._id_tokens.read(id_token), deployment_id)
         except PlatformUnavailable as error:
@@ -130,6 +135,19 @@ class CodeExchange:
                 raise
             # The player sent a code that Epic took; a token of Epic's that does not hold is not the player's fault.
             _not_believed(f"id_token: {error.detail}")
+
+
+def _check_nonce(claims: VerifiedClaims, nonce: str) -> None:
+    """A nonce that came back must be this trip's; Epic promises none, so a missing one is no error."""
+    returned = claims.get("nonce")
+    if not nonce or returned is None:
+        return
+    if not isinstance(returned, str) or not hmac.compare_digest(returned.encode(), nonce.encode()):
+        raise CredentialRejected(
+            "credential_rejected",
+            "The code belongs to another sign-in; start the sign-in again.",
+            detail="the nonce of the id_token is another one than was sent",
+        )
 
 
 def display_name(claims: VerifiedClaims) -> str:

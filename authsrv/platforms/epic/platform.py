@@ -4,25 +4,25 @@ Owns how a submission is read and which identity comes of it. Signatures and cla
 codes redeemed in `exchange.py`. Knows no OAuth, players or storage.
 """
 
-import base64
-import hashlib
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, get_args
 
-from authsrv.models import Digest
 from authsrv.platforms.base import (
+    BrowserTrip,
     Clock,
     Credential,
     CredentialRejected,
     Outbound,
     Platform,
     PlatformIdentity,
+    Returned,
     SingleUse,
     Submission,
 )
+from authsrv.platforms.epic.browser import SignInPage
+from authsrv.platforms.epic.codes import EpicCode, authorization_grant, epic_code, exchange_grant
 from authsrv.platforms.epic.exchange import CodeExchange, ExchangeClient, display_name
 from authsrv.platforms.epic.settings import EpicSettings, Kind
 from authsrv.platforms.epic.tokens import (
@@ -37,21 +37,7 @@ from authsrv.platforms.epic.tokens import (
 )
 from authsrv.platforms.jwks import KeySource, parse_jwk_set
 
-_KEEP_CODE = 3600
-_EXCHANGE_CODE = re.compile(r"[A-Za-z0-9_-]{16,128}")
-_BASE64_CODE = re.compile(r"[A-Za-z0-9+/]{43}=")
-_HEX_CODE = re.compile(rb"[0-9a-fA-F]{32}")
-_OPAQUE_CODE = re.compile(r"[!-~]{8,128}")
-_REDIRECT_URI = re.compile(r"[!-~]{1,2048}")
 _DEVICE_LOGIN = "deviceid"
-
-
-@dataclass(frozen=True, slots=True)
-class EpicCode(Credential):
-    """A code that Epic must redeem. `grant` is the part of the token request that carries it."""
-
-    grant: Mapping[str, str] = field(repr=False)
-    deployment_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +75,7 @@ class EpicPlatform(Platform[EpicCredential]):
         self._eas = EasIdTokens(rules, self._eas_keys, clock)
         self._connect = ConnectIdTokens(rules, self._connect_keys, clock)
         self._exchange = CodeExchange(_exchange_client(settings), self._eas, outbound)
+        self._page = SignInPage(settings.hosts.www, settings.client_id, settings.scopes, pkce=settings.browser_pkce)
 
     async def start(self) -> None:
         """Begin to load the key sets that the accepted kinds need."""
@@ -110,13 +97,31 @@ class EpicPlatform(Platform[EpicCredential]):
         self._check_deployment(submission.deployment_id)
         match kind:
             case "exchange_code":
-                return self._code(kind, _exchange_code(submission), submission)
+                return self._code(kind, exchange_grant(submission), submission)
             case "authorization_code":
-                return self._code(kind, _authorization_code(submission), submission)
+                return self._code(kind, authorization_grant(submission), submission)
             case "id_token":
                 return self._token(kind, self._eas.read(submission.value), submission)
             case _:
                 return self._token(kind, self._connect.read(submission.value), submission)
+
+    @property
+    def signs_in_browsers(self) -> bool:
+        """Whether the settings allow it and name the Epic client that it takes."""
+        return self._settings.signs_in_browsers
+
+    def sign_in_url(self, trip: BrowserTrip) -> str:
+        """Epic's page for one trip."""
+        return self._page.url(trip)
+
+    def parse_return(self, trip: BrowserTrip, returned: Returned) -> EpicCode:
+        """Read the code that the browser brought back; `accept` is about games and is not asked here.
+
+        Raises `SignInCancelled`, `CredentialRejected`, `UserActionRequired`, `PlatformMisconfigured` or
+        `PlatformUnavailable`.
+        """
+        grant = self._page.grant(trip, returned)
+        return epic_code("authorization_code", grant, self._settings.client_id, nonce=trip.nonce)
 
     async def verify(self, credential: EpicCredential) -> PlatformIdentity:
         """Check the token's signature and claims, or let Epic redeem the code, once. Raises any `PlatformError`."""
@@ -134,15 +139,7 @@ class EpicPlatform(Platform[EpicCredential]):
             )
 
     def _code(self, kind: str, grant: Mapping[str, str], submission: Submission) -> EpicCode:
-        code = grant.get("exchange_code") or grant["code"]
-        digest = hashlib.sha256(f"{self._settings.client_id}\n{code}".encode()).digest()
-        return EpicCode(
-            kind=kind,
-            single_use=SingleUse(Digest(digest), keep=_KEEP_CODE, take_over=False),
-            claimed_subject="",
-            grant=grant,
-            deployment_id=submission.deployment_id,
-        )
+        return epic_code(kind, grant, self._settings.client_id, deployment_id=submission.deployment_id)
 
     def _token(self, kind: str, token: UnverifiedToken, submission: Submission) -> EpicToken:
         return EpicToken(
@@ -164,6 +161,7 @@ class EpicPlatform(Platform[EpicCredential]):
             credential.grant,
             deployment_id=credential.deployment_id or self._settings.default_deployment_id,
             from_request=bool(credential.deployment_id),
+            nonce=credential.nonce,
         )
         return self._epic_identity(account.account_id, account.display_name)
 
@@ -213,32 +211,3 @@ def _exchange_client(settings: EpicSettings) -> ExchangeClient:
         scopes=settings.scopes,
         require_id_token=settings.require_id_token,
     )
-
-
-def _exchange_code(submission: Submission) -> Mapping[str, str]:
-    # `session_ticket` comes plain from older SDKs and in Base64 where the newer text is followed; `code` only plain.
-    code = _unwrapped(submission.value) or submission.code
-    if not _EXCHANGE_CODE.fullmatch(code):
-        raise CredentialRejected(
-            "credential_malformed", "Send the exchange code of the Epic launcher: 32 hexadecimal digits."
-        )
-    return {"grant_type": "exchange_code", "exchange_code": code}
-
-
-def _unwrapped(text: str) -> str:
-    if not _BASE64_CODE.fullmatch(text):
-        return text
-    decoded = base64.b64decode(text, validate=True)
-    canonical = base64.b64encode(decoded).decode("ascii") == text
-    return decoded.decode("ascii") if canonical and _HEX_CODE.fullmatch(decoded) else text
-
-
-def _authorization_code(submission: Submission) -> Mapping[str, str]:
-    code = submission.value or submission.code
-    if not _OPAQUE_CODE.fullmatch(code):
-        raise CredentialRejected("credential_malformed", "Send the authorization code as Epic gave it.")
-    if not submission.redirect_uri:
-        return {"grant_type": "authorization_code", "code": code}
-    if not _REDIRECT_URI.fullmatch(submission.redirect_uri):
-        raise CredentialRejected("credential_malformed", "The redirect_uri of the code cannot be read.")
-    return {"grant_type": "authorization_code", "code": code, "redirect_uri": submission.redirect_uri}

@@ -76,14 +76,25 @@ class EpicSettings(PlatformSettings):
     id_token_reuse: bool = Field(
         default=False, description="Whether an id_token may log in more than once while it is valid."
     )
+    browser_sign_in: bool = Field(
+        default=True, description="Whether players may sign in on Epic's page, if client_id and client_secret are set."
+    )
+    browser_pkce: bool = Field(
+        default=False, description="Whether that sign-in sends a PKCE challenge, which Epic does not document."
+    )
     hosts: EpicHosts = Field(
         default=EpicHosts(), description="Where Epic is; to be changed only for the emulator, with dev = true."
     )
 
     @property
+    def signs_in_browsers(self) -> bool:
+        """Whether players are sent to Epic's page, from where they come back with a code."""
+        return self.browser_sign_in and bool(self.client_id and self.client_secret)
+
+    @property
     def redeems_codes(self) -> bool:
-        """Whether any kind of code is accepted."""
-        return not _CODE_KINDS.isdisjoint(self.accept)
+        """Whether codes come at all, from games or from the browser."""
+        return self.signs_in_browsers or not _CODE_KINDS.isdisjoint(self.accept)
 
     @property
     def known_deployments(self) -> frozenset[str]:
@@ -131,7 +142,7 @@ class EpicSettings(PlatformSettings):
             ),
             (
                 self.redeems_codes and not self.default_deployment_id,
-                "default_deployment_id is missing: codes from games that send no deployment_id may be refused",
+                "default_deployment_id is missing: codes that come without a deployment_id may be refused",
             ),
             (self.id_token_reuse, "id_token_reuse lets a stolen id_token log in until it expires"),
             (
