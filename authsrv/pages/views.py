@@ -1,0 +1,222 @@
+"""What each page shows: one frozen class per page, and the parts that pages share.
+
+Plain data, filled by the caller. Knows neither templates nor languages; texts are chosen by closed codes.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from authsrv.pages.problems import Problem
+
+Notice = Literal["", "again", "other_account", "expired", "cancelled", "provider_unavailable", "refused"]
+"""Why the player is asked to sign in (again): see `templates/pages/login.html` for the words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a project's pages look.
+
+    `logo` is a path of ours, such as `/assets/skyforge/logo`. Colours are `#rrggbb`; without `accent_dark` the
+    dark scheme uses `accent`. Links are https URLs. Whatever is empty is left out.
+    """
+
+    project_name: str
+    logo: str = ""
+    accent: str = ""
+    accent_dark: str = ""
+    support_url: str = ""
+    privacy_url: str = ""
+    terms_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientCard:
+    """The client that the player comes from, in its own words (RFC 7591 section 2). `logo` is a path of ours."""
+
+    name: str
+    logo: str = ""
+    policy_uri: str = ""
+    tos_uri: str = ""
+    client_uri: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PlayerCard:
+    """The player who is signed in. Without a display name the page says "your <platform> account"."""
+
+    display_name: str
+    platform_title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """Where a page's form posts to, and its hidden fields `request` and `csrf`. An empty `request` is left out."""
+
+    action: str
+    request: str
+    csrf: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformButton:
+    """A button that posts the page's form to `action`. Its id is `sign-in-<name>`."""
+
+    name: str
+    title: str
+    action: str
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A way on from an error: "Back to <name>"."""
+
+    name: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLink:
+    """A game that can be opened from here."""
+
+    name: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoginPage:
+    """Choose a platform. The cancel button posts `decision=cancel` to `form.action`.
+
+    `form_targets`, here and below: where the browser may end up after the form, since Chromium holds the redirects
+    that follow it against the content-security-policy too: `https:`, `http://127.0.0.1:*`, `com.example.game:`.
+    `policy.form_target` makes one from a redirect URI.
+    """
+
+    TEMPLATE: ClassVar[str] = "login.html"
+
+    form: Form
+    client: ClientCard
+    platforms: tuple[PlatformButton, ...]
+    notice: Notice = ""
+    cancellable: bool = True
+    form_targets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ChooseAccountPage:
+    """Posts `decision=continue`, `cancel`, or `switch` where no `platforms` are given to choose another account by."""
+
+    TEMPLATE: ClassVar[str] = "choose_account.html"
+
+    form: Form
+    client: ClientCard
+    player: PlayerCard
+    platforms: tuple[PlatformButton, ...] = ()
+    form_targets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentPage:
+    """Posts `decision=allow`, `deny` or `switch`.
+
+    `redirect_host` is shown for web clients; a `native` one goes on in an application on the player's device.
+    """
+
+    TEMPLATE: ClassVar[str] = "consent.html"
+
+    form: Form
+    client: ClientCard
+    player: PlayerCard
+    scopes: tuple[str, ...]
+    redirect_host: str
+    native: bool
+    form_targets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorPage:
+    """What went wrong and what to do. The HTTP status is the caller's.
+
+    `parameter` is the name of a faulty request parameter, `platform` the title of the platform concerned,
+    `action_url` its page for `account_action_required`, `retry_after` the seconds for `rate_limited`.
+    """
+
+    TEMPLATE: ClassVar[str] = "error.html"
+
+    problem: Problem
+    reference: str
+    return_to: Link | None = None
+    parameter: str = ""
+    platform: str = ""
+    action_url: str = ""
+    retry_after: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DonePage:
+    """Shown for a sign-in that was already completed: the back button, or a second click."""
+
+    TEMPLATE: ClassVar[str] = "done.html"
+
+    client: ClientCard
+
+
+@dataclass(frozen=True, slots=True)
+class HomePage:
+    """The login page without a request: who is signed in here, and the way into the studio's games."""
+
+    TEMPLATE: ClassVar[str] = "home.html"
+
+    player: PlayerCard | None
+    links: tuple[OpenLink, ...] = ()
+    sign_out: Form | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LogoutPage:
+    """Ask before signing out. Posts `decision=yes` or `no`."""
+
+    TEMPLATE: ClassVar[str] = "logout.html"
+
+    form: Form
+    client: ClientCard | None
+    player: PlayerCard
+    form_targets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedOutPage:
+    """Signed out. Loads `frames` (front-channel logout), then goes on to `continue_to`, whether they load or not.
+
+    `native` says that `continue_to` leads into an application on the player's device.
+    """
+
+    TEMPLATE: ClassVar[str] = "logged_out.html"
+
+    client: ClientCard | None = None
+    continue_to: str = ""
+    frames: tuple[str, ...] = ()
+    native: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FormPostPage:
+    """The authorization response as a form (OAuth 2.0 Form Post Response Mode), sent by a script or by its button."""
+
+    TEMPLATE: ClassVar[str] = "form_post.html"
+
+    redirect_uri: str
+    fields: tuple[tuple[str, str], ...]
+    form_targets: tuple[str, ...]
+
+
+Page = (
+    LoginPage
+    | ChooseAccountPage
+    | ConsentPage
+    | ErrorPage
+    | DonePage
+    | HomePage
+    | LogoutPage
+    | LoggedOutPage
+    | FormPostPage
+)
