@@ -112,6 +112,11 @@ REFUSALS: Mapping[str, Refusal] = MappingProxyType(
 )
 """Case name -> refusal: the ending of the `errorCode`, with dashes."""
 
+GOOD: Mapping[str, str] = MappingProxyType({"good": "a credential that Epic accepts"})
+REFUSED: Mapping[str, str] = MappingProxyType(
+    {case: f"Epic refuses with {refusal.code}" for case, refusal in REFUSALS.items()}
+)
+
 CORRECTIVE_ACTIONS: Mapping[str, str] = MappingProxyType(
     {
         "corrective-action-required": "the player must accept something at Epic; the answer has the page's URL",
@@ -145,6 +150,45 @@ CODE_CASES: Mapping[str, str] = MappingProxyType(
         "hang": "no answer, although the code was used up",
     }
 )
+
+BROWSER_CASES: Mapping[str, str] = MappingProxyType(
+    {
+        "wrong-nonce": "the answer's id_token names the nonce of another sign-in in the browser",
+        "without-nonce": "a good sign-in whose id_token names no nonce",
+        "other-redirect-uri": "a code that was issued for another callback",
+    }
+)
+
+PAGE_ERRORS: Mapping[str, str] = MappingProxyType(
+    {
+        f"page-{error.replace('_', '-')}": error
+        for error in (
+            "temporarily_unavailable",
+            "server_error",
+            "invalid_request",
+            "invalid_scope",
+            "unauthorized_client",
+            "unsupported_response_type",
+            "corrective_action_required",
+            "an_unknown_error",
+        )
+    }
+)
+"""Case name -> the `error` that the sign-in page goes back with."""
+
+PAGE_CASES: Mapping[str, str] = MappingProxyType(
+    {
+        "page-restricted": "the sign-in page refuses all but the studio's organisation, and nobody comes back",
+        **{case: f"the sign-in page goes back with error={error}" for case, error in PAGE_ERRORS.items()},
+        "page-nothing": "the browser comes back with neither code nor error",
+        "page-odd-code": "the browser comes back with a code that can be none",
+        "page-long-code": "the browser comes back with a code of 4 KiB",
+        "page-two-codes": "the browser comes back with two codes",
+        "page-code-and-error": "the browser comes back with a code and an error",
+        "page-foreign-state": "the browser comes back with a state that nobody gave it",
+    }
+)
+"""What happens on the page itself. As a minted code each of them is one that Epic never issued."""
 
 TOKEN_CASES: Mapping[str, str] = MappingProxyType(
     {

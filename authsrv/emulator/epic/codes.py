@@ -19,9 +19,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from authsrv.emulator.base import TestPlayer
+from authsrv.emulator.epic.binding import Binding
 from authsrv.emulator.epic.cases import (
     CORRECTIVE_ACTIONS,
     CORRELATION_ID,
+    PAGE_CASES,
     REFUSALS,
     ErrorShape,
     Refusal,
@@ -35,6 +37,8 @@ CODE_PARAMETER: Mapping[str, str] = MappingProxyType({"exchange_code": "exchange
 """Kind of code, which is also its `grant_type` -> the parameter that carries it."""
 _NOT_FOUND = {"exchange_code": "exchange-code-not-found", "authorization_code": "authorization-code-not-found"}
 _HANG_SECONDS = 30.0
+_UNBOUND = Binding()
+_ELSEWHERE = Binding(redirect_uri="https://another.example/login/epicgames/callback")
 
 
 @dataclass(slots=True)
@@ -47,6 +51,7 @@ class IssuedCode:
     client_id: str
     expires_at: float
     used: bool = False
+    binding: Binding = _UNBOUND
 
 
 class EpicRefuses(Exception):
@@ -75,10 +80,10 @@ class TokenEndpoint:
         self._sleep = sleep
         self._codes: dict[str, IssuedCode] = {}
 
-    def issue(self, player: TestPlayer, kind: str, case: str) -> str:
+    def issue(self, player: TestPlayer, kind: str, case: str, binding: Binding = _UNBOUND) -> str:
         """A new code of a kind, which will lead to what the case says."""
         code = secrets.token_hex(16)
-        if case == "unknown-code":
+        if case == "unknown-code" or case in PAGE_CASES:
             return code
         self._codes[code] = IssuedCode(
             player=player,
@@ -87,6 +92,7 @@ class TokenEndpoint:
             client_id="another-client" if case == "other-client" else self._product.client_id,
             expires_at=self._clock() + (-1 if case == "expired-code" else CODE_LIFETIME),
             used=case == "used-code",
+            binding=_ELSEWHERE if case == "other-redirect-uri" else binding,
         )
         return code
 
@@ -136,6 +142,9 @@ class TokenEndpoint:
             raise EpicRefuses(REFUSALS[_NOT_FOUND[kind]])
         if issued.client_id != self._product.client_id:
             raise EpicRefuses(REFUSALS["authorization-code-not-for-your-client"])
+        refusal = issued.binding.refusal(form)
+        if refusal:
+            raise EpicRefuses(refusal)
         return issued
 
     def _check_deployment(self, deployment_id: str, player: TestPlayer) -> None:
@@ -173,9 +182,9 @@ class TokenEndpoint:
 
     def _answered_id_token(self, deployment_id: str | None, issued: IssuedCode) -> str:
         sandbox = "a-development-sandbox" if issued.case == "development-sandbox" else self._product.sandbox_id
-        claims: dict[str, Any] = {"pfsid": sandbox, "pfdid": deployment_id}
+        claims: dict[str, Any] = {"pfsid": sandbox, "pfdid": deployment_id, "nonce": _nonce(issued)}
         if not deployment_id:
-            claims = {"pfsid": ABSENT, "pfdid": ABSENT}
+            claims |= {"pfsid": ABSENT, "pfdid": ABSENT}
         if issued.case == "old-token":
             claims |= {"iat": int(self._clock()) - 86400, "exp": int(self._clock()) - 79200}
         return self._tokens.genuine(issued.player, claims)
@@ -196,6 +205,11 @@ async def read_form(request: Request) -> Mapping[str, str]:
 def iso_time(seconds: int) -> str:
     """A time as Epic writes it (ISO 8601)."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+
+def _nonce(issued: IssuedCode) -> Any:
+    changed = {"wrong-nonce": secrets.token_urlsafe(32), "without-nonce": ABSENT}
+    return changed.get(issued.case, issued.binding.nonce or ABSENT)
 
 
 def _changed_answers() -> Mapping[str, Mapping[str, Any]]:

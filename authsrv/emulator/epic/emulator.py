@@ -1,7 +1,7 @@
 """Epic Games, emulated: key sets, the token endpoint with its codes, and the small calls around it.
 
 Owns the routes, the minting by kind and case, and the count of calls. Codes are redeemed in `codes.py`, tokens
-made in `forgery.py`, cases listed in `cases.py`. It has no browser pages.
+made in `forgery.py`, cases listed in `cases.py`; browsers are served by `pages.py`.
 """
 
 import asyncio
@@ -15,21 +15,32 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from authsrv.emulator.base import PLAYERS, MintedCredential, TestPlayer, UnknownCase
-from authsrv.emulator.epic.cases import CODE_CASES, CONNECT_CASES, CORRECTIVE_ACTIONS, EAS_CASES, REFUSALS, TOKEN_CASES
+from authsrv.emulator.epic.cases import (
+    BROWSER_CASES,
+    CODE_CASES,
+    CONNECT_CASES,
+    CORRECTIVE_ACTIONS,
+    EAS_CASES,
+    GOOD,
+    PAGE_CASES,
+    REFUSALS,
+    REFUSED,
+    TOKEN_CASES,
+)
 from authsrv.emulator.epic.codes import CODE_PARAMETER, TokenEndpoint, iso_time, read_form
 from authsrv.emulator.epic.forgery import Family, KeyRing, TokenForge
+from authsrv.emulator.epic.pages import Pages
 from authsrv.emulator.epic.tokens import EAS_ISSUER, EAS_LIFETIME, EpicKeys, EpicProduct
 
 __all__ = ["EpicEmulator", "EpicKeys"]
 
-_GOOD = {"good": "a credential that Epic accepts"}
-_REFUSED = {case: f"Epic refuses with {refusal.code}" for case, refusal in REFUSALS.items()}
+_CODES = {**GOOD, **REFUSED, **CORRECTIVE_ACTIONS, **CODE_CASES}
 _CASES_OF_KIND: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
-        "exchange_code": {**_GOOD, **_REFUSED, **CORRECTIVE_ACTIONS, **CODE_CASES},
-        "id_token": {**_GOOD, **TOKEN_CASES, **EAS_CASES},
-        "connect_id_token": {**_GOOD, **TOKEN_CASES, **CONNECT_CASES},
-        "authorization_code": {**_GOOD, **_REFUSED, **CORRECTIVE_ACTIONS, **CODE_CASES},
+        "exchange_code": _CODES,
+        "id_token": {**GOOD, **TOKEN_CASES, **EAS_CASES},
+        "connect_id_token": {**GOOD, **TOKEN_CASES, **CONNECT_CASES},
+        "authorization_code": {**_CODES, **BROWSER_CASES, **PAGE_CASES},
     }
 )
 
@@ -37,7 +48,8 @@ _CASES_OF_KIND: Mapping[str, Mapping[str, str]] = MappingProxyType(
 class EpicEmulator:
     """Epic below `/epic/api` (api.epicgames.dev); `/epic/www` stands for www.epicgames.com.
 
-    `calls` counts by `token`, `eas_keys`, `connect_keys`, `discovery`, `token_info`, `revoke`, `user_info`, `accounts`.
+    `calls` counts by `token`, `eas_keys`, `connect_keys`, `discovery`, `token_info`, `revoke`, `user_info`, `accounts`,
+    and what `Pages` says.
     """
 
     name = "epic"
@@ -70,11 +82,13 @@ class EpicEmulator:
         self.connect = TokenForge("connect", self.ring, self.product, clock)
         self._clock = clock
         self.codes = TokenEndpoint(self.product, self.eas, clock, sleep)
+        self._pages = Pages(self.product, self.codes, self.calls)
 
     def routes(self) -> list[BaseRoute]:
         """Epic's endpoints. There is no discovery document for EOS Connect, and so no route."""
         api = "/epic/api"
         return [
+            *self._pages.routes(),
             Route(f"{api}/epic/oauth/v1/.well-known/jwks.json", self._eas_key_set),
             Route(f"{api}/epic/oauth/v2/.well-known/jwks.json", self._eas_key_set),
             Route(f"{api}/auth/v1/oauth/jwks", self._connect_key_set),
