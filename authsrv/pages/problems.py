@@ -146,9 +146,7 @@ EXPLANATIONS: Final[Mapping[Problem, Explanation]] = {
     ),
     "account_restricted": Explanation(
         N_("This account is restricted"),
-        N_(
-            "The platform does not allow this account to be used here, for example because of family or region settings."
-        ),
+        N_("The platform does not let this account be used here, for example because of family or region settings."),
         N_("Check the settings of the account on the platform, or ask the person who manages it."),
     ),
     "account_action_required": Explanation(
@@ -168,12 +166,12 @@ EXPLANATIONS: Final[Mapping[Problem, Explanation]] = {
     ),
     "server_error": Explanation(
         N_("Something went wrong on our side"),
-        N_("This is not your fault, and nothing was changed in your account."),
+        N_("This is not your fault. The cause has been recorded."),
         N_("Try again in a moment. If you contact support, give them the reference below."),
     ),
     "logout_refused": Explanation(
-        N_("You are still signed in"),
-        N_("We could not make sure that the request to sign you out came from a game or app that you use."),
+        N_("You were not signed out"),
+        N_("The request to sign you out did not prove that it came from a game or app that you use."),
         N_("Sign out in the game or app itself."),
     ),
 }

@@ -1,0 +1,122 @@
+"""One example or more of every page, with friendly texts or with those that an attacker would register."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import get_args
+
+from authsrv.pages.problems import Problem
+from authsrv.pages.views import (
+    ChooseAccountPage,
+    ClientCard,
+    ConsentPage,
+    DonePage,
+    ErrorPage,
+    Form,
+    FormPostPage,
+    HomePage,
+    Link,
+    LoggedOutPage,
+    LoginPage,
+    LogoutPage,
+    Look,
+    Notice,
+    OpenLink,
+    Page,
+    PlatformButton,
+    PlayerCard,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The texts that come from outside."""
+
+    client: str
+    player: str
+    scope: str
+    project: str
+    value: str
+    query: str
+
+
+FRIENDLY = Words("Skyforge Launcher", "Amber", "inventory:read", "Skyforge", "r4Yc0de", "state=a&session=1")
+HOSTILE_TEXT = "<script>alert(1)</script>\"'>&{{ 7*7 }}%(client)s%s"
+HOSTILE = Words(*[HOSTILE_TEXT] * 5, query="a=\"><script>alert(1)</script>&b='%(client)s")
+LONG = Words(*["Wolfeschlegelsteinhausenbergerdorff" * 6] * 6)
+RIGHT_TO_LEFT = Words(*["\u202eمُقاتِل الليل\u200f (evil)"] * 5, query="a=1")  # noqa: RUF001
+
+LOOK = Look("Skyforge")
+FORM = Form("/login", "request-1", "csrf-1")
+PLATFORMS = tuple(
+    PlatformButton(name, title, f"/login/{name}")
+    for name, title in (("steam", "Steam"), ("xbox", "Xbox"), ("epicgames", "Epic Games"))
+)
+TARGETS = ("https:", "http://127.0.0.1:*", "com.example.game:")
+
+
+def look(words: Words) -> Look:
+    return Look(
+        words.project,
+        logo="/assets/skyforge/logo",
+        accent="#8a2be2",
+        support_url=f"https://studio.example/help?{words.query}",
+        privacy_url=f"https://studio.example/privacy?{words.query}",
+        terms_url=f"https://studio.example/terms?{words.query}",
+    )
+
+
+def samples(words: Words = FRIENDLY) -> Iterator[tuple[str, Page]]:
+    """Named pages: each page in every state that changes its words."""
+    yield from _sign_in(words)
+    yield from _errors(words)
+    yield from _ends(words)
+
+
+def client_card(words: Words) -> ClientCard:
+    return ClientCard(
+        words.client,
+        logo="/assets/skyforge/client/launcher",
+        policy_uri=f"https://game.example/privacy?{words.query}",
+        tos_uri=f"https://game.example/terms?{words.query}",
+        client_uri=f"https://game.example/?{words.query}",
+    )
+
+
+def _sign_in(words: Words) -> Iterator[tuple[str, Page]]:
+    plain, card = ClientCard(words.client), client_card(words)
+    named, unnamed = PlayerCard(words.player, "Steam"), PlayerCard("", "Steam")
+    scopes = ("openid", "profile", "email", "address", "phone", "offline", "offline_access", words.scope)
+    yield "login", LoginPage(FORM, plain, PLATFORMS, form_targets=TARGETS)
+    for notice in get_args(Notice)[1:]:
+        yield f"login-{notice}", LoginPage(FORM, card, PLATFORMS, notice, cancellable=False)
+    yield "choose", ChooseAccountPage(FORM, plain, named, PLATFORMS, TARGETS)
+    yield "choose-unnamed", ChooseAccountPage(FORM, card, unnamed)
+    yield "consent", ConsentPage(FORM, plain, named, scopes[:2], "game.example", native=False, form_targets=TARGETS)
+    yield "consent-native", ConsentPage(FORM, card, unnamed, scopes, "", native=True)
+
+
+def _errors(words: Words) -> Iterator[tuple[str, Page]]:
+    back = Link(words.client, f"https://game.example/?{words.query}")
+    for problem in get_args(Problem):
+        yield f"error-{problem}", ErrorPage(problem, "9f86d081884c7d65")
+    yield "error-all", ErrorPage("bad_request", words.value, back, words.value, words.value)
+    action = f"https://platform.example/?{words.query}"
+    yield "error-action", ErrorPage("account_action_required", "9f86d081", back, action_url=action)
+    for seconds in (1, 30, 300):
+        yield f"error-wait-{seconds}", ErrorPage("rate_limited", "9f86d081884c7d65", retry_after=seconds)
+
+
+def _ends(words: Words) -> Iterator[tuple[str, Page]]:
+    plain, card, player = ClientCard(words.client), client_card(words), PlayerCard(words.player, "Epic Games")
+    target = f"https://game.example/end?{words.query}"
+    frames = (f"https://game.example/out?{words.query}", "https://shop.example:8443/out?sid=1")
+    yield "done", DonePage(plain)
+    yield "done-link", DonePage(card)
+    yield "home", HomePage(None, (OpenLink(words.client, "https://game.example/start"),))
+    yield "home-player", HomePage(player, (OpenLink(words.client, target), OpenLink("Shop", target)), FORM)
+    yield "logout", LogoutPage(FORM, card, player, TARGETS)
+    yield "logout-alone", LogoutPage(FORM, None, PlayerCard("", "Xbox"))
+    yield "logged-out", LoggedOutPage()
+    yield "logged-out-frames", LoggedOutPage(card, target, frames)
+    yield "logged-out-native", LoggedOutPage(None, "com.example.game:/out", native=True)
+    yield "form-post", FormPostPage(target, (("code", words.value), ("state", words.value)), ("https:",))
