@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 
 import pytest
 
-from authsrv.emulator.base import PLAYERS, MintedCredential, PlatformEmulator, TestPlayer
+from authsrv.emulator.base import PLAYERS, MintedCredential, PlatformEmulator, TestPlayer, UnknownCase
 from authsrv.platforms.base import (
     CredentialRejected,
     Platform,
@@ -157,12 +157,23 @@ async def test_every_case_ends_in_a_platform_error_or_a_login_and_leaks_nothing(
     subject: PlatformUnderTest, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    for case in subject.emulator.cases:
+    for case, minted in minted_cases(subject.emulator, subject.player).items():
         caplog.clear()
-        minted = subject.emulator.mint(subject.player, case=case)
         told = [*await told_by(subject, minted), *(told_by_log(record) for record in caplog.records)]
         for secret in (*subject.secrets, *excerpts(minted.text)):
             assert not any(secret.lower() in text.lower() for text in told), f"case {case} leaks a secret"
+
+
+def minted_cases(emulator: PlatformEmulator, player: TestPlayer) -> Mapping[str, MintedCredential]:
+    """A credential of every case but those that, as their error says, happen on the emulated sign-in page."""
+    minted = {}
+    for case in emulator.cases:
+        try:
+            minted[case] = emulator.mint(player, case=case)
+        except UnknownCase as unknown:
+            if "in a browser" not in str(unknown):
+                raise
+    return minted
 
 
 async def told_by(subject: PlatformUnderTest, minted: MintedCredential) -> list[str]:

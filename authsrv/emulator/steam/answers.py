@@ -4,9 +4,11 @@ Owns bodies and statuses. Knows no request and decides nothing.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
+
+from starlette.responses import Response
 
 from authsrv.emulator.steam.tickets import TicketFacts
 
@@ -47,6 +49,13 @@ class Account:
     odd: Answer | None = None
 
 
+async def give(answer: Answer, sleep: Callable[[float], Awaitable[None]]) -> Response:
+    """The answer as a response, after its delay."""
+    if answer.delay:
+        await sleep(answer.delay)
+    return Response(answer.body, answer.status, dict(answer.headers), answer.content_type)
+
+
 def json_answer(document: Any, status: int = 200) -> Answer:
     """A JSON document as Steam sends it."""
     return Answer(status, json.dumps(document, separators=(",", ":")).encode("utf-8"))
@@ -56,6 +65,11 @@ def html_answer(status: int, title: str, headers: Mapping[str, str] | None = Non
     """One of Steam's HTML pages; real ones have no more to say either."""
     page = f"<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>"
     return Answer(status, page.encode("ascii"), _HTML, headers or {})
+
+
+def key_values(ns: str, is_valid: str) -> Answer:
+    """The answer to check_authentication, in the key-value form (OpenID 2.0 section 4.1.1)."""
+    return Answer(200, f"ns:{ns}\nis_valid:{is_valid}\n".encode("ascii"), "text/plain; charset=utf-8")
 
 
 def wrong_key() -> Answer:

@@ -1,6 +1,6 @@
 """Steam, emulated: its Web API on two hosts, and tickets that the Web API then knows, refuses or answers oddly.
 
-State is in memory and bounded; only the keys are worth keeping. The browser sign-in is not here.
+State is in memory and bounded; only the keys are worth keeping. The browser sign-in stands in the module beside it.
 """
 
 import asyncio
@@ -20,6 +20,8 @@ from authsrv.emulator.base import PLAYERS, MintedCredential, TestPlayer, Unknown
 from authsrv.emulator.steam import answers
 from authsrv.emulator.steam.answers import Account, Answer
 from authsrv.emulator.steam.cases import APP_ID, ENCRYPTED_CASES, IDENTITY, SESSION_CASES, EncryptedCase, SessionCase
+from authsrv.emulator.steam.openid import SteamOpenIdProvider
+from authsrv.emulator.steam.openid_cases import OPENID_CASES, OpenIdCase
 from authsrv.emulator.steam.tickets import SteamKeys, TicketFacts, encrypted_ticket
 
 __all__ = ["SteamEmulator", "SteamKeys"]
@@ -63,15 +65,17 @@ class SteamEmulator:
         self.cases: Mapping[str, str] = {
             **{name: case.summary for name, case in SESSION_CASES.items()},
             **{name: case.summary for name, case in ENCRYPTED_CASES.items()},
+            **{name: case.summary for name, case in OPENID_CASES.items()},
         }
         self.calls: Counter[str] = Counter()
         self._clock = clock
         self._sleep = sleep
         self._tickets: dict[int, tuple[bytes, Account]] = {}
         self._players: dict[int, Account] = {}
+        self.openid = SteamOpenIdProvider(calls=self.calls, clock=clock, sleep=sleep, meets=self._meet)
 
     def routes(self) -> list[BaseRoute]:
-        """The Web API below `/steam/partner` and `/steam/public`."""
+        """The Web API below `/steam/partner` and `/steam/public`, and the sign-in page below `/steam/openid`."""
         calls = {
             "ISteamUserAuth/AuthenticateUserTicket/v1": self._authenticate,
             "ISteamUser/CheckAppOwnership/v4": self._check_app_ownership,
@@ -79,15 +83,19 @@ class SteamEmulator:
             "ISteamUser/GetPlayerSummaries/v2": self._player_summaries,
             "ISteamUser/GetPlayerBans/v1": self._player_bans,
         }
-        return [
+        web_api = [
             Route(f"/steam/{host}/{call}{slash}", self._endpoint(call, handler, _accepted_keys(host, call)))
             for host in ("partner", "public")
             for call, handler in calls.items()
             for slash in ("/", "")
         ]
+        return [*web_api, *self.openid.routes()]
 
     def mint(self, player: TestPlayer, *, kind: str = "", case: str = "good") -> MintedCredential:
-        """A fresh ticket. Encrypted cases have names with `encrypted-`, which may be left out when `kind` says it."""
+        """A fresh ticket. Encrypted cases have names with `encrypted-`, which may be left out when `kind` says it.
+
+        Cases with `openid-` are not minted: they happen on the sign-in page.
+        """
         if kind not in {"", *self.kinds}:
             raise UnknownCase(f"Steam has no kind {kind!r}; choose one of: {', '.join(self.kinds)}")
         name = case if kind != ENCRYPTED or case.startswith("encrypted-") else f"encrypted-{case}"
@@ -95,6 +103,8 @@ class SteamEmulator:
             return self._mint_encrypted(player, name, ENCRYPTED_CASES[name])
         if name in SESSION_CASES and kind != ENCRYPTED:
             return self._mint_session(player, name, SESSION_CASES[name])
+        if name in OPENID_CASES:
+            raise UnknownCase(f"{name} shows itself in a browser: choose it on the emulated sign-in page")
         raise UnknownCase(f"Steam has no case {case!r} of this kind; choose one of: {', '.join(self.cases)}")
 
     def mint_with_user_data(self, player: TestPlayer, user_data: bytes) -> MintedCredential:
@@ -114,7 +124,11 @@ class SteamEmulator:
             "fetch_profile": True,
             "encrypted_ticket_key": self.keys.app.hex(),
             "system_public_key": self.keys.system_public_key,
-            "hosts": {host: f"{base_url}/steam/{host}" for host in ("partner", "public", "community")},
+            "hosts": {
+                "partner": f"{base_url}/steam/partner",
+                "public": f"{base_url}/steam/public",
+                "community": f"{base_url}/steam",
+            },
         }
 
     # Minting
@@ -130,6 +144,9 @@ class SteamEmulator:
         facts = self._facts(player, age=5)
         self._players[facts.steam_id] = case.account(Account(facts, identity="", owner=facts.steam_id))
         return _minted(ENCRYPTED, name, case.make(facts, self.keys).hex())
+
+    def _meet(self, player: TestPlayer, case: OpenIdCase) -> None:
+        self._players[int(player.steam_id)] = case.account(self._ordinary(player))
 
     def _facts(self, player: TestPlayer, *, age: int) -> TicketFacts:
         made = int(self._clock()) - age
@@ -149,9 +166,7 @@ class SteamEmulator:
             self.calls[call.split("/")[1]] += 1
             key = request.headers.get("x-webapi-key") or request.query_params.get("key", "")
             answer = handler(request.query_params) if key in keys else answers.wrong_key()
-            if answer.delay:
-                await self._sleep(answer.delay)
-            return Response(answer.body, answer.status, dict(answer.headers), answer.content_type)
+            return await answers.give(answer, self._sleep)
 
         return endpoint
 
@@ -205,8 +220,10 @@ class SteamEmulator:
         player = next((player for player in PLAYERS.values() if player.steam_id == steam_id), None)
         if player is None:
             return None
-        ordinary = Account(self._facts(player, age=0), identity=IDENTITY, owner=int(steam_id))
-        return self._players.get(int(steam_id), ordinary)
+        return self._players.get(int(steam_id), self._ordinary(player))
+
+    def _ordinary(self, player: TestPlayer) -> Account:
+        return Account(self._facts(player, age=0), identity=IDENTITY, owner=int(player.steam_id))
 
 
 def _accepted_keys(host: str, call: str) -> frozenset[str]:
