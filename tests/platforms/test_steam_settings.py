@@ -27,6 +27,7 @@ def test_the_defaults_are_those_of_the_document() -> None:
     app = block().for_app(4800001)
     assert (app.host, app.offline_check, app.encrypted_max_age) == ("partner", "advise", 300)
     assert (app.reject_vac, app.reject_publisher_ban, app.allow_family_sharing) == (False, True, True)
+    assert block().browser_sign_in
     switches = (app.allow_session_tickets, app.require_ownership, app.fetch_profile, app.encrypted_require_nonce)
     assert switches == (False, False, False, False)
 
@@ -95,9 +96,20 @@ def test_a_base_url_is_scheme_host_port_and_path(url: str) -> None:
         ),
         pytest.param({"encrypted_ticket_key": APP_KEY}, "say nothing of bans", id="bans and encrypted tickets"),
         pytest.param(
-            {"encrypted_ticket_key": APP_KEY, "reject_publisher_ban": False, "allow_family_sharing": False},
+            {
+                "encrypted_ticket_key": APP_KEY,
+                "reject_publisher_ban": False,
+                "allow_family_sharing": False,
+                "browser_sign_in": False,
+            },
             "do not name the app's owner",
             id="family sharing and encrypted tickets",
+        ),
+        pytest.param({"reject_vac": True}, "reject_vac does not reach them", id="bans and browsers"),
+        pytest.param(
+            {"allow_family_sharing": False},
+            "in the browser name no app's owner",
+            id="family sharing and browsers",
         ),
     ],
 )
@@ -144,3 +156,21 @@ def test_secrets_are_never_printed() -> None:
 @pytest.mark.parametrize("model", [SteamSettings, SteamAppSettings, SteamHosts])
 def test_every_setting_is_documented(model: type[SteamSettings]) -> None:
     assert all((field.description or "").endswith(".") for field in model.model_fields.values())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"reject_vac": True, "browser_sign_in": False}, id="no sign-ins in browsers"),
+        pytest.param({"allow_family_sharing": False, "require_ownership": True}, id="ownership names the owner"),
+        pytest.param(
+            {
+                "app_ids": [1, 2],
+                "apps": {"1": {"reject_vac": True, "allow_family_sharing": False}},
+            },
+            id="one app of two takes anybody",
+        ),
+    ],
+)
+def test_nothing_is_told_of_browsers_where_no_demand_is_missed(changes: dict[str, Any]) -> None:
+    assert block(**changes).warnings() == []

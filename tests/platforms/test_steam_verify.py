@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from authsrv.emulator.base import PLAYERS, MintedCredential
-from authsrv.emulator.steam.cases import APP_ID, IDENTITY, OTHER_APP_ID, SESSION_CASES
+from authsrv.emulator.steam.cases import APP_ID, ENCRYPTED_CASES, IDENTITY, OTHER_APP_ID, SESSION_CASES
 from authsrv.emulator.steam.emulator import PUBLISHER_KEY, USER_KEY
 from authsrv.platforms.base import (
     CredentialRejected,
@@ -18,11 +18,10 @@ from authsrv.platforms.base import (
     PlatformMisconfigured,
     PlatformUnavailable,
     Submission,
-    UserActionRequired,
 )
 from authsrv.platforms.steam.answers import read_authentication
 from tests.support.outbound import BASE_URL
-from tests.support.steam import AMBER, SteamSetup, steam_setup
+from tests.support.steam import AMBER, SteamSetup, outcome, steam_setup
 
 TOLERANT = {
     "require_ownership": False,
@@ -45,24 +44,17 @@ def plain() -> SteamSetup:
     return steam_setup(**TOLERANT)
 
 
-async def outcome(login: Any) -> str:
-    """The first word of a case's summary."""
-    try:
-        await login
-    except (CredentialRejected, UserActionRequired) as refused:
-        return refused.reason
-    except PlatformMisconfigured:
-        return "misconfiguration"
-    except PlatformUnavailable:
-        return "unavailable"
-    return "accepted"
-
-
 @pytest.mark.parametrize(
     ("case", "summary"),
-    [pytest.param(name, summary, id=name) for name, summary in steam_setup().emulator.cases.items()],
+    [
+        pytest.param(name, case.summary, id=name)
+        for table in (SESSION_CASES, ENCRYPTED_CASES)
+        for name, case in table.items()
+    ],
 )
-async def test_every_case_of_the_emulator_ends_as_its_summary_says(steam: SteamSetup, case: str, summary: str) -> None:
+async def test_every_ticket_of_the_emulator_ends_as_its_summary_says(
+    steam: SteamSetup, case: str, summary: str
+) -> None:
     assert summary.startswith(await outcome(steam.login_as(case)))
 
 

@@ -1,6 +1,6 @@
 """A Steam platform wired to its emulator, on a clock that only the test moves."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
@@ -9,13 +9,28 @@ from starlette.applications import Starlette
 
 from authsrv.emulator.base import PLAYERS, MintedCredential, TestPlayer
 from authsrv.emulator.steam.emulator import SteamEmulator, SteamKeys
-from authsrv.platforms.base import CredentialRejected, PlatformIdentity, Submission
+from authsrv.emulator.steam.openid import Visit
+from authsrv.emulator.steam.openid_cases import OPENID_CASES
+from authsrv.platforms.base import (
+    BrowserTrip,
+    CredentialRejected,
+    PlatformIdentity,
+    PlatformMisconfigured,
+    PlatformUnavailable,
+    Returned,
+    SignInCancelled,
+    Submission,
+    UserActionRequired,
+)
 from authsrv.platforms.steam.platform import SteamCredential, SteamPlatform
 from authsrv.platforms.steam.settings import SteamSettings
 from tests.support.outbound import BASE_URL, AsgiOutbound
 
 AMBER = PLAYERS["amber"]
 PATIENCE = 5.0  # seconds an outgoing call may take
+CALLBACK = "https://login.studio.test/login/steam/callback"
+STATE = "kX3w5p0V1u8Yd7mS9qT2bN4cR6eG0hJfLaZiOoUxWvE"
+TRIP = BrowserTrip(callback=CALLBACK, state=STATE, nonce="n" * 43, code_verifier="v" * 43)
 
 
 @cache
@@ -56,6 +71,14 @@ class SteamSetup:
     async def login_as(self, case: str = "good", player: TestPlayer = AMBER) -> PlatformIdentity:
         return await self.login(self.emulator.mint(player, case=case))
 
+    def brought_back(self, case: str = "openid-good", player: TestPlayer = AMBER, trip: BrowserTrip = TRIP) -> Returned:
+        """What the browser carries from the emulated page to the callback."""
+        visit = Visit(f"{trip.callback}?state={trip.state}", f"{BASE_URL}/steam/openid")
+        return [("state", trip.state), *self.emulator.openid.answer(player, OPENID_CASES[case], visit)]
+
+    async def sign_in(self, case: str = "openid-good", player: TestPlayer = AMBER) -> PlatformIdentity:
+        return await self.platform.verify(self.platform.parse_return(TRIP, self.brought_back(case, player)))
+
     @property
     def asked(self) -> int:
         """How often Steam was asked about a ticket."""
@@ -87,6 +110,21 @@ def submission(minted: MintedCredential) -> Submission:
         value=minted.parameters["session_ticket"],
         app_id=minted.parameters["app_id"],
     )
+
+
+async def outcome(login: Awaitable[object]) -> str:
+    """The first word of a case's summary."""
+    try:
+        await login
+    except SignInCancelled:
+        return "cancelled"
+    except (CredentialRejected, UserActionRequired) as refused:
+        return refused.reason
+    except PlatformMisconfigured:
+        return "misconfiguration"
+    except PlatformUnavailable:
+        return "unavailable"
+    return "accepted"
 
 
 def refusal(check: Callable[[], object]) -> str:

@@ -54,10 +54,10 @@ def read_authentication(response: OutboundResponse) -> Authenticated:
         raise TicketRefused(code)
     answer = _member(_document(response), "response")
     if "error" in answer:
-        raise _unknown_shape("error")
+        raise unknown_shape("error")
     params = _member(answer, "params")
     if params.get("result") != "OK":
-        raise _unknown_shape("result")
+        raise unknown_shape("result")
     return Authenticated(
         steam_id=_player(params, "steamid"),
         owner=_player(params, "ownersteamid"),
@@ -102,18 +102,18 @@ def _document(response: OutboundResponse) -> Any:
     if status in {401, 403}:
         raise PlatformMisconfigured(f"Steam refused the Web API key, or calls from this address (status {status})")
     if status == 429:
-        raise PlatformUnavailable("Steam answers too many requests (429)", retry_after=_retry_after(response))
+        raise PlatformUnavailable("Steam answers too many requests (429)", retry_after=retry_after(response))
     if 400 <= status < 500:
         raise PlatformMisconfigured(f"Steam does not know this call (status {status}): check app ids, host and hosts")
     if not 200 <= status < 300:
-        raise PlatformUnavailable(f"Steam answers status {status}", retry_after=_retry_after(response))
+        raise PlatformUnavailable(f"Steam answers status {status}", retry_after=retry_after(response))
     try:
         return strict_json(response.body)
     except ValueError as error:
-        raise _unknown_shape("document") from error
+        raise unknown_shape("document") from error
 
 
-def _retry_after(response: OutboundResponse) -> int | None:
+def retry_after(response: OutboundResponse) -> int | None:
     text = response.headers.get("retry-after", "").strip()
     return int(text) if _SECONDS.fullmatch(text) else None
 
@@ -121,21 +121,21 @@ def _retry_after(response: OutboundResponse) -> int | None:
 def _member(answer: Any, name: str) -> dict[str, Any]:
     found = answer.get(name) if isinstance(answer, dict) else None
     if not isinstance(found, dict):
-        raise _unknown_shape(name)
+        raise unknown_shape(name)
     return found
 
 
 def _flag(answer: dict[str, Any], name: str) -> bool:
     found = answer.get(name)
     if not isinstance(found, bool):
-        raise _unknown_shape(name)
+        raise unknown_shape(name)
     return found
 
 
 def _player(answer: dict[str, Any], name: str) -> int:
     found = _steam_id(answer.get(name))
     if found is None:
-        raise _unknown_shape(name)
+        raise unknown_shape(name)
     return found
 
 
@@ -146,6 +146,6 @@ def _steam_id(value: Any) -> int | None:
     return value if type(value) is int and is_player(value) else None
 
 
-def _unknown_shape(what: str) -> PlatformUnavailable:
+def unknown_shape(what: str) -> PlatformUnavailable:
     _LOG.error("Steam's answer has an unknown shape: %s", what)
     return PlatformUnavailable(f"Steam's answer has an unknown shape: {what}")

@@ -1,6 +1,7 @@
-"""Steam vouches for a player: by a Web API ticket that Steam confirms, or by an encrypted app ticket that a key opens.
+"""Steam vouches for a player: by a Web API ticket or a browser's assertion that Steam confirms, or by an encrypted app
+ticket that a key opens.
 
-Owns the order of the checks and the studio's policy. Layouts, answers and settings stand in the modules beside it;
+Owns the order of the checks. Layouts, answers, settings and the studio's policy stand in the modules beside it;
 reserving a credential against replay is the caller's, with the digest given here.
 """
 
@@ -15,13 +16,14 @@ from typing import ClassVar, Final
 
 from authsrv.models import Digest
 from authsrv.platforms.base import (
+    BrowserTrip,
     Clock,
     Credential,
     CredentialRejected,
     Outbound,
     Platform,
-    PlatformError,
     PlatformIdentity,
+    Returned,
     SingleUse,
     Submission,
     UserActionRequired,
@@ -36,6 +38,8 @@ from authsrv.platforms.steam.encrypted import (
     check_nonce,
     open_encrypted_ticket,
 )
+from authsrv.platforms.steam.openid import SteamAssertion, SteamOpenId
+from authsrv.platforms.steam.policy import SteamPolicy
 from authsrv.platforms.steam.refusals import INVALID_TICKET, contradiction, refusal
 from authsrv.platforms.steam.settings import SteamAppSettings, SteamSettings
 from authsrv.platforms.steam.tickets import (
@@ -80,7 +84,7 @@ class SteamCredential(Credential):
     findings: tuple[Finding, ...] = ()
 
 
-class SteamPlatform(Platform[SteamCredential]):
+class SteamPlatform(Platform[SteamCredential | SteamAssertion]):
     """The verifier of one project's Steam players (see `Platform`)."""
 
     name: ClassVar[str] = "steam"
@@ -97,6 +101,9 @@ class SteamPlatform(Platform[SteamCredential]):
     ) -> None:
         self._apps: Mapping[int, SteamAppSettings] = {app_id: settings.for_app(app_id) for app_id in settings.app_ids}
         self._web_api = SteamWebApi(settings.hosts, outbound)
+        self._policy = SteamPolicy(self._apps, self._web_api)
+        self._openid = SteamOpenId(settings.hosts.community, outbound, clock)
+        self._in_browsers = settings.browser_sign_in
         self._system_key = load_system_key(settings.system_public_key)
         self._clock = clock
         self._sleep = sleep
@@ -125,23 +132,39 @@ class SteamPlatform(Platform[SteamCredential]):
             return self._parse_encrypted(submission, requested)
         return self._parse_session(submission, requested)
 
-    async def verify(self, credential: SteamCredential) -> PlatformIdentity:
-        """Ask Steam about a session ticket, then hold the account against the studio's policy.
+    @property
+    def signs_in_browsers(self) -> bool:
+        """As the studio chose: Steam demands nothing for it."""
+        return self._in_browsers
+
+    def sign_in_url(self, trip: BrowserTrip) -> str:
+        """Steam's page, with the way back to `trip`."""
+        return self._openid.sign_in_url(trip)
+
+    def parse_return(self, trip: BrowserTrip, returned: Returned) -> SteamAssertion:
+        """Read the assertion. The replay digest is that of its nonce.
+
+        Raises `SignInCancelled` or `CredentialRejected`.
+        """
+        return self._openid.read(trip, returned)
+
+    async def verify(self, credential: SteamCredential | SteamAssertion) -> PlatformIdentity:
+        """Ask Steam about a session ticket or an assertion, then hold the account against the studio's policy.
 
         Raises any `PlatformError`.
         """
-        app = self._apps[credential.app_id]
+        if isinstance(credential, SteamAssertion):
+            await self._openid.confirm(credential)
+            await self._policy.demand_any_ownership(credential.steam_id)
+            return self._identity(credential.steam_id, await self._policy.display_name(credential.steam_id))
+        app_id, steam_id = credential.app_id, credential.steam_id
         if credential.ticket:
-            await self._demand_confirmation(credential, credential.ticket, app)
-        if app.require_ownership:
-            await self._demand_ownership(credential, app)
-        return PlatformIdentity(
-            platform=self.name,
-            kind="steam",
-            environment="",
-            subject=str(credential.steam_id),
-            display_name=await self._display_name(credential, app) if app.fetch_profile else "",
-        )
+            await self._demand_confirmation(credential, credential.ticket, self._apps[app_id])
+        await self._policy.demand_ownership(steam_id, app_id)
+        return self._identity(steam_id, await self._policy.display_name(steam_id, app_id))
+
+    def _identity(self, steam_id: int, display_name: str) -> PlatformIdentity:
+        return PlatformIdentity(self.name, "steam", environment="", subject=str(steam_id), display_name=display_name)
 
     # Reading
 
@@ -260,21 +283,6 @@ class SteamPlatform(Platform[SteamCredential]):
     def _too_early(self, refused: TicketRefused, credential: SteamCredential, ticket: SessionTicket) -> bool:
         age = self._clock() - ticket.token_time
         return refused.code == INVALID_TICKET and not credential.findings and -_FRESH < age < _FRESH
-
-    async def _demand_ownership(self, credential: SteamCredential, app: SteamAppSettings) -> None:
-        found = await self._web_api.app_ownership(app, credential.app_id, credential.steam_id)
-        if not found.owns_app:
-            raise UserActionRequired("account_not_entitled", detail="the account does not own the app")
-        if found.owner not in {None, credential.steam_id} and not app.allow_family_sharing:
-            raise UserActionRequired("account_not_entitled", detail="the app is borrowed")
-
-    async def _display_name(self, credential: SteamCredential, app: SteamAppSettings) -> str:
-        """The player's name at Steam; a login never fails for want of it."""
-        try:
-            return await self._web_api.display_name(app, credential.steam_id)
-        except PlatformError as error:
-            _LOG.warning("no profile from Steam: %s", error)
-            return ""
 
 
 def _check_type(ticket: SessionTicket, app: SteamAppSettings) -> None:

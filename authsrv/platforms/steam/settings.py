@@ -6,7 +6,7 @@ Owns the start checks of these settings. Knows no ticket and makes no call.
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Final, Literal
 
 from pydantic import Field
@@ -98,6 +98,9 @@ class SteamSettings(SteamAppSettings):
     app_ids: list[AppId] = Field(
         min_length=1, description="Steam app ids of the game; demos, playtests and tests have their own."
     )
+    browser_sign_in: bool = Field(
+        True, description="Let players sign in on Steam's page in a browser; it names no app and tells of no ban."
+    )
     system_public_key: str = Field(
         STEAM_SYSTEM_KEY, description="PEM of the RSA key that signs ownership tickets, should Valve ever change it."
     )
@@ -129,11 +132,9 @@ class SteamSettings(SteamAppSettings):
 
     def warnings(self) -> list[str]:
         """The start checks that are told and no more."""
-        return [
-            f"app {app_id}: {text}"
-            for app_id in sorted(set(self.app_ids))
-            for text in _app_warnings(self.for_app(app_id))
-        ]
+        apps = {app_id: self.for_app(app_id) for app_id in sorted(set(self.app_ids))}
+        found = [f"app {app_id}: {text}" for app_id, app in apps.items() for text in _app_warnings(app)]
+        return [*found, *(_browser_warnings(list(apps.values())) if self.browser_sign_in else ())]
 
     def _block_problems(self, *, dev: bool) -> Iterator[str]:
         for app_id, count in Counter(self.app_ids).items():
@@ -192,6 +193,15 @@ def _app_warnings(app: SteamAppSettings) -> Iterator[str]:
     if app.require_ownership and app.host == "public":
         yield "require_ownership needs a publisher key, and host is public, where user keys are used"
     yield from _encrypted_warnings(app)
+
+
+def _browser_warnings(apps: Sequence[SteamAppSettings]) -> Iterator[str]:
+    """A sign-in in the browser names no app, so it can only be held to what every app demands."""
+    if all(app.reject_vac for app in apps):
+        yield "sign-ins in the browser say nothing of bans: reject_vac does not reach them; set browser_sign_in = false"
+    owned = all(app.require_ownership for app in apps)
+    if not owned and not any(app.allow_family_sharing for app in apps):
+        yield "sign-ins in the browser name no app's owner: allow_family_sharing = false needs require_ownership"
 
 
 def _encrypted_warnings(app: SteamAppSettings) -> Iterator[str]:
