@@ -38,12 +38,16 @@ class Words:
     value: str
     query: str
 
+    @classmethod
+    def all(cls, text: str, query: str) -> "Words":
+        return cls(text, text, text, text, text, query)
+
 
 FRIENDLY = Words("Skyforge Launcher", "Amber", "inventory:read", "Skyforge", "r4Yc0de", "state=a&session=1")
 HOSTILE_TEXT = "<script>alert(1)</script>\"'>&{{ 7*7 }}%(client)s%s"
-HOSTILE = Words(*[HOSTILE_TEXT] * 5, query="a=\"><script>alert(1)</script>&b='%(client)s")
-LONG = Words(*["Wolfeschlegelsteinhausenbergerdorff" * 6] * 6)
-RIGHT_TO_LEFT = Words(*["\u202eمُقاتِل الليل\u200f (evil)"] * 5, query="a=1")  # noqa: RUF001
+HOSTILE = Words.all(HOSTILE_TEXT, "a=\"><script>alert(1)</script>&b='%(client)s")
+LONG = Words.all("Wolfeschlegelsteinhausenbergerdorff" * 6, "Wolfeschlegelsteinhausenbergerdorff" * 6)
+RIGHT_TO_LEFT = Words.all("\u202eمُقاتِل الليل\u200f (evil)", "a=1")  # noqa: RUF001
 
 LOOK = Look("Skyforge")
 FORM = Form("/login", "request-1", "csrf-1")
