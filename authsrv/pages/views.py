@@ -50,11 +50,15 @@ class PlayerCard:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """Where a page's form posts to, and its hidden fields `request` and `csrf`. An empty `request` is left out."""
+    """Where a page's form posts to, and its hidden fields. An empty `request` or `session` is left out.
+
+    `session` names the session that the page speaks of, so that another tab cannot change whose consent it is.
+    """
 
     action: str
     request: str
     csrf: str
+    session: str = ""
 
 
 @dataclass(frozen=True, slots=True)
