@@ -51,6 +51,12 @@ def test_G13_a_form_posts_its_hidden_fields(name: str) -> None:
     assert names_of_inputs(shown) == [("request", "request-1"), ("csrf", "csrf-1")]
 
 
+def test_a_form_names_the_session_that_it_speaks_of() -> None:
+    form = Form("/consent", "request-1", "csrf-1", session="session-1")
+    shown = draw(ConsentPage(form, CARD, PlayerCard("Amber", "Steam"), ("openid",), "", native=False))
+    assert names_of_inputs(shown) == [("request", "request-1"), ("csrf", "csrf-1"), ("session", "session-1")]
+
+
 def test_a_form_without_a_request_sends_none() -> None:
     shown = draw(HomePage(PlayerCard("Amber", "Steam"), (), Form("/login/sign-out", "", "csrf-1")))
     assert names_of_inputs(shown) == [("csrf", "csrf-1")]
