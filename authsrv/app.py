@@ -19,26 +19,21 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from authsrv.addresses import AddressResolver
 from authsrv.audit import Audit, AuditEvent
+from authsrv.composition import Parts, served
 from authsrv.config import Config
+from authsrv.endpoints.assets import Logos, images_of
 from authsrv.endpoints.discovery import Document, metadata
-from authsrv.endpoints.endpoint import not_found, render_error
+from authsrv.endpoints.endpoint import ErrorRenderer, not_found
 from authsrv.endpoints.hosts import HostCheck
 from authsrv.endpoints.hygiene import Hygiene
-from authsrv.endpoints.routes import Served, routes
-from authsrv.endpoints.silent import SilentEndpoint, TicketNonceEndpoint
-from authsrv.endpoints.token import TokenEndpoint
+from authsrv.endpoints.routes import routes
+from authsrv.endpoints.screens import Facts, Screens
 from authsrv.jobs.sweeper import Sweeper
-from authsrv.limits import RateLimiter
 from authsrv.log import Emit, Event
 from authsrv.oauth.clients import ClientRegistry
-from authsrv.oauth.credentials import CredentialDesk
 from authsrv.oauth.directory import PlatformDirectory
 from authsrv.oauth.keys import KeyRing, load_or_create
-from authsrv.oauth.nonces import TicketNonces
-from authsrv.oauth.opaque import OpaqueTokens
-from authsrv.oauth.server import TokenServer
-from authsrv.oauth.silent import SilentLogin
-from authsrv.oauth.tokens import TokenIssuer
+from authsrv.pages.render import Pages
 from authsrv.platforms import PLATFORMS
 from authsrv.platforms.base import Clock, PlatformSettings
 from authsrv.serving.readiness import Readiness
@@ -47,7 +42,7 @@ from authsrv.storage.base import Storage
 from authsrv.storage.changes import DeclaredClient, SyncClients
 from authsrv.verifiers import Connect, Place, Verifiers, connect_by_http
 
-_RESTART_ONLY = ("issuer", "dev", "server", "database", "keys", "limits", "log")
+_RESTART_ONLY = ("issuer", "dev", "server", "database", "keys", "limits", "log", "sessions", "outbound")
 
 
 def _discard(_: Event) -> None:
@@ -84,15 +79,33 @@ class Application:
         self._platforms = PlatformDirectory(frozenset(PLATFORMS))
         self._verifiers = Verifiers(world.clock, world.connect)
         self._reloading = asyncio.Lock()
+        self._projects = config.project_models()
         self._metadata = Document(metadata(config.issuer, scopes_of(config)))
         providers = {name: partial(self._verifiers.probe, name) for name in PLATFORMS}
         self.readiness = Readiness({"storage": self.storage.ping}, providers)
+        self._logos = Logos()
+        self._screens = Screens(Pages(random=world.random), self._facts())
+        self._parts = Parts(
+            issuer=config.issuer,
+            quotas=config.limits.quotas(),
+            rules=config.sessions.rules(),
+            clock=world.clock,
+            random=world.random,
+            storage=self.storage,
+            registry=self._registry,
+            platforms=self._platforms,
+            audit=self._audit,
+            metadata=self._metadata,
+            readiness=self.readiness,
+            screens=self._screens,
+            logos=self._logos,
+        )
         self.router = Router(lifespan=self._lifespan)
         self._serving: ASGIApp = not_found
         self._hygiene = Hygiene(
             self._serve,
             issuer=config.issuer,
-            render_error=render_error,
+            render_error=ErrorRenderer(self._screens),
             emit=world.emit,
             allowed_origins=self._registry.cors_origins,
             addresses=AddressResolver(config.server.trusted_proxies),
@@ -105,6 +118,15 @@ class Application:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._serving(scope, receive, send)
+
+    def _facts(self) -> Facts:
+        return Facts(
+            issuer=self.config.issuer,
+            dev=self.config.dev,
+            titles={name: platform.title for name, platform in PLATFORMS.items()},
+            projects=lambda: self._projects,
+            platforms_of=self._platforms.for_browsers,
+        )
 
     async def reload(self, config: Config) -> None:
         """Take clients, lifetimes and platforms from a new configuration, all of them or none.
@@ -119,11 +141,15 @@ class Application:
         self._audit.record(AuditEvent("config.reloaded"))
 
     async def _take(self, config: Config) -> None:
+        projects = config.project_models()
+        images = images_of(projects)
         verifiers = self._verifiers.prepare(platforms_of(config))
         await self.storage.apply([SyncClients(declared_clients(config), int(self._world.clock()))])
         self._registry.replace(config.clients().values())
         self._platforms.replace(verifiers)
         self._metadata.replace(metadata(config.issuer, scopes_of(config)))
+        self._projects = projects
+        self._logos.replace(images)
         self.config = config
         self._verifiers.settle()
 
@@ -161,32 +187,8 @@ class Application:
         return Sweeper(self.storage, clock=self._world.clock, sleep=asyncio.sleep, chance=random.random)
 
     def _build(self, ring: KeyRing) -> ASGIApp:
-        world, issuer = self._world, self.config.issuer
-        server = TokenServer(
-            storage=self.storage,
-            registry=self._registry,
-            tokens=TokenIssuer(issuer, ring, world.random),
-            opaque=OpaqueTokens(ring.derive(b"authsrv opaque tokens v1"), world.random),
-            limits=RateLimiter(self.config.limits.quotas(), clock=time.monotonic),
-            audit=self._audit,
-            clock=world.clock,
-        )
-        login = SilentLogin(
-            server=server,
-            desk=CredentialDesk(self.storage, world.random),
-            platforms=self._platforms,
-            nonces=TicketNonces(ring.derive(b"authsrv ticket nonces v1"), world.random),
-            random=world.random,
-        )
-        served = Served(
-            token=TokenEndpoint(server),
-            silent=SilentEndpoint(login, issuer),
-            ticket_nonce=TicketNonceEndpoint(login),
-            metadata=self._metadata,
-            jwks=Document(ring.jwks()),
-            readiness=self.readiness,
-        )
-        return Router([*routes(served), *self._demo_routes()], redirect_slashes=False, default=not_found)
+        table = [*routes(served(self._parts, ring)), *self._demo_routes()]
+        return Router(table, redirect_slashes=False, default=not_found)
 
 
 def create_app(config: Config, world: World | None = None) -> Application:

@@ -14,8 +14,16 @@
     ├── InvalidScope                400 invalid_scope
     ├── InvalidTarget               400 invalid_target
     ├── InvalidToken                401 invalid_token
+    ├── InsufficientScope           403 insufficient_scope
     ├── AccessDenied                403 access_denied
     ├── InteractionRequired         403 interaction_required
+    ├── SignInRequired              400 login_required
+    ├── AccountSelectionRequired    400 account_selection_required
+    ├── ConsentRequired             400 consent_required
+    ├── UnmetRequirements           400 unmet_authentication_requirements
+    ├── RequestNotSupported         400 request_not_supported
+    ├── RequestUriNotSupported      400 request_uri_not_supported
+    ├── RegistrationNotSupported    400 registration_not_supported
     ├── NotFound                    404 not_found
     │   ├── UserNotFound            404 user_not_found
     │   └── UnsupportedProvider     404 unsupported_provider
@@ -39,8 +47,16 @@ ErrorCode = Literal[
     "invalid_scope",
     "invalid_target",
     "invalid_token",
+    "insufficient_scope",
     "access_denied",
     "interaction_required",
+    "login_required",
+    "account_selection_required",
+    "consent_required",
+    "unmet_authentication_requirements",
+    "request_not_supported",
+    "request_uri_not_supported",
+    "registration_not_supported",
     "not_found",
     "user_not_found",
     "unsupported_provider",
@@ -148,6 +164,12 @@ class InvalidToken(AuthsrvError):
     text = "The token is expired, revoked or not one of ours."
 
 
+class InsufficientScope(AuthsrvError):
+    error = "insufficient_scope"
+    status = 403
+    text = "The access token lacks the scope that this needs."
+
+
 class AccessDenied(AuthsrvError):
     error = "access_denied"
     status = 403
@@ -158,6 +180,41 @@ class InteractionRequired(AuthsrvError):
     error = "interaction_required"
     status = 403
     text = "The player must first do something at the platform; interaction_url leads there."
+
+
+class SignInRequired(AuthsrvError):
+    error = "login_required"
+    text = "The player must sign in, and prompt=none forbids to ask."
+
+
+class AccountSelectionRequired(AuthsrvError):
+    error = "account_selection_required"
+    text = "The player must choose an account, and prompt=none forbids to ask."
+
+
+class ConsentRequired(AuthsrvError):
+    error = "consent_required"
+    text = "The player must allow the client what it asks for, and prompt=none forbids to ask."
+
+
+class UnmetRequirements(AuthsrvError):
+    error = "unmet_authentication_requirements"
+    text = "No sign-in of this server satisfies the essential acr claim."
+
+
+class RequestNotSupported(AuthsrvError):
+    error = "request_not_supported"
+    text = "Request objects are not offered; send the parameters by themselves."
+
+
+class RequestUriNotSupported(AuthsrvError):
+    error = "request_uri_not_supported"
+    text = "Request objects by reference are not offered; send the parameters by themselves."
+
+
+class RegistrationNotSupported(AuthsrvError):
+    error = "registration_not_supported"
+    text = "The registration parameter is not offered; register the client first."
 
 
 class NotFound(AuthsrvError):

@@ -36,6 +36,7 @@ class Rule(Enum):
     TOKEN_REQUESTS = "token-requests"  # client_id, then the grant or the player
     ADDRESS_FAILURES = "address-failures"  # address; failures
     SECRET_FAILURES = "secret-failures"  # client_id, address; failures
+    ADDRESS_SIGN_INS = "address-sign-ins"  # address; sign-ins begun in a browser
 
 
 _FAILURE_RULES = frozenset({Rule.ADDRESS_FAILURES, Rule.SECRET_FAILURES})
@@ -50,6 +51,7 @@ class Quotas:
     token_requests: int
     address_failures: int
     secret_failures: int
+    address_sign_ins: int
 
     def of(self, rule: Rule) -> int:
         """The quota of a rule; a claimed player may try as often as a verified one."""
@@ -60,6 +62,7 @@ class Quotas:
             Rule.TOKEN_REQUESTS: self.token_requests,
             Rule.ADDRESS_FAILURES: self.address_failures,
             Rule.SECRET_FAILURES: self.secret_failures,
+            Rule.ADDRESS_SIGN_INS: self.address_sign_ins,
         }[rule]
 
 

@@ -11,6 +11,7 @@ Digest = NewType("Digest", bytes)
 
 TokenProfile = Literal["standard", "xsolla"]
 SigningAlgorithm = Literal["ES256", "RS256"]
+ResponseMode = Literal["query", "fragment", "form_post"]
 GrantType = Literal["authorization_code", "refresh_token", "client_credentials"]
 AuthMethod = Literal["client_secret_basic", "client_secret_post", "none"]
 
@@ -28,6 +29,53 @@ class Lifetimes:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionRules:
+    """How long things last in a browser, in seconds. `request` limits how long a sign-in may take."""
+
+    idle: int = 12 * 3600
+    absolute: int = 30 * 86400
+    request: int = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectLook:
+    """What a project's pages show. `logo` is a file's path, colours are `#rrggbb`, the others https addresses."""
+
+    logo: str = ""
+    accent: str = ""
+    accent_dark: str = ""
+    support_url: str = ""
+    privacy_url: str = ""
+    terms_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientLinks:
+    """What players are shown of a client (OpenID Connect Dynamic Client Registration section 2): https addresses."""
+
+    client_uri: str = ""
+    policy_uri: str = ""
+    tos_uri: str = ""
+    initiate_login_uri: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LogoutRules:
+    """Where a client's players may be sent after a logout, and how the client learns of one.
+
+    The names are those of RP-Initiated, Back-Channel and Front-Channel Logout 1.0. With `session_bound` its refresh
+    tokens end with the session they came from.
+    """
+
+    post_logout_redirect_uris: tuple[str, ...] = ()
+    backchannel_logout_uri: str = ""
+    backchannel_logout_session_required: bool = False
+    frontchannel_logout_uri: str = ""
+    frontchannel_logout_session_required: bool = False
+    session_bound: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Project:
     """A pool of players with its clients. `key` is its name in the configuration, `id` the UUID that clients see.
 
@@ -40,6 +88,7 @@ class Project:
     default_audience: tuple[str, ...] = ()
     platform_claims: bool = True
     platforms: frozenset[str] = frozenset()
+    look: ProjectLook = ProjectLook()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +96,7 @@ class Client:
     """An OAuth client: a game, launcher, web site or server.
 
     Without secrets it is public (RFC 6749 section 2.1). `extra_scopes` of None means any scope value is accepted.
+    `userinfo_alg` signs UserInfo answers; None leaves them plain JSON.
     """
 
     client_id: str
@@ -67,6 +117,13 @@ class Client:
     cors_origins: frozenset[str] = frozenset()
     error_redirect_uri: str = ""
     lifetimes: Lifetimes = Lifetimes()
+    response_modes: frozenset[ResponseMode] = frozenset({"query", "form_post"})
+    state_required: bool = False
+    nonce_required: bool = False
+    userinfo_alg: SigningAlgorithm | None = None
+    profile_in_id_token: bool = False
+    links: ClientLinks = ClientLinks()
+    logout: LogoutRules = LogoutRules()
 
     @property
     def public(self) -> bool:

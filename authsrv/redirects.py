@@ -79,6 +79,11 @@ def append_query(uri: str, params: Sequence[tuple[str, str]]) -> str:
     return f"{uri}{_joint(uri)}{query}"
 
 
+def append_fragment(uri: str, params: Sequence[tuple[str, str]]) -> str:
+    """`uri`, which has no fragment, with the parameters in one (OAuth 2.0 Multiple Response Types section 2.1)."""
+    return append_query(uri + "#?", params).replace("#?", "#", 1)
+
+
 def _joint(uri: str) -> str:
     if "?" not in uri:
         return "?"

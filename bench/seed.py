@@ -84,7 +84,7 @@ class Seeds:
 
 
 def _in_clear(token: Opaque) -> Opaque:
-    return replace(token, text=f"{token.grant_id:026d}{token.text}")
+    return replace(token, text=f"{token.row_id:026d}{token.text}")
 
 
 def write_config(site: Site) -> None:

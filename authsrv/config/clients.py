@@ -9,7 +9,17 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr
 
-from authsrv.models import Client, Digest, GrantType, Lifetimes, Project, SigningAlgorithm
+from authsrv.models import (
+    Client,
+    ClientLinks,
+    Digest,
+    GrantType,
+    Lifetimes,
+    LogoutRules,
+    Project,
+    ResponseMode,
+    SigningAlgorithm,
+)
 from authsrv.settings import Secret, Settings
 
 ClientType = Literal["public", "confidential", "server"]
@@ -110,6 +120,48 @@ class ClientSettings(Settings):
         None, ge=0, le=60, description="Overrides tokens.refresh_grace."
     )
 
+    response_modes: tuple[ResponseMode, ...] = Field(
+        ("query", "form_post"),
+        description="How browsers may bring the answer of a sign-in: query, fragment, form_post.",
+    )
+    state: Literal["optional", "required"] = Field(
+        "optional", description="Whether a browser sign-in must carry a state; PKCE protects against the same attack."
+    )
+    nonce: Literal["optional", "required"] = Field(
+        "optional", description="Whether a browser sign-in must carry a nonce."
+    )
+    userinfo_alg: SigningAlgorithm | None = Field(
+        None, description="Signature of UserInfo answers; left out, they are plain JSON."
+    )
+    profile_in_id_token: Flag = Field(
+        False, description="Put the claims of profile, email, address and phone into the id_token as well."
+    )
+    client_uri: str = Field("", description="The client's own page, linked where a sign-in ends.")
+    policy_uri: str = Field("", description="The client's privacy policy, linked on the sign-in page.")
+    tos_uri: str = Field("", description="The client's terms of service, linked on the sign-in page.")
+    initiate_login_uri: str = Field(
+        "", description="Address of the client that begins a sign-in, for links that open the game."
+    )
+    post_logout_redirect_uris: tuple[str, ...] = Field(
+        (), max_length=50, description="Where players may be sent after a logout, compared character by character."
+    )
+    backchannel_logout_uri: str = Field(
+        "", description="Address of the client's server that is told when a player's session ends."
+    )
+    backchannel_logout_session_required: Flag = Field(
+        False, description="The client needs the session's sid in logout tokens; they always have it."
+    )
+    frontchannel_logout_uri: str = Field(
+        "",
+        description="Page of the client that the browser loads in a frame at a logout; backchannel is more reliable.",
+    )
+    frontchannel_logout_session_required: Flag = Field(
+        False, description="The client needs iss and sid in that address; it always gets them."
+    )
+    refresh_ends_with_session: Flag = Field(
+        False, description="End the client's refresh tokens when the browser session ends in which they were given."
+    )
+
     @property
     def all_secrets(self) -> tuple[SecretStr, ...]:
         """`secret` and `secrets` together."""
@@ -173,6 +225,28 @@ class ClientSettings(Settings):
             cors_origins=frozenset(self.cors_origins),
             error_redirect_uri=self.error_redirect_uri,
             lifetimes=self.lifetimes(tokens),
+            response_modes=frozenset(self.response_modes),
+            state_required=self.state == "required",
+            nonce_required=self.nonce == "required",
+            userinfo_alg=self.userinfo_alg,
+            profile_in_id_token=self.profile_in_id_token,
+            links=self.links(),
+            logout=self.logout_rules(),
+        )
+
+    def links(self) -> ClientLinks:
+        """What players are shown of the client."""
+        return ClientLinks(self.client_uri, self.policy_uri, self.tos_uri, self.initiate_login_uri)
+
+    def logout_rules(self) -> LogoutRules:
+        """How the client learns of a logout, and where its players go."""
+        return LogoutRules(
+            post_logout_redirect_uris=self.post_logout_redirect_uris,
+            backchannel_logout_uri=self.backchannel_logout_uri,
+            backchannel_logout_session_required=self.backchannel_logout_session_required,
+            frontchannel_logout_uri=self.frontchannel_logout_uri,
+            frontchannel_logout_session_required=self.frontchannel_logout_session_required,
+            session_bound=self.refresh_ends_with_session,
         )
 
 

@@ -15,7 +15,7 @@ from authsrv.config.clients import ClientSettings, Flag, TokenSettings
 from authsrv.config.problems import Problem
 from authsrv.database_url import sqlite_file
 from authsrv.limits import Quotas
-from authsrv.models import Client, Project
+from authsrv.models import Client, Project, ProjectLook, SessionRules
 from authsrv.platforms import PLATFORMS
 from authsrv.platforms.base import PlatformSettings
 from authsrv.settings import Secret, Settings
@@ -82,6 +82,9 @@ class LimitsSettings(Settings):
         60, description="Refused credentials from one IP address, or one /64 network of IPv6."
     )
     secret_failures_per_minute: Count = Field(10, description="Wrong secrets for one client from one address.")
+    sign_ins_per_minute_per_address: Count = Field(
+        120, description="Sign-ins begun in browsers from one IP address, or one /64 network of IPv6."
+    )
     token_requests_per_minute: Count = Field(600, description="Token requests of one client for one player.")
     multiplier: Annotated[int, Field(strict=True)] = Field(
         1, ge=1, le=1000, description="Multiplies all of these limits, for demos and load tests."
@@ -95,7 +98,50 @@ class LimitsSettings(Settings):
             token_requests=self.token_requests_per_minute * self.multiplier,
             address_failures=self.failures_per_minute_per_address * self.multiplier,
             secret_failures=self.secret_failures_per_minute * self.multiplier,
+            address_sign_ins=self.sign_ins_per_minute_per_address * self.multiplier,
         )
+
+
+class SessionSettings(Settings):
+    """The `[sessions]` block: how long players stay signed in in their browsers."""
+
+    idle: Annotated[int, Field(strict=True)] = Field(
+        12 * 3600, ge=60, le=366 * 86400, description="After how many seconds without use a session ends."
+    )
+    absolute: Annotated[int, Field(strict=True)] = Field(
+        30 * 86400, ge=60, le=366 * 86400, description="After how many seconds a session ends, however active."
+    )
+    sign_in: Annotated[int, Field(strict=True)] = Field(
+        3600, ge=60, le=86400, description="How many seconds a player may take to sign in."
+    )
+
+    def rules(self) -> SessionRules:
+        """What the rest of the server takes."""
+        return SessionRules(idle=self.idle, absolute=self.absolute, request=self.sign_in)
+
+
+class OutboundSettings(Settings):
+    """The `[outbound]` block: calls to addresses that clients give, such as backchannel_logout_uri."""
+
+    allow: tuple[str, ...] = Field(
+        (), description='Addresses inside the own network that may be called all the same, as "host:port".'
+    )
+    extra_ca: str = Field("", description="PEM file of certification authorities of the own network, for such calls.")
+
+
+class LookSettings(Settings):
+    """The `[projects.KEY.look]` block: how the project's pages look."""
+
+    logo: str = Field("", description="Image file shown on the pages: SVG, PNG, JPEG or WebP, at most 256 KiB.")
+    accent: str = Field("", description="Colour of buttons and links, as #rrggbb.")
+    accent_dark: str = Field("", description="The same for players whose system is dark; accent if left out.")
+    support_url: str = Field("", description="Where players find help, linked on every page.")
+    privacy_url: str = Field("", description="The studio's privacy policy, linked on every page.")
+    terms_url: str = Field("", description="The studio's terms, linked on every page.")
+
+    def model(self) -> ProjectLook:
+        """The look as the rest of the server knows it."""
+        return ProjectLook(**self.model_dump())
 
 
 class LogSettings(Settings):
@@ -127,6 +173,7 @@ class ProjectSettings(Settings):
     platform_claims: Flag = Field(
         True, description="Tell first-party clients the player's platform account in the claims idp and idp_sub."
     )
+    look: LookSettings = Field(LookSettings(), description="How the pages of the browser sign-in look.")
     platforms: dict[str, PlatformSettings] = Field({}, description="A table for each platform players come from.")
     clients: dict[str, ClientSettings] = Field({}, description="A table for each client, named by its client_id.")
 
@@ -144,6 +191,7 @@ class ProjectSettings(Settings):
             default_audience=self.default_audience,
             platform_claims=self.platform_claims,
             platforms=frozenset(self.platforms),
+            look=self.look.model(),
         )
 
 
@@ -159,6 +207,8 @@ class Config(Settings):
     database: DatabaseSettings = Field(description="Where players, grants and keys are kept.")
     keys: KeysSettings = Field(KeysSettings(), description="How the signing keys are kept.")
     tokens: TokenSettings = Field(TokenSettings(), description="How long codes and tokens live.")
+    sessions: SessionSettings = Field(SessionSettings(), description="How long players stay signed in in browsers.")
+    outbound: OutboundSettings = Field(OutboundSettings(), description="Calls to addresses that clients give.")
     limits: LimitsSettings = Field(LimitsSettings(), description="How often something may be tried.")
     log: LogSettings = Field(LogSettings(), description="What is logged, and how.")
     projects: dict[str, ProjectSettings] = Field({}, description="A table for each project, named by its key.")

@@ -12,7 +12,7 @@ from authsrv import errors
 from authsrv.errors import AuthsrvError
 from authsrv.oauth.request import Surface
 
-Endpoint = Literal["token", "silent", "other"]
+Endpoint = Literal["token", "silent", "resource", "other"]
 """Which table of error codes applies."""
 
 
@@ -87,8 +87,8 @@ def dialect_of(path: str) -> Dialect:
 
 
 def code_parameters(code: str, state: str, issuer: str) -> Sequence[tuple[str, str]]:
-    """`code`, `state` and `iss` (RFC 9207), in this order: SDKs read them by position."""
-    return [("code", code), ("state", state), ("iss", issuer)]
+    """`code`, `state` if there is one, and `iss` (RFC 9207), in this order: SDKs read them by position."""
+    return [("code", code), *([("state", state)] if state else []), ("iss", issuer)]
 
 
 def error_parameters(dialect: Dialect, error: AuthsrvError, state: str, issuer: str) -> Sequence[tuple[str, str]]:

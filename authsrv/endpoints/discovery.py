@@ -11,8 +11,10 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from authsrv.oauth.claims import ACR, SCOPE_OF
 from authsrv.oauth.grants import GRANTS
 from authsrv.oauth.grants.base import AUTH_METHODS
+from authsrv.pages.localization import LOCALES
 
 CACHE = "public, max-age=3600"
 
@@ -21,14 +23,22 @@ def metadata(issuer: str, scopes: list[str]) -> dict[str, Any]:
     """The server's metadata (RFC 8414 section 2, OpenID Connect Discovery section 3)."""
     return {
         "issuer": issuer,
+        "authorization_endpoint": f"{issuer}/oauth2/authorize",
         "token_endpoint": f"{issuer}/oauth2/token",
+        "userinfo_endpoint": f"{issuer}/oauth2/userinfo",
+        "end_session_endpoint": f"{issuer}/oauth2/logout",
         "jwks_uri": f"{issuer}/oauth2/jwks",
         "scopes_supported": scopes,
         "response_types_supported": ["code"],
-        "response_modes_supported": ["query"],
+        "response_modes_supported": ["query", "fragment", "form_post"],
         "grant_types_supported": [grant.GRANT_TYPE for grant in GRANTS],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256", "ES256"],
+        "userinfo_signing_alg_values_supported": ["RS256", "ES256"],
+        "acr_values_supported": [ACR],
+        "display_values_supported": ["page", "popup", "touch", "wap"],
+        "prompt_values_supported": ["none", "login", "consent", "select_account"],
+        "ui_locales_supported": list(LOCALES),
         "token_endpoint_auth_methods_supported": AUTH_METHODS,
         "claims_supported": [
             "iss",
@@ -40,15 +50,22 @@ def metadata(issuer: str, scopes: list[str]) -> dict[str, Any]:
             "nonce",
             "amr",
             "at_hash",
+            "sid",
+            "acr",
             "idp",
             "idp_sub",
+            *SCOPE_OF,
         ],
         "claim_types_supported": ["normal"],
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": True,
-        "claims_parameter_supported": False,
+        "claims_parameter_supported": True,
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,
+        "backchannel_logout_supported": True,
+        "backchannel_logout_session_supported": True,
+        "frontchannel_logout_supported": True,
+        "frontchannel_logout_session_supported": True,
     }
 
 

@@ -13,12 +13,14 @@ from starlette.types import Receive, Scope, Send
 
 from authsrv.addresses import ClientAddress
 from authsrv.endpoints import dialects
+from authsrv.endpoints.screens import Screens
 from authsrv.errors import AuthsrvError, NotFound
 from authsrv.oauth.request import Sender
 
 Handler = Callable[[Request], Awaitable[Response]]
 
 READ = ("GET", "HEAD")
+_PAGES = ("/login", "/oauth2/logout")
 
 _log = logging.getLogger(__name__)
 
@@ -45,15 +47,38 @@ async def not_found(_scope: Scope, _receive: Receive, _send: Send) -> None:
     raise NotFound
 
 
-def render_error(scope: Scope, error: AuthsrvError, reference: str) -> Response:
-    """The answer for an error in the dialect of the path, with the challenge that RFC 6749 section 5.2 asks for."""
-    kind: dialects.Endpoint = scope["state"].get("endpoint", "other")
-    response = dialects.dialect_of(scope["path"]).error(error, kind, reference)
+class ErrorRenderer:
+    """The answer for an error in the envelope of its path: a page for browsers, else the dialect of the surface."""
+
+    def __init__(self, screens: Screens) -> None:
+        self._screens = screens
+
+    def __call__(self, scope: Scope, error: AuthsrvError, reference: str) -> Response:
+        """A page, or JSON with the challenge that RFC 6749 section 5.2 or RFC 6750 section 3 asks for."""
+        if is_page(scope["path"]):
+            return self._screens.error(scope, error, reference)
+        kind: dialects.Endpoint = scope["state"].get("endpoint", "other")
+        response = dialects.dialect_of(scope["path"]).error(error, kind, reference)
+        challenge = _challenge(scope, error, kind, response.status_code)
+        if challenge:
+            response.headers["www-authenticate"] = challenge
+        return response
+
+
+def is_page(path: str) -> bool:
+    """Whether people look at what this path answers."""
+    return path == "/oauth2/authorize" or any(path == top or path.startswith(f"{top}/") for top in _PAGES)
+
+
+def _challenge(scope: Scope, error: AuthsrvError, kind: dialects.Endpoint, status: int) -> str:
+    if kind == "resource" and status in {401, 403}:
+        told = "" if error.reason == "no_token" else f', error="{error.error}"'
+        return f'Bearer realm="authsrv"{told}'
     if error.error == "invalid_client" and any(name == b"authorization" for name, _ in scope["headers"]):
-        response.headers["www-authenticate"] = 'Basic realm="authsrv"'
-    if response.status_code == 401 and error.error == "invalid_token":
-        response.headers["www-authenticate"] = 'XBL3.0 realm="authsrv", error="invalid_token"'
-    return response
+        return 'Basic realm="authsrv"'
+    if status == 401 and error.error == "invalid_token":
+        return 'XBL3.0 realm="authsrv", error="invalid_token"'
+    return ""
 
 
 def report(error: AuthsrvError) -> None:

@@ -27,6 +27,7 @@ LIMITS: Final[Mapping[str, int]] = {
     "id_token_hint": 16 * 1024,
     "subject_token": 80 * 1024,
     "token": 16 * 1024,
+    "claims": 8 * 1024,
 }
 """The longest value of a parameter in characters, after decoding; `DEFAULT_LIMIT` for the others."""
 
@@ -74,6 +75,14 @@ class Form:
             if raw:
                 found[name] = _text(name, raw, limits.get(name, DEFAULT_LIMIT))
         return found
+
+    def everything(self, limit: int = 4096) -> list[tuple[str, str]]:
+        """Every parameter in order, repetitions included, for a reader with rules of its own about names.
+
+        Raises `InvalidRequest` for a name or value that is no percent-encoded UTF-8, has NUL, or is too long.
+        """
+        pairs = (pair.partition(b"=") for pair in self.raw_form.split(b"&") if pair)
+        return [(_text("", name, 256), _text("", value, limit)) for name, _, value in pairs]
 
     def raw(self, name: str) -> bytes:
         """The literal bytes of a value as sent, still encoded; empty if absent. Raises `InvalidRequest` on a repeat."""

@@ -4,12 +4,17 @@ from dataclasses import dataclass
 
 from starlette.routing import BaseRoute, Route
 
+from authsrv.endpoints.assets import Logos
+from authsrv.endpoints.authorize import AuthorizeEndpoint
 from authsrv.endpoints.blank import blank
 from authsrv.endpoints.discovery import Document
 from authsrv.endpoints.endpoint import READ, Endpoint
 from authsrv.endpoints.health import live, ready
+from authsrv.endpoints.login import Callback, Departure, SignInPage
+from authsrv.endpoints.logout import LogoutConfirmation, LogoutEndpoint
 from authsrv.endpoints.silent import SilentEndpoint, TicketNonceEndpoint
 from authsrv.endpoints.token import TokenEndpoint
+from authsrv.endpoints.userinfo import UserInfoEndpoint
 from authsrv.serving.readiness import Readiness
 
 
@@ -20,6 +25,14 @@ class Served:
     token: TokenEndpoint
     silent: SilentEndpoint
     ticket_nonce: TicketNonceEndpoint
+    authorize: AuthorizeEndpoint
+    sign_in: SignInPage
+    departure: Departure
+    callback: Callback
+    userinfo: UserInfoEndpoint
+    logout: LogoutEndpoint
+    logout_confirmation: LogoutConfirmation
+    logos: Logos
     metadata: Document
     jwks: Document
     readiness: Readiness
@@ -28,6 +41,14 @@ class Served:
 def routes(served: Served) -> list[BaseRoute]:
     """The table of routes. What is not here is 404 in the dialect of its path."""
     return [
+        Route("/oauth2/authorize", Endpoint(served.authorize, ("GET", "POST"))),
+        Route("/login", Endpoint(served.sign_in, ("GET", "POST"))),
+        Route("/login/{provider}", Endpoint(served.departure, ("POST",))),
+        Route("/login/{provider}/callback", Endpoint(served.callback, ("GET",))),
+        Route("/oauth2/logout", Endpoint(served.logout, ("GET", "POST"))),
+        Route("/oauth2/logout/confirm", Endpoint(served.logout_confirmation, ("POST",))),
+        Route("/oauth2/userinfo", Endpoint(served.userinfo, ("GET", "POST"), "resource")),
+        Route("/assets/{project}/logo", Endpoint(served.logos, READ)),
         Route("/oauth2/token", Endpoint(served.token, ("POST",), "token")),
         Route("/oauth2/social/{provider}/cross_auth", Endpoint(served.silent, ("GET", "POST"), "silent")),
         Route("/oauth2/social/steam/nonce", Endpoint(served.ticket_nonce, ("POST",))),

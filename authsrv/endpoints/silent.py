@@ -5,6 +5,7 @@ from starlette.responses import JSONResponse, Response
 
 from authsrv import errors
 from authsrv.endpoints import dialects
+from authsrv.endpoints.answers import redirect
 from authsrv.endpoints.endpoint import raw_target, report, sender
 from authsrv.endpoints.forms import Form, header_values, parse_form, read_form
 from authsrv.errors import AuthsrvError
@@ -43,13 +44,13 @@ class SilentEndpoint:
                 raise _for_header(error, proof, came_from.surface) from error
             return self._redirect_error(request, target, error, _state(form))
         url = append_query(target.redirect_uri, dialects.code_parameters(code, _state(form), self._issuer))
-        return _redirect(request, url) if target.is_redirect else JSONResponse({"login_url": url})
+        return redirect(request, url) if target.is_redirect else JSONResponse({"login_url": url})
 
     def _redirect_error(self, request: Request, target: RedirectTarget, error: AuthsrvError, state: str) -> Response:
         report(error)
         dialect = dialects.dialect_of(request.scope["path"])
         told = dialects.error_parameters(dialect, error, state, self._issuer)
-        return _redirect(request, append_query(target.client.error_redirect_uri or target.redirect_uri, told))
+        return redirect(request, append_query(target.client.error_redirect_uri or target.redirect_uri, told))
 
 
 class TicketNonceEndpoint:
@@ -79,11 +80,6 @@ def _state(form: Form) -> str:
         return form.take({"state"}).get("state", "")
     except errors.InvalidRequest:
         return ""  # cannot be read, so it cannot be given back
-
-
-def _redirect(request: Request, url: str) -> Response:
-    """302 after GET, 303 after POST, so that no browser repeats a body (RFC 9700 section 4.12)."""
-    return Response(status_code=302 if request.method == "GET" else 303, headers={"location": url})
 
 
 def _proof(request: Request, body: bytes) -> RequestProof | None:

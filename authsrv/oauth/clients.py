@@ -48,6 +48,11 @@ class ClientRegistry:
             raise InvalidRequest(_NO_CLIENT, parameter="client_id", reason="unknown_client")
         return client
 
+    def openable(self, project: str) -> tuple[Client, ...]:
+        """The clients of a project that players can open from a page of ours, by name."""
+        found = [client for client in self._clients.values() if client.project.key == project]
+        return tuple(sorted((c for c in found if c.links.initiate_login_uri), key=lambda client: client.name))
+
     def cors_origins(self) -> frozenset[str]:
         """Origins of browser clients that call the token endpoint themselves."""
         return frozenset(origin for client in self._clients.values() for origin in client.cors_origins)

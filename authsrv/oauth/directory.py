@@ -18,6 +18,11 @@ class PlatformDirectory:
         """Take these verifiers instead of the present ones."""
         self._running = running
 
+    def for_browsers(self, project: str) -> tuple[str, ...]:
+        """The project's platforms that sign players in by the browser, in the order of the configuration."""
+        running = [(name, platform) for (key, name), platform in self._running.items() if key == project]
+        return tuple(name for name, platform in running if platform.signs_in_browsers)
+
     def require_known(self, name: str) -> None:
         """Raise `UnsupportedProvider` for a name that no platform has."""
         if name not in self._known:

@@ -24,6 +24,7 @@ from authsrv.storage.base import Conflict, Storage
 from authsrv.storage.changes import AddKeys
 
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 
 _log = logging.getLogger(__name__)
 
@@ -44,6 +45,11 @@ class SigningKey:
     private: PrivateKey
     jwk: Mapping[str, str]
 
+    @property
+    def public(self) -> PublicKey:
+        """The half that verifies."""
+        return self.private.public_key()
+
 
 class KeyRing:
     """Prepared keys. The newest key that may sign already is the one that signs; every unretired key is published."""
@@ -62,6 +68,10 @@ class KeyRing:
             if key.alg == alg and self._signs_from[key.kid] <= self._now:
                 return key
         raise KeyRingError(f"There is no signing key for {alg}.")
+
+    def verifier(self, kid: object) -> SigningKey | None:
+        """The published key of this id, whether it signs or no longer does."""
+        return next((key for key in self._signing if key.kid == kid), None)
 
     def derive(self, purpose: bytes, length: int = 32) -> bytes:
         """An internal key for one purpose (HKDF, RFC 5869), the same on every node and after every restart."""

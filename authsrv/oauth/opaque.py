@@ -1,4 +1,4 @@
-"""Opaque tokens: authorization codes, refresh tokens and the public id of a grant.
+"""Opaque tokens: authorization codes, refresh tokens, browser cookies, the `state` of a trip, and public row ids.
 
 Owns their format: a prefix for secret scanners, the sealed row id, and a 256-bit secret of which only the SHA-256 is
 ever stored. Knows nothing of grants or storage.
@@ -19,22 +19,25 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from authsrv.models import Digest
 
-OpaqueKind = Literal["code", "refresh"]
+OpaqueKind = Literal["code", "refresh", "browser", "trip"]
+PublicId = Literal["gid", "sid", "request"]
+"""A row that others may name: a grant in access tokens, a session in id_tokens, a pending request in our own forms."""
 
-PREFIXES: dict[OpaqueKind, str] = {"code": "asc_", "refresh": "asr_"}
-_TAGS: dict[OpaqueKind, bytes] = {"code": b"code", "refresh": b"refr"}
-_GID_TAG = b"gid\0"
-_FORM = re.compile(r"(as[cr]_)([A-Za-z0-9_-]{22})[A-Za-z0-9_-]{43}")
+PREFIXES: dict[OpaqueKind, str] = {"code": "asc_", "refresh": "asr_", "browser": "asb_", "trip": "ast_"}
+_TAGS: dict[OpaqueKind, bytes] = {"code": b"code", "refresh": b"refr", "browser": b"brow", "trip": b"trip"}
+_ID_TAGS: dict[PublicId, bytes] = {"gid": b"gid\0", "sid": b"sid\0", "request": b"requ"}
+_FORM = re.compile(r"(as[crbt]_)([A-Za-z0-9_-]{22})[A-Za-z0-9_-]{43}")
+_ID_FORM = re.compile(r"[A-Za-z0-9_-]{22}")
 _SUCCESSOR_INFO = b"authsrv refresh successor v1"
 _NONCE_LENGTH = 12
 
 
 @dataclass(frozen=True, slots=True)
 class Opaque:
-    """A token's text with what it stands for. `generation` counts refresh tokens of one grant from 1; 0 for codes."""
+    """A token's text with the row it names. `generation` counts refresh tokens of one grant from 1; else it is 0."""
 
     text: str
-    grant_id: int
+    row_id: int
     generation: int
     digest: Digest
 
@@ -52,25 +55,33 @@ class OpaqueTokens:
         self._decrypt = cipher.decryptor().update
         self._random = random
 
-    def new(self, kind: OpaqueKind, grant_id: int, generation: int = 0) -> Opaque:
-        """A fresh token of a grant."""
-        sealed = self._seal(grant_id, generation, _TAGS[kind])
+    def new(self, kind: OpaqueKind, row_id: int, generation: int = 0) -> Opaque:
+        """A fresh token of a row."""
+        sealed = self._seal(row_id, generation, _TAGS[kind])
         text = f"{PREFIXES[kind]}{sealed}{_encode(self._random(32))}"
-        return Opaque(text, grant_id, generation, digest(text))
+        return Opaque(text, row_id, generation, digest(text))
 
     def read(self, kind: OpaqueKind, text: str) -> Opaque | None:
         """What a presented token claims to be, or None if it cannot be one of ours. The caller compares the digest."""
         form = _FORM.fullmatch(text)
         if form is None or form[1] != PREFIXES[kind]:
             return None
-        block = self._decrypt(urlsafe_b64decode(form[2] + "=="))
-        if block[12:] != _TAGS[kind]:
+        block = self._open(form[2])
+        if block[12:] != _TAGS[kind] or block[0] > 127:
             return None
         return Opaque(text, int.from_bytes(block[:8]), int.from_bytes(block[8:12]), digest(text))
 
-    def gid(self, grant_id: int) -> str:
-        """The id of a grant as access tokens carry it; useless as part of a code or refresh token."""
-        return self._seal(grant_id, 0, _GID_TAG)
+    def public_id(self, kind: PublicId, row_id: int) -> str:
+        """A row's id as others see it: always the same, tells nothing, and is useless as part of a token."""
+        return self._seal(row_id, 0, _ID_TAGS[kind])
+
+    def row_id(self, kind: PublicId, text: str) -> int | None:
+        """The row behind a public id, or None if it is not one of ours."""
+        if not _ID_FORM.fullmatch(text):
+            return None
+        block = self._open(text)
+        genuine = block[8:] == bytes(4) + _ID_TAGS[kind] and block[0] < 128
+        return int.from_bytes(block[:8]) if genuine else None
 
     def seal_successor(self, previous: str, successor: str) -> bytes:
         """Encrypt a refresh token so that only whoever holds the one it replaced can have it again."""
@@ -86,8 +97,11 @@ class OpaqueTokens:
         except InvalidTag:
             return None
 
-    def _seal(self, grant_id: int, generation: int, tag: bytes) -> str:
-        return _encode(self._encrypt(grant_id.to_bytes(8) + generation.to_bytes(4) + tag))
+    def _seal(self, row_id: int, generation: int, tag: bytes) -> str:
+        return _encode(self._encrypt(row_id.to_bytes(8) + generation.to_bytes(4) + tag))
+
+    def _open(self, sealed: str) -> bytes:
+        return self._decrypt(urlsafe_b64decode(sealed + "=="))
 
 
 def digest(text: str) -> Digest:

@@ -18,6 +18,7 @@ from authsrv.oauth.adapters import ClientAdapter
 from authsrv.oauth.clients import AuthenticatedClient, ClientRegistry
 from authsrv.oauth.grants import GRANTS
 from authsrv.oauth.grants.base import LoadingGrant
+from authsrv.oauth.grants.browser import BrowserGrant
 from authsrv.oauth.grants.extensions import CodeExtension, IdToken
 from authsrv.oauth.grants.platform import PlatformGrant
 from authsrv.oauth.opaque import OpaqueTokens
@@ -73,6 +74,7 @@ class TokenServer(AuthorizationServer):
     def _register(self) -> None:
         code = CodeExtension()
         self.register_grant(PlatformGrant, [code])
+        self.register_grant(BrowserGrant, [code])
         extensions = {"authorization_code": [code], "refresh_token": [IdToken()]}
         for grant in GRANTS:
             self.register_grant(grant, extensions.get(grant.GRANT_TYPE, []))

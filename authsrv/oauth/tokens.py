@@ -5,21 +5,25 @@ Owns the claims and their order of precedence. Knows nothing of requests, grants
 
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
 import jwt
 
-from authsrv.models import Client, SigningAlgorithm
+from authsrv.models import Client, LogoutNotice, SigningAlgorithm
 from authsrv.oauth.keys import KeyRing
 
+LOGOUT_TOKEN_SECONDS = 120
 STEAM_ID_URL = "https://steamcommunity.com/openid/id/"
 
 
 @dataclass(frozen=True, slots=True)
 class TokenFacts:
-    """What a token says. `platform` and the `idp` pair are empty for a client's own token (client_credentials)."""
+    """What a token says. `platform` and the `idp` pair are empty for a client's own token (client_credentials).
+
+    `profile` holds the standard claims that go into the id_token, `sid` the browser session's public id.
+    """
 
     client: Client
     sub: str
@@ -32,6 +36,9 @@ class TokenFacts:
     display_name: str = ""
     auth_time: int = 0
     nonce: str = ""
+    sid: str = ""
+    acr: str = ""
+    profile: Mapping[str, Any] = field(default_factory=dict)
 
 
 class TokenIssuer:
@@ -51,7 +58,8 @@ class TokenIssuer:
     def id_token(self, facts: TokenFacts, access_token: str, now: int) -> str:
         """An id_token for the client, bound to the access token by `at_hash`."""
         client = facts.client
-        claims = {
+        claims: dict[str, Any] = {
+            **facts.profile,
             "iss": self.issuer,
             "sub": facts.sub,
             "aud": client.client_id,
@@ -62,9 +70,27 @@ class TokenIssuer:
             "at_hash": half_hash(access_token),
             **_platform_claims(facts),
         }
-        if facts.nonce:
-            claims["nonce"] = facts.nonce
+        optional = {"nonce": facts.nonce, "sid": facts.sid, "acr": facts.acr}
+        claims |= {name: value for name, value in optional.items() if value}
         return self._sign(claims, client.id_token_alg, "JWT")
+
+    def userinfo(self, claims: Mapping[str, Any], client: Client, alg: SigningAlgorithm) -> str:
+        """A UserInfo answer as a JWT (OpenID Connect Core section 5.3.2)."""
+        return self._sign({**claims, "iss": self.issuer, "aud": client.client_id}, alg, "JWT")
+
+    def logout_token(self, notice: LogoutNotice, sid: str, client: Client, now: int) -> str:
+        """A logout token (OpenID Connect Back-Channel Logout section 2.4), good for two minutes; never has a nonce."""
+        claims = {
+            "iss": self.issuer,
+            "sub": notice.sub,
+            "aud": client.client_id,
+            "iat": now,
+            "exp": now + LOGOUT_TOKEN_SECONDS,
+            "jti": self._jti(),
+            "sid": sid,
+            "events": {"http://schemas.openid.net/event/backchannel-logout": {}},
+        }
+        return self._sign(claims, client.id_token_alg, "logout+jwt")
 
     def _rfc9068_claims(self, facts: TokenFacts, now: int) -> dict[str, Any]:
         claims = {

@@ -21,6 +21,10 @@ class PlatformType(Protocol):
         """The model of the platform's block in the configuration."""
 
     @property
+    def title(self) -> str:
+        """What players call the platform."""
+
+    @property
     def kinds(self) -> tuple[str, ...]:
         """Accepted values of `credential_type`, the default first."""
 

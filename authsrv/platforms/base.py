@@ -264,6 +264,8 @@ class Platform(Protocol, Generic[C]):
 
     name: ClassVar[str]
     """The name in URLs and in the configuration: `steam`, `xbox`, `epicgames`."""
+    title: ClassVar[str]
+    """What players call it."""
     kinds: ClassVar[tuple[str, ...]]
     """Accepted values of `credential_type`, the default first."""
     denials_are_ours: ClassVar[bool]

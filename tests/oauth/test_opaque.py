@@ -25,7 +25,7 @@ def test_a_token_uses_only_characters_that_survive_unencoded_forms_and_sdk_parse
 
 
 def test_the_row_id_of_a_token_tells_nothing_about_its_neighbours() -> None:
-    first, second = TOKENS.gid(1), TOKENS.gid(2)
+    first, second = TOKENS.public_id("gid", 1), TOKENS.public_id("gid", 2)
     assert sum(a != b for a, b in zip(first, second, strict=True)) > 10
 
 
@@ -36,7 +36,8 @@ def test_one_kind_of_token_is_not_another() -> None:
 
 
 def test_a_public_grant_id_cannot_be_made_into_a_token() -> None:
-    forged = f"asr_{TOKENS.gid(5)}{'A' * 43}"
+    gid = TOKENS.public_id("gid", 5)
+    forged = f"asr_{gid}{'A' * 43}"
     assert TOKENS.read("refresh", forged) is None
 
 

@@ -61,6 +61,7 @@ class Server:
     clock: ManualClock
     platforms: dict[str, PlatformEmulator]
     outbounds: dict[str, AsgiOutbound] = field(default_factory=dict)
+    emulator: Starlette | None = None
     events: list[Event] = field(default_factory=list)
     """Everything that went to the log pipeline: access lines and audit events."""
 
@@ -156,7 +157,7 @@ async def running(tmp_path: Path | None = None, *, edit: Any = None) -> AsyncIte
     events: list[Event] = []
     app = create_app(_config(json.dumps(block)), World(clock=clock, emit=events.append, connect=connect))
     async with lifespan(app), client(app) as http:
-        yield Server(app, http, clock, platforms, outbounds, events)
+        yield Server(app, http, clock, platforms, outbounds, emulator, events)
 
 
 @cache

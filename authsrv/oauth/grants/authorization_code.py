@@ -3,6 +3,7 @@
 Owns when a code is good: right client, redirect URI and verifier, within its minute, once. Knows no endpoint.
 """
 
+from dataclasses import replace
 from hmac import compare_digest
 
 from authlib.oauth2.rfc6749.grants import AuthorizationCodeGrant as AuthlibCodeGrant
@@ -54,7 +55,8 @@ class AuthorizationCodeGrant(StoredGrant, AuthlibCodeGrant):
 
     def facts(self, scope: tuple[str, ...]) -> TokenFacts:
         """What the tokens say: what the grant recorded."""
-        return facts_of(self.loaded, self.registered, scope, self.gid, nonce=self.found.nonce)
+        facts = facts_of(self.loaded, self.registered, scope, self.gid, self.sid)
+        return replace(facts, nonce=self.found.nonce)
 
     def refresh_token_due(self) -> str:
         """The first refresh token of the family, when `offline` was granted."""

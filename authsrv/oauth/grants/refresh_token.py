@@ -55,7 +55,7 @@ class RefreshTokenGrant(StoredGrant, AuthlibRefreshGrant):
 
     def facts(self, scope: tuple[str, ...]) -> TokenFacts:
         """What the tokens say: what the grant recorded, or the part of it that was asked for."""
-        facts = facts_of(self.loaded, self.registered, scope, self.gid)
+        facts = facts_of(self.loaded, self.registered, scope, self.gid, self.sid)
         if self.request.form.get("scope") and not facts.scope:
             raise InvalidScope
         return facts

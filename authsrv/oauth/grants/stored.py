@@ -6,7 +6,7 @@ Owns how the grant is read, its facts for the token issuer, and how long a refre
 from typing import ClassVar
 
 from authsrv.models import Client, Grant, LoadedGrant, Player
-from authsrv.oauth import audiences, scopes
+from authsrv.oauth import audiences, claims, scopes
 from authsrv.oauth.grants.base import LoadingGrant
 from authsrv.oauth.opaque import Opaque, OpaqueKind
 from authsrv.oauth.tokens import TokenFacts
@@ -27,7 +27,7 @@ class StoredGrant(LoadingGrant):
         """Read the grant that the presented token names."""
         self._presented = self.server.opaque.read(self.KIND, self.request.form.get(self.CREDENTIAL, ""))
         if self._presented is not None:
-            self._loaded = await storage.load_grant(self._presented.grant_id)
+            self._loaded = await storage.load_grant(self._presented.row_id)
 
     def player(self) -> Player | None:
         """Whose grant it is."""
@@ -55,7 +55,13 @@ class StoredGrant(LoadingGrant):
     @property
     def gid(self) -> str:
         """The grant's public id."""
-        return self.server.opaque.gid(self.found.id)
+        return self.server.opaque.public_id("gid", self.found.id)
+
+    @property
+    def sid(self) -> str:
+        """The public id of the browser session that the grant came from; empty without one."""
+        session_id = self.found.session_id
+        return self.server.opaque.public_id("sid", session_id) if session_id else ""
 
 
 def belongs_to(grant: Grant, client: Client) -> bool:
@@ -64,12 +70,13 @@ def belongs_to(grant: Grant, client: Client) -> bool:
     return grant.client_id == client.client_id and grant.project == project.key and grant.platform in project.platforms
 
 
-def facts_of(loaded: LoadedGrant, client: Client, scope: tuple[str, ...], gid: str, *, nonce: str = "") -> TokenFacts:
+def facts_of(loaded: LoadedGrant, client: Client, scope: tuple[str, ...], gid: str, sid: str) -> TokenFacts:
     """The facts of a grant, for tokens of this scope, less what the client may no longer have.
 
     Raises `InvalidTarget` when none of the audiences is left.
     """
     grant, player = loaded.grant, loaded.player
+    promised = scope if client.profile_in_id_token else ()
     return TokenFacts(
         client=client,
         sub=player.sub,
@@ -81,7 +88,9 @@ def facts_of(loaded: LoadedGrant, client: Client, scope: tuple[str, ...], gid: s
         idp_subject=grant.idp_subject,
         display_name=player.display_name,
         auth_time=grant.auth_time,
-        nonce=nonce,
+        sid=sid,
+        acr=claims.ACR if "id_token:acr" in grant.claims else "",
+        profile=claims.told(player, loaded.profile, promised, grant.claims, "id_token"),
     )
 
 

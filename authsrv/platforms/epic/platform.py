@@ -55,6 +55,7 @@ class EpicPlatform(Platform[EpicCredential]):
     """Vouches for Epic accounts (identity kind `epic`) and product users (`eos_puid`, environment = product)."""
 
     name: ClassVar[str] = "epicgames"
+    title: ClassVar[str] = "Epic Games"
     kinds: ClassVar[tuple[str, ...]] = get_args(Kind)
     Settings: ClassVar[type[EpicSettings]] = EpicSettings
     denials_are_ours: ClassVar[bool] = False

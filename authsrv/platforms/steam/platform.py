@@ -88,6 +88,7 @@ class SteamPlatform(Platform[SteamCredential | SteamAssertion]):
     """The verifier of one project's Steam players (see `Platform`)."""
 
     name: ClassVar[str] = "steam"
+    title: ClassVar[str] = "Steam"
     kinds: ClassVar[tuple[str, ...]] = (SESSION, ENCRYPTED)
     Settings: ClassVar[type[SteamSettings]] = SteamSettings
     denials_are_ours: ClassVar[bool] = True

@@ -1,0 +1,141 @@
+"""Puts the parts that answer requests together, once storage and keys are there.
+
+Owns nothing but the order of construction; `app.py` owns what lives longer than one set of keys.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from authsrv.audit import Audit
+from authsrv.endpoints.answers import Answers
+from authsrv.endpoints.assets import Logos
+from authsrv.endpoints.authorize import AuthorizeEndpoint, Outcomes
+from authsrv.endpoints.cookies import SessionCookie
+from authsrv.endpoints.discovery import Document
+from authsrv.endpoints.login import Callback, Departure, SignInPage
+from authsrv.endpoints.logout import LogoutConfirmation, LogoutEndpoint
+from authsrv.endpoints.routes import Served
+from authsrv.endpoints.screens import Screens
+from authsrv.endpoints.silent import SilentEndpoint, TicketNonceEndpoint
+from authsrv.endpoints.token import TokenEndpoint
+from authsrv.endpoints.userinfo import UserInfoEndpoint
+from authsrv.limits import Quotas, RateLimiter
+from authsrv.models import SessionRules
+from authsrv.oauth.authorization_check import AuthorizationCheck
+from authsrv.oauth.authorize import Authorizer
+from authsrv.oauth.browser_sessions import BrowserSessions
+from authsrv.oauth.browsers import Browsers
+from authsrv.oauth.clients import ClientRegistry
+from authsrv.oauth.credentials import CredentialDesk
+from authsrv.oauth.directory import PlatformDirectory
+from authsrv.oauth.keys import KeyRing
+from authsrv.oauth.logins import PlatformLogins
+from authsrv.oauth.logout import Logout
+from authsrv.oauth.nonces import TicketNonces
+from authsrv.oauth.opaque import OpaqueTokens
+from authsrv.oauth.own_tokens import OwnTokens
+from authsrv.oauth.pending import PendingRequests
+from authsrv.oauth.server import TokenServer
+from authsrv.oauth.silent import SilentLogin
+from authsrv.oauth.tokens import TokenIssuer
+from authsrv.oauth.upstream import UpstreamSignIn
+from authsrv.oauth.userinfo import UserInfo
+from authsrv.platforms.base import Clock
+from authsrv.serving.readiness import Readiness
+from authsrv.storage.base import Storage
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What outlives a set of keys: made by the application, and reloaded by it."""
+
+    issuer: str
+    quotas: Quotas
+    rules: SessionRules
+    clock: Clock
+    random: Callable[[int], bytes]
+    storage: Storage
+    registry: ClientRegistry
+    platforms: PlatformDirectory
+    audit: Audit
+    metadata: Document
+    readiness: Readiness
+    screens: Screens
+    logos: Logos
+
+
+def served(parts: Parts, ring: KeyRing) -> Served:
+    """Every endpoint of the server on these keys."""
+    server = token_server(parts, ring)
+    desk = CredentialDesk(parts.storage, parts.random)
+    logins = PlatformLogins(server, desk, parts.random)
+    nonces = TicketNonces(ring.derive(b"authsrv ticket nonces v1"), parts.random)
+    silent = SilentLogin(server=server, logins=logins, platforms=parts.platforms, nonces=nonces)
+    return Served(
+        token=TokenEndpoint(server),
+        silent=SilentEndpoint(silent, parts.issuer),
+        ticket_nonce=TicketNonceEndpoint(silent),
+        metadata=parts.metadata,
+        jwks=Document(ring.jwks()),
+        readiness=parts.readiness,
+        logos=parts.logos,
+        **_browser_endpoints(parts, ring, server, logins),
+    )
+
+
+def token_server(parts: Parts, ring: KeyRing) -> TokenServer:
+    """Authlib's server on these keys."""
+    return TokenServer(
+        storage=parts.storage,
+        registry=parts.registry,
+        tokens=TokenIssuer(parts.issuer, ring, parts.random),
+        opaque=OpaqueTokens(ring.derive(b"authsrv opaque tokens v1"), parts.random),
+        limits=RateLimiter(parts.quotas, clock=time.monotonic),
+        audit=parts.audit,
+        clock=parts.clock,
+    )
+
+
+def _browser_endpoints(parts: Parts, ring: KeyRing, server: TokenServer, logins: PlatformLogins) -> Mapping[str, Any]:
+    issuer, screens, cookie = parts.issuer, parts.screens, SessionCookie(parts.issuer)
+    own_tokens = OwnTokens(issuer, ring)
+    browsers = Browsers(server.opaque, ring.derive(b"authsrv forms v1"), parts.rules, parts.storage.next_id)
+    check, sessions = AuthorizationCheck(server, own_tokens), BrowserSessions(server, parts.rules)
+    pending = PendingRequests(server, browsers, parts.rules)
+    authorizer = Authorizer(server=server, check=check, browsers=browsers, pending=pending, rules=parts.rules)
+    logout = Logout(server=server, browsers=browsers, sessions=sessions, own_tokens=own_tokens)
+    upstream = UpstreamSignIn(
+        server=server,
+        check=check,
+        browsers=browsers,
+        pending=pending,
+        platforms=parts.platforms,
+        logins=logins,
+        sessions=sessions,
+        key=ring.derive(b"authsrv trips v1"),
+    )
+    answers = Answers(screens, issuer)
+    outcomes = Outcomes(screens, answers, cookie, issuer)
+    sign_in = SignInPage(
+        authorizer=authorizer,
+        logout=logout,
+        registry=parts.registry,
+        outcomes=outcomes,
+        screens=screens,
+        cookie=cookie,
+        issuer=issuer,
+    )
+    callback = Callback(
+        upstream=upstream, authorizer=authorizer, outcomes=outcomes, screens=screens, cookie=cookie, issuer=issuer
+    )
+    return {
+        "authorize": AuthorizeEndpoint(authorizer, outcomes, answers, cookie),
+        "sign_in": sign_in,
+        "departure": Departure(upstream, cookie, issuer),
+        "callback": callback,
+        "userinfo": UserInfoEndpoint(UserInfo(server, own_tokens)),
+        "logout": LogoutEndpoint(logout, screens, cookie, issuer),
+        "logout_confirmation": LogoutConfirmation(logout, screens, cookie, issuer),
+    }

@@ -1,0 +1,136 @@
+"""The sign-in page, the way to a platform and back: parse, call, answer."""
+
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from authsrv.endpoints.answers import redirect
+from authsrv.endpoints.authorize import Outcomes
+from authsrv.endpoints.cookies import SessionCookie
+from authsrv.endpoints.endpoint import report, sender
+from authsrv.endpoints.forms import header_values, parse_form, read_form
+from authsrv.endpoints.screens import Screens
+from authsrv.errors import UriTooLong
+from authsrv.oauth.authorize import Authorizer
+from authsrv.oauth.clients import ClientRegistry
+from authsrv.oauth.logout import Logout
+from authsrv.oauth.pending import Caller, cross_site
+from authsrv.oauth.upstream import Failed, Homecoming, UpstreamSignIn
+
+MAX_BODY = 8 * 1024
+MAX_QUERY = 16 * 1024
+FORM_FIELDS = frozenset({"request", "csrf", "session", "decision"})
+
+
+class SignInPage:
+    """`/login`: shows what is still to be asked, and takes what the player pressed."""
+
+    def __init__(
+        self,
+        *,
+        authorizer: Authorizer,
+        logout: Logout,
+        registry: ClientRegistry,
+        outcomes: Outcomes,
+        screens: Screens,
+        cookie: SessionCookie,
+        issuer: str,
+    ) -> None:
+        self._authorizer = authorizer
+        self._logout = logout
+        self._registry = registry
+        self._outcomes = outcomes
+        self._screens = screens
+        self._cookie = cookie
+        self._issuer = issuer
+
+    async def __call__(self, request: Request) -> Response:
+        """GET goes on with the request named in the address; POST answers a form of ours."""
+        cookie = self._cookie.read(request)
+        if request.method == "POST":
+            require_same_origin(request, self._issuer)
+            form = (await read_form(request, MAX_BODY)).take(FORM_FIELDS)
+            caller = Caller(form.get("request", ""), cookie, sender(request))
+            return self._outcomes.show(request, await self._authorizer.answer(caller, form))
+        handle = parse_form(request.scope["query_string"]).take({"request"}).get("request", "")
+        if not handle:
+            return await self._home(request, cookie)
+        outcome = await self._authorizer.resume(Caller(handle, cookie, sender(request)))
+        return self._outcomes.show(request, outcome)
+
+    async def _home(self, request: Request, cookie: str) -> Response:
+        found, csrf = await self._logout.here(cookie)
+        signed_in = found[-1] if found else None
+        project = signed_in.session.project if signed_in else ""
+        return self._screens.home(request, signed_in, self._registry.openable(project), csrf)
+
+
+class Departure:
+    """`POST /login/{provider}`: sends the browser to the platform's page."""
+
+    def __init__(self, upstream: UpstreamSignIn, cookie: SessionCookie, issuer: str) -> None:
+        self._upstream = upstream
+        self._cookie = cookie
+        self._issuer = issuer
+
+    async def __call__(self, request: Request) -> Response:
+        """303 to the platform."""
+        require_same_origin(request, self._issuer)
+        form = (await read_form(request, MAX_BODY)).take(FORM_FIELDS)
+        caller = Caller(form.get("request", ""), self._cookie.read(request), sender(request))
+        url = await self._upstream.depart(request.path_params["provider"], caller, form.get("csrf", ""))
+        return redirect(request, url)
+
+
+class Callback:
+    """`GET /login/{provider}/callback`: where the platform sends the browser back to."""
+
+    def __init__(
+        self,
+        *,
+        upstream: UpstreamSignIn,
+        authorizer: Authorizer,
+        outcomes: Outcomes,
+        screens: Screens,
+        cookie: SessionCookie,
+        issuer: str,
+    ) -> None:
+        self._upstream = upstream
+        self._authorizer = authorizer
+        self._outcomes = outcomes
+        self._screens = screens
+        self._cookie = cookie
+        self._issuer = issuer
+
+    async def __call__(self, request: Request) -> Response:
+        """On to the sign-in page, which knows what is still to do; a cancelled sign-in goes back to the client."""
+        query = request.scope["query_string"]
+        if len(query) > MAX_QUERY:
+            raise UriTooLong
+        home = Homecoming(
+            request.path_params["provider"], parse_form(query).everything(), self._cookie.read(request), sender(request)
+        )
+        arrival = await self._upstream.arrive(home)
+        again = f"{self._issuer}/login?request={arrival.handle}"
+        if not isinstance(arrival, Failed):
+            return self._cookie.set(redirect(request, again), arrival.cookie)
+        if arrival.error.reason == "cancelled":
+            return self._outcomes.show(request, await self._authorizer.refuse(arrival.kept, arrival.error))
+        report(arrival.error)
+        return self._screens.error(request.scope, arrival.error, request.scope["state"]["request_id"], again)
+
+
+def require_same_origin(request: Request, issuer: str) -> None:
+    """Refuse a form that a page of another site sent (row E04). Raises `AccessDenied`.
+
+    Our pages send no referrer, so browsers write `Origin: null` for their forms, and older ones no Sec-Fetch-Site: the
+    synchronizer token in the form then decides alone.
+    """
+    site = header_values(request, b"sec-fetch-site")
+    if site and site != [b"same-origin"]:
+        raise cross_site()
+    parts = urlsplit(issuer)
+    ours = f"{parts.scheme}://{parts.netloc}".encode("latin-1")
+    if any(origin not in {ours, b"null"} for origin in header_values(request, b"origin")):
+        raise cross_site()

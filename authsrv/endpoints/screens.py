@@ -1,0 +1,231 @@
+"""Which page shows what: outcomes and errors of the browser surface become views, in the player's language.
+
+Owns the words' choice (by closed codes), the project's look and the address of every form. Decides nothing about a
+sign-in and draws nothing itself.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Scope
+
+from authsrv import errors
+from authsrv.errors import AuthsrvError
+from authsrv.models import Client, Project, SignedIn
+from authsrv.oauth.authorize import Question
+from authsrv.oauth.logout import Asking, SignedOut
+from authsrv.pages.localization import negotiate
+from authsrv.pages.policy import form_target
+from authsrv.pages.problems import Problem
+from authsrv.pages.render import Pages
+from authsrv.pages.views import (
+    ChooseAccountPage,
+    ClientCard,
+    ConsentPage,
+    ErrorPage,
+    Form,
+    FormPostPage,
+    HomePage,
+    Link,
+    LoggedOutPage,
+    LoginPage,
+    LogoutPage,
+    Look,
+    Notice,
+    OpenLink,
+    Page,
+    PlatformButton,
+    PlayerCard,
+)
+from authsrv.redirects import append_query
+from authsrv.signin import asks_every_time
+
+_BY_REASON: Mapping[str, Problem] = {
+    "unknown_client": "unknown_client",
+    "no_code_grant": "unknown_client",
+    "redirect_uri_missing": "bad_redirect",
+    "redirect_uri_unregistered": "bad_redirect",
+    "request_expired": "expired",
+    "request_completed": "already_done",
+    "wrong_browser": "wrong_browser",
+    "cookies_blocked": "cookies_blocked",
+    "cross_site_form": "forbidden",
+    "unknown_provider": "no_platform",
+    "provider_not_configured": "no_platform",
+    "provider_unavailable": "platform_unavailable",
+    "provider_misconfigured": "platform_misconfigured",
+    "logout_refused": "logout_refused",
+    "account_banned": "account_banned",
+    "account_not_entitled": "account_not_entitled",
+    "account_restricted": "account_restricted",
+    "account_action_required": "account_action_required",
+}
+_BY_KIND: tuple[tuple[type[AuthsrvError], Problem], ...] = (
+    (errors.RateLimited, "rate_limited"),
+    (errors.NotFound, "not_found"),
+    (errors.MethodNotAllowed, "method"),
+    (errors.PayloadTooLarge, "too_large"),
+    (errors.UriTooLong, "too_large"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the screens know of the server: its issuer, its projects, and its platforms by name.
+
+    `platforms_of` names those that sign players of a project in by the browser; `titles` are what players call them.
+    """
+
+    issuer: str
+    dev: bool
+    titles: Mapping[str, str]
+    projects: Callable[[], Mapping[str, Project]]
+    platforms_of: Callable[[str], tuple[str, ...]]
+
+
+class Screens:
+    """Draws the pages of one server."""
+
+    def __init__(self, pages: Pages, facts: Facts) -> None:
+        self._pages = pages
+        self._facts = facts
+
+    def question(self, request: Request, asked: Question) -> Response:
+        """The sign-in page, the choice of accounts, or consent."""
+        remember(request, asked.target.client.project, asked.ui_locales)
+        if asked.step == "login" or asked.signed_in is None:
+            return self._draw(request.scope, self._login(asked))
+        form, player = self._form(asked), self._player(asked.signed_in)
+        client, targets = _card(asked.target.client), self._targets(asked.target.redirect_uri)
+        if asked.step == "select_account":
+            return self._draw(request.scope, ChooseAccountPage(form, client, player, form_targets=targets))
+        uri = asked.target.redirect_uri
+        native = asks_every_time(asked.target.client, uri)
+        host = "" if native else urlsplit(uri).hostname or ""
+        page = ConsentPage(form, client, player, asked.scope, host, native, form_targets=targets)
+        return self._draw(request.scope, page)
+
+    def form_post(self, request: Request, redirect_uri: str, fields: tuple[tuple[str, str], ...]) -> Response:
+        """The page that posts an answer to the client (OAuth 2.0 Form Post Response Mode)."""
+        return self._draw(request.scope, FormPostPage(redirect_uri, fields, (form_target(redirect_uri),)))
+
+    def home(self, request: Request, signed_in: SignedIn | None, clients: tuple[Client, ...], csrf: str) -> Response:
+        """Who is signed in here, and the studio's games."""
+        if signed_in is None:
+            return self._draw(request.scope, HomePage(None))
+        project = self._facts.projects().get(signed_in.session.project)
+        if project:
+            remember(request, project)
+        links = tuple(OpenLink(client.name, self._open(client)) for client in clients)
+        sign_out = Form(f"{self._facts.issuer}/oauth2/logout/confirm", "", csrf)
+        return self._draw(request.scope, HomePage(self._player(signed_in), links, sign_out))
+
+    def logout(self, request: Request, asked: Asking, query: str) -> Response:
+        """The question whether to sign out. `query` holds the parameters of the logout request."""
+        project = self._facts.projects().get(asked.signed_in.session.project)
+        if project:
+            remember(request, project)
+        form = Form(f"{self._facts.issuer}/oauth2/logout/confirm", query, asked.csrf)
+        client = _card(asked.client) if asked.client else None
+        page = LogoutPage(form, client, self._player(asked.signed_in), ("https:", *(("http:",) * self._facts.dev)))
+        return self._draw(request.scope, page)
+
+    def logged_out(self, request: Request, ended: SignedOut) -> Response:
+        """The end of a logout."""
+        if ended.client:
+            remember(request, ended.client.project)
+        client = _card(ended.client) if ended.client else None
+        native = bool(ended.continue_to) and not ended.continue_to.startswith("https:")
+        return self._draw(request.scope, LoggedOutPage(client, ended.continue_to, ended.frames, native))
+
+    def error(self, scope: Scope, error: AuthsrvError, reference: str, again: str = "") -> Response:
+        """What went wrong, what to do, and under which reference the log knows more. `again` is a way to go on."""
+        page = ErrorPage(
+            problem_of(error),
+            reference,
+            return_to=Link(self._look(scope).project_name, again) if again else None,
+            parameter=error.parameter,
+            action_url=error.interaction_url,
+            retry_after=error.retry_after,
+        )
+        response = self._draw(scope, page, error.status)
+        if error.retry_after is not None:
+            response.headers["retry-after"] = str(error.retry_after)
+        return response
+
+    def _login(self, asked: Question) -> LoginPage:
+        notice: Notice = ("other_account" if asked.other_account else "again") if asked.signed_in else ""
+        project = asked.target.client.project.key
+        buttons = tuple(
+            PlatformButton(name, self._facts.titles[name], f"{self._facts.issuer}/login/{name}")
+            for name in self._facts.platforms_of(project)
+        )
+        # Whichever platform is chosen, its page may lie anywhere.
+        targets = tuple(dict.fromkeys((*self._targets(asked.target.redirect_uri), "https:")))
+        return LoginPage(self._form(asked), _card(asked.target.client), buttons, notice, form_targets=targets)
+
+    def _form(self, asked: Question) -> Form:
+        return Form(f"{self._facts.issuer}/login", asked.handle, asked.csrf, asked.session)
+
+    def _targets(self, redirect_uri: str) -> tuple[str, ...]:
+        """Where a form may end: the client's address, and whatever it leads to from there at once."""
+        anywhere = ("https:", "http:") if self._facts.dev else ("https:",)
+        return tuple(dict.fromkeys((*anywhere, form_target(redirect_uri))))
+
+    def _player(self, signed_in: SignedIn) -> PlayerCard:
+        platform = signed_in.session.platform
+        return PlayerCard(signed_in.player.display_name, self._facts.titles.get(platform, platform))
+
+    def _open(self, client: Client) -> str:
+        return append_query(client.links.initiate_login_uri, [("iss", self._facts.issuer)])
+
+    def _draw(self, scope: Scope, page: Page, status: int = 200) -> Response:
+        accepted = b",".join(value for name, value in scope["headers"] if name == b"accept-language")
+        locale = negotiate(scope["state"].get("ui_locales", ""), accepted.decode("latin-1"))
+        return self._pages.render(page, self._look(scope), locale, status=status)
+
+    def _look(self, scope: Scope) -> Look:
+        project = scope["state"].get("project") or self._only_project()
+        if project is None:
+            return Look(urlsplit(self._facts.issuer).hostname or "")
+        look = project.look
+        return Look(
+            project_name=project.name,
+            logo=f"{self._facts.issuer}/assets/{project.key}/logo" if look.logo else "",
+            accent=look.accent,
+            accent_dark=look.accent_dark,
+            support_url=look.support_url,
+            privacy_url=look.privacy_url,
+            terms_url=look.terms_url,
+        )
+
+    def _only_project(self) -> Project | None:
+        projects = list(self._facts.projects().values())
+        return projects[0] if len(projects) == 1 else None
+
+
+def remember(request: Request, project: Project, ui_locales: str = "") -> None:
+    """Let every page of this request, errors too, have the project's look and the language that was asked for."""
+    request.scope["state"]["project"] = project
+    if ui_locales:
+        request.scope["state"]["ui_locales"] = ui_locales
+
+
+def problem_of(error: AuthsrvError) -> Problem:
+    """What a player is told about an error."""
+    if error.reason in _BY_REASON:
+        return _BY_REASON[error.reason]
+    for kind, problem in _BY_KIND:
+        if isinstance(error, kind):
+            return problem
+    if error.reason.startswith(("credential_", "signature_")):
+        return "platform_refused"
+    return "server_error" if error.status >= 500 else "bad_request"
+
+
+def _card(client: Client) -> ClientCard:
+    links = client.links
+    return ClientCard(client.name, "", links.policy_uri, links.tos_uri, links.client_uri)

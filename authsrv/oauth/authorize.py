@@ -1,0 +1,246 @@
+"""The authorization endpoint's driver: what becomes of a request, from its first sight to its code.
+
+Owns the order check -> load -> decide -> apply for browsers. Knows no page, no cookie attribute and no platform by
+name; what a sign-in needs is decided in `authsrv/signin.py`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from authsrv import errors
+from authsrv.audit import AuditEvent
+from authsrv.models import Client, LoadedRequest, SessionRules, SignedIn, Visit
+from authsrv.oauth.authorization_check import AuthorizationCheck, Checked
+from authsrv.oauth.authorization_request import Target
+from authsrv.oauth.browsers import Browsers
+from authsrv.oauth.grants.code import Authorized
+from authsrv.oauth.opaque import Opaque
+from authsrv.oauth.outages import outages_answered
+from authsrv.oauth.pending import Caller, PendingRequests, Waiting, already_done
+from authsrv.oauth.request import Sender
+from authsrv.oauth.server import ATTEMPTS, TokenServer
+from authsrv.signin import Step, is_usable, next_step
+from authsrv.storage.base import Conflict
+from authsrv.storage.changes import Change, CompleteRequest, GiveConsent, UseSession
+
+_NONE_FORBIDS: Mapping[Step, type[errors.AuthsrvError]] = {
+    "login": errors.SignInRequired,
+    "select_account": errors.AccountSelectionRequired,
+    "consent": errors.ConsentRequired,
+}
+_LOST = "lost every race"
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """The request is answered by a code."""
+
+    target: Target
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The request is answered by an error."""
+
+    target: Target
+    error: errors.AuthsrvError
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What the sign-in page asks.
+
+    `scope` is what the player would grant. `session` names the session that the page speaks of. `other_account` tells
+    that another player than the present one must sign in.
+    """
+
+    step: Step
+    handle: str
+    csrf: str
+    target: Target
+    scope: tuple[str, ...]
+    signed_in: SignedIn | None
+    session: str
+    other_account: bool
+    ui_locales: str
+
+
+Outcome = Granted | Refused | Waiting | Question
+
+
+class Authorizer:
+    """Drives authorization requests of browsers."""
+
+    def __init__(
+        self,
+        *,
+        server: TokenServer,
+        check: AuthorizationCheck,
+        browsers: Browsers,
+        pending: PendingRequests,
+        rules: SessionRules,
+    ) -> None:
+        self._server = server
+        self._check = check
+        self._browsers = browsers
+        self._pending = pending
+        self._rules = rules
+
+    def target(self, sent: Mapping[str, str]) -> Target:
+        """Where the answer may go. Whatever is wrong before this is known is shown on a page."""
+        return self._check.target(sent)
+
+    async def begin(self, target: Target, sent: Mapping[str, str], cookie: str, sender: Sender) -> Outcome:
+        """Answer a new request, or keep it until the player has done what it needs."""
+        checked = self._check.new(target, sent)
+        presented = self._browsers.read(cookie)
+        for _ in range(ATTEMPTS):
+            visit = await self._visit(presented, target.client)
+            step = _next(checked, visit, frozenset())
+            if step is not None and checked.request.silent:
+                raise _NONE_FORBIDS[step]
+            if step is not None or visit is None:
+                return await self._pending.keep(checked, sent, visit.browser if visit else None, sender)
+            if granted := await self._finish(checked, visit, ()):
+                return granted
+        raise errors.TemporarilyUnavailable(retry_after=1, detail=_LOST)
+
+    async def park(self, target: Target, sent: Mapping[str, str], sender: Sender) -> Waiting:
+        """Keep a request that came without a cookie for the browser that will come for it with one."""
+        return await self._pending.park(self._check.new(target, sent), sent, sender)
+
+    async def resume(self, caller: Caller) -> Outcome:
+        """Go on with a kept request: ask what is still to be asked, or answer it."""
+        for _ in range(ATTEMPTS):
+            kept = await self._pending.find(caller)
+            if isinstance(kept, Waiting):
+                return kept
+            if outcome := await self._resume(kept, caller):
+                return outcome
+        raise errors.TemporarilyUnavailable(retry_after=1, detail=_LOST)
+
+    async def answer(self, caller: Caller, form: Mapping[str, str]) -> Outcome:
+        """Take what the player pressed: `decision` is continue, switch, allow, deny or cancel."""
+        kept = await self._pending.require(caller, form.get("csrf", ""))
+        decision = form.get("decision", "")
+        if decision in {"cancel", "deny"}:
+            return await self.refuse(kept, errors.AccessDenied("The player did not go on.", reason="cancelled"))
+        if decision == "switch":
+            return self._question("login", self._check.kept(kept.request), kept, caller.handle)
+        if decision not in {"continue", "allow"}:
+            raise errors.InvalidRequest("The form holds no decision.", parameter="decision")
+        if form.get("session") != self._shown(kept):
+            return await self.resume(caller)  # another tab signed somebody else in, or out
+        if decision == "allow":
+            return await self._allowed(kept, caller)
+        await self._pending.advance(kept, "select_account")
+        return await self.resume(caller)
+
+    async def refuse(self, kept: LoadedRequest, error: errors.AuthsrvError) -> Refused:
+        """Answer a kept request by an error, once."""
+        target = self._check.kept_target(kept.request)
+        await self._pending.close(kept)
+        return Refused(target, error)
+
+    async def _visit(self, presented: Opaque | None, client: Client) -> Visit | None:
+        if presented is None:
+            return None
+        with outages_answered():
+            visit = await self._server.storage.load_visit(presented.row_id, client.project.key, client.client_id)
+        return visit if self._browsers.is_known(presented, visit, self._server.now()) else None
+
+    async def _resume(self, kept: LoadedRequest, caller: Caller) -> Outcome | None:
+        try:
+            checked = self._check.kept(kept.request)
+        except errors.AuthsrvError as error:
+            return await self.refuse(kept, error)  # a reload took something from its client
+        step = _next(checked, kept.visit, frozenset(kept.request.progress))
+        if step is None and kept.visit:
+            return await self._finish(checked, kept.visit, [CompleteRequest(kept.request.id, checked.sent.now)])
+        if step is not None and checked.request.silent:
+            return await self.refuse(kept, _NONE_FORBIDS[step]())
+        return self._question(step or "login", checked, kept, caller.handle)
+
+    def _question(self, step: Step, checked: Checked, kept: LoadedRequest, handle: str) -> Question:
+        signed_in = _usable(kept.visit, checked)
+        expected = checked.demands.expected_sub
+        return Question(
+            step=step,
+            handle=handle,
+            csrf=self._pending.csrf(kept),
+            target=checked.target,
+            scope=tuple(sorted(checked.demands.scope)),
+            signed_in=signed_in,
+            session=self._sid(signed_in) if signed_in else "",
+            other_account=bool(signed_in and expected and signed_in.player.sub != expected),
+            ui_locales=checked.request.ui_locales,
+        )
+
+    async def _allowed(self, kept: LoadedRequest, caller: Caller) -> Outcome:
+        """Consent answers the last question, so nothing else may be open."""
+        checked, visit = self._check.kept(kept.request), kept.visit
+        open_step = _next(checked, visit, frozenset({*kept.request.progress, "consent"}))
+        if open_step is not None or visit is None or visit.signed_in is None:
+            return await self.resume(caller)
+        client, player, now = checked.target.client, visit.signed_in.player, checked.sent.now
+        granted = tuple(sorted(checked.demands.scope | visit.consented))
+        consent = GiveConsent(player.id, client.client_id, granted, now)
+        outcome = await self._finish(checked, visit, (CompleteRequest(kept.request.id, now), consent))
+        if outcome is None:
+            return await self.resume(caller)
+        self._note_consent(client, player.sub, caller.sender)
+        return outcome
+
+    async def _finish(self, checked: Checked, visit: Visit, changes: Sequence[Change]) -> Granted | None:
+        """Issue the code. None if the session ended meanwhile, so that the request must be looked at again."""
+        if visit.signed_in is None:
+            raise LookupError("nobody is signed in")
+        authorized = self._authorized(checked, visit.signed_in, changes)
+        checked.grant.grant_id = self._server.storage.next_id()
+        code: str = self._server.create_authorization_response(checked.sent, authorized, checked.grant)
+        try:
+            await self._server.apply(checked.grant.changes)
+        except Conflict as conflict:
+            if isinstance(conflict.change, CompleteRequest):
+                raise already_done() from None
+            return None
+        return Granted(checked.target, code)
+
+    def _authorized(self, checked: Checked, signed_in: SignedIn, changes: Sequence[Change]) -> Authorized:
+        session, client_id = signed_in.session, checked.target.client.client_id
+        expires_at = min(checked.sent.now + self._rules.idle, session.absolute_expires_at)
+        return Authorized(
+            player=signed_in.player,
+            platform=session.platform,
+            idp=session.idp,
+            idp_subject=session.idp_subject,
+            auth_time=session.auth_time,
+            changes=(*changes, UseSession(session.id, client_id, expires_at)),
+            session_id=session.id,
+            claims=checked.claims,
+        )
+
+    def _shown(self, kept: LoadedRequest) -> str:
+        signed_in = kept.visit.signed_in if kept.visit else None
+        return self._sid(signed_in) if signed_in else ""
+
+    def _sid(self, signed_in: SignedIn) -> str:
+        return self._server.opaque.public_id("sid", signed_in.session.id)
+
+    def _note_consent(self, client: Client, sub: str, sender: Sender) -> None:
+        event = AuditEvent("consent.given", project=client.project.key, client_id=client.client_id, sub=sub)
+        self._server.audit.record(replace(event, request_id=sender.request_id, address=sender.cut_address))
+
+
+def _next(checked: Checked, visit: Visit | None, done: frozenset[str]) -> Step | None:
+    signed_in = visit.signed_in if visit else None
+    consented = visit.consented if visit else frozenset[str]()
+    return next_step(checked.demands, signed_in, consented, done, checked.sent.now)
+
+
+def _usable(visit: Visit | None, checked: Checked) -> SignedIn | None:
+    signed_in = visit.signed_in if visit else None
+    if signed_in is None or not is_usable(signed_in, checked.target.client.project, checked.sent.now):
+        return None
+    return signed_in

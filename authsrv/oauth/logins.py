@@ -1,0 +1,150 @@
+"""What every login by a platform's credential has in common, silent or in the browser.
+
+Owns what is counted and audited, how the credential is settled, and the race of two first logins for one identity.
+Knows no HTTP framework, no platform by name and no request's parameters.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from authsrv import errors
+from authsrv.audit import AuditEvent, AuditKind
+from authsrv.limits import Rule
+from authsrv.models import Client, Digest
+from authsrv.oauth.credentials import CredentialDesk, Presented, Redeemed, for_oauth, replayed
+from authsrv.oauth.outages import outages_answered
+from authsrv.oauth.request import Sender
+from authsrv.oauth.server import TokenServer
+from authsrv.platforms.base import Credential, Platform, PlatformError, PlatformUnavailable
+from authsrv.players import NewPlayer, SignIn, sign_in
+from authsrv.storage.base import Conflict
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try to log in to a client by a platform."""
+
+    client: Client
+    provider: str
+    sender: Sender
+
+
+class PlatformLogins:
+    """The steps of a login, for drivers to put in order."""
+
+    def __init__(self, server: TokenServer, desk: CredentialDesk, random: Callable[[int], bytes]) -> None:
+        self._server = server
+        self._desk = desk
+        self._random = random
+
+    def read(self, attempt: Attempt, parse: Callable[[], Credential]) -> Credential:
+        """The credential as `parse` finds it, counted. Raises `AuthsrvError`."""
+        self._server.limits.check(Rule.ADDRESS_FAILURES, attempt.sender.address)
+        try:
+            credential = self._parsed(parse)
+        except errors.AuthsrvError as error:
+            self.refused(attempt, error)
+            raise
+        self._limit(attempt, credential)
+        return credential
+
+    def _parsed(self, parse: Callable[[], Credential]) -> Credential:
+        try:
+            return parse()
+        except PlatformError as error:
+            raise for_oauth(error) from error
+
+    def _limit(self, attempt: Attempt, credential: Credential) -> None:
+        limits, client, claimed = self._server.limits, attempt.client, credential.claimed_subject
+        if not claimed and credential.single_use:
+            claimed = credential.single_use.digest.hex()
+        if claimed:
+            # For each address by itself: anybody can claim to be a player, whose SteamID is public, and keep them out.
+            player = (client.project.key, attempt.provider, claimed)
+            limits.check(Rule.CLAIMED_PLAYER_LOGINS, *player, attempt.sender.address)
+        # Last, so that one credential sent over and over does not use up the logins of everybody else.
+        limits.check(Rule.CLIENT_LOGINS, client.client_id)
+
+    async def redeem(
+        self, attempt: Attempt, platform: Platform[Any], credential: Credential, requester: Digest, now: int
+    ) -> Redeemed:
+        """The identity behind a credential, counted. Raises `AuthsrvError`."""
+        presented = Presented(attempt.client.project.key, platform, credential, requester)
+        try:
+            with outages_answered():
+                redeemed = await self._desk.redeem(presented, now)
+        except errors.AuthsrvError as error:
+            self.refused(attempt, error)
+            raise
+        await self._limit_player(redeemed, now)
+        return redeemed
+
+    async def _limit_player(self, redeemed: Redeemed, now: int) -> None:
+        key = redeemed.key
+        try:
+            self._server.limits.check(Rule.PLAYER_LOGINS, key.project, key.kind, key.environment, key.subject)
+        except errors.RateLimited:
+            await self._keep(redeemed, now)
+            raise
+
+    async def _keep(self, redeemed: Redeemed, now: int) -> None:
+        """Remember whom a new credential proved although nothing comes of it: the same request may come again."""
+        if redeemed.is_repeat:
+            return
+        try:
+            await self._server.apply(list(redeemed.settled(0, now)))
+        except Conflict as conflict:
+            raise replayed(f"lost the race for {conflict}") from conflict
+
+    async def player(self, redeemed: Redeemed, now: int, *, may_create: bool) -> SignIn:
+        """Who the identity is. To be asked again when another first login of it was faster."""
+        with outages_answered():
+            owner = await self._server.storage.load_player(redeemed.key)
+        new = NewPlayer(self._server.storage.next_id(), str(UUID(bytes=self._random(16), version=4)))
+        try:
+            return sign_in(
+                redeemed.key,
+                owner,
+                display_name=redeemed.identity.display_name,
+                may_create=may_create,
+                new=new,
+                now=now,
+            )
+        except errors.UserNotFound:
+            await self._keep(redeemed, now)
+            raise
+
+    def refused(self, attempt: Attempt, error: errors.AuthsrvError) -> None:
+        """Count and audit a login that failed."""
+        if error.status < 500 or _is_provoked(error):
+            self._server.limits.record_failure(Rule.ADDRESS_FAILURES, attempt.sender.address)
+        kind: AuditKind = "credential.replayed" if error.reason == "credential_replayed" else "login.refused"
+        self._record(attempt, kind, reason=error.reason or error.error)
+
+    def succeeded(self, attempt: Attempt, signed_in: SignIn) -> None:
+        """Audit a login, and the player it made."""
+        if signed_in.created:
+            self._record(attempt, "player.created", sub=signed_in.player.sub)
+        self._record(attempt, "login.succeeded", sub=signed_in.player.sub)
+
+    def _record(self, attempt: Attempt, kind: AuditKind, *, sub: str = "", reason: str = "") -> None:
+        self._server.audit.record(
+            AuditEvent(
+                kind,
+                project=attempt.client.project.key,
+                client_id=attempt.client.client_id,
+                sub=sub,
+                platform=attempt.provider,
+                reason=reason,
+                request_id=attempt.sender.request_id,
+                address=attempt.sender.cut_address,
+            )
+        )
+
+
+def _is_provoked(error: errors.AuthsrvError) -> bool:
+    """Whether an outage is the doing of a credential that nobody has proved yet."""
+    cause = error.__cause__
+    return isinstance(cause, PlatformUnavailable) and cause.provoked

@@ -1,0 +1,161 @@
+"""Logout on a client's request (OpenID Connect RP-Initiated Logout 1.0): whose session ends, and where to go then.
+
+Owns when the player must be asked, and that nobody is sent to an address that is not registered. Knows no page.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from authsrv import errors
+from authsrv.audit import AuditEvent
+from authsrv.models import Client, SignedIn
+from authsrv.oauth.browser_sessions import BrowserSessions
+from authsrv.oauth.browsers import Browsers
+from authsrv.oauth.opaque import Opaque
+from authsrv.oauth.outages import outages_answered
+from authsrv.oauth.own_tokens import Hint, NotOurs, OwnTokens
+from authsrv.oauth.pending import cross_site
+from authsrv.oauth.request import Sender
+from authsrv.oauth.server import TokenServer
+from authsrv.redirects import append_query
+from authsrv.storage.changes import Change
+
+PARAMETERS = frozenset({"id_token_hint", "client_id", "post_logout_redirect_uri", "state", "logout_hint", "ui_locales"})
+_PURPOSE = "logout"
+
+
+@dataclass(frozen=True, slots=True)
+class LogoutCall:
+    """A logout as it was asked for, and the browser that asks."""
+
+    parameters: Mapping[str, str]
+    cookie: str
+    sender: Sender
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """The player must say whether to sign out. `csrf` belongs into the form."""
+
+    client: Client | None
+    signed_in: SignedIn
+    csrf: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignedOut:
+    """Nobody is signed in any more. `frames` are to be loaded by the browser, which then goes on to `continue_to`."""
+
+    client: Client | None
+    continue_to: str
+    frames: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What a checked request comes to."""
+
+    client: Client | None
+    hint: Hint | None
+    continue_to: str
+
+
+class Logout:
+    """Decides about logouts and carries them out."""
+
+    def __init__(
+        self, *, server: TokenServer, browsers: Browsers, sessions: BrowserSessions, own_tokens: OwnTokens
+    ) -> None:
+        self._server = server
+        self._browsers = browsers
+        self._sessions = sessions
+        self._own_tokens = own_tokens
+
+    async def begin(self, call: LogoutCall) -> Asking | SignedOut:
+        """End the session that the hint names, or ask. Raises `AuthsrvError` for an answer that must go nowhere."""
+        wish = self._wish(call.parameters)
+        browser, found = await self._load(call.cookie)
+        concerned = [one for one in found if _concerns(one, wish)]
+        if browser is None or not concerned:
+            return SignedOut(wish.client, wish.continue_to, ())
+        if wish.hint is None or not self._is_meant(concerned[0], wish.hint):
+            return Asking(wish.client, concerned[0], self._browsers.csrf(browser.row_id, _PURPOSE))
+        return await self._end(concerned, wish, call.sender)
+
+    async def confirm(self, call: LogoutCall, csrf: str) -> SignedOut:
+        """The player said yes. Raises `AccessDenied` for a form that is not ours."""
+        wish = self._wish(call.parameters)
+        browser, found = await self._load(call.cookie)
+        if browser is None or not self._browsers.is_ours(csrf, browser.row_id, _PURPOSE):
+            raise cross_site()
+        return await self._end([one for one in found if _concerns(one, wish)], wish, call.sender)
+
+    async def here(self, cookie: str) -> tuple[Sequence[SignedIn], str]:
+        """Who is signed in in this browser, and the synchronizer token of a form to end it."""
+        browser, found = await self._load(cookie)
+        return found, self._browsers.csrf(browser.row_id, _PURPOSE) if browser else ""
+
+    def _wish(self, sent: Mapping[str, str]) -> _Wish:
+        hint = self._hint(sent.get("id_token_hint", ""))
+        named = sent.get("client_id", "")
+        if hint and named and named != hint.client_id:
+            raise _refused("client_id is not the client of the id_token_hint.", "client_id")
+        client = self._server.registry.find(hint.client_id if hint else named, "standard")
+        uri = sent.get("post_logout_redirect_uri", "")
+        if uri and client and uri not in client.logout.post_logout_redirect_uris:
+            raise _refused("This post_logout_redirect_uri is not registered.", "post_logout_redirect_uri")
+        # Without a hint nobody vouches for the client, so the player stays here (section 3, last paragraph).
+        back = uri if hint and client else ""
+        state = [("state", sent["state"])] if sent.get("state") else []
+        return _Wish(client, hint, append_query(back, state) if back else "")
+
+    def _hint(self, text: str) -> Hint | None:
+        if not text:
+            return None
+        try:
+            return self._own_tokens.hint(text)
+        except NotOurs as error:
+            raise _refused("The id_token_hint is not ours.", "id_token_hint", str(error)) from None
+
+    async def _load(self, cookie: str) -> tuple[Opaque | None, Sequence[SignedIn]]:
+        presented = self._browsers.read(cookie)
+        if presented is None:
+            return None, ()
+        with outages_answered():
+            visit = await self._server.storage.load_visit(presented.row_id, "", "")
+            found = await self._server.storage.load_sessions(presented.row_id)
+        if not self._browsers.is_known(presented, visit, self._server.now()):
+            return None, ()
+        return presented, found
+
+    def _is_meant(self, signed_in: SignedIn, hint: Hint) -> bool:
+        """Whether the hint was issued in this very session: an older one must not end a newer session."""
+        return hint.sid == self._server.opaque.public_id("sid", signed_in.session.id)
+
+    async def _end(self, found: Sequence[SignedIn], wish: _Wish, sender: Sender) -> SignedOut:
+        now = self._server.now()
+        frames = [frame for one in found for frame in await self._frames(one)]
+        changes: list[Change] = [
+            change for one in found for change in await self._sessions.ended(one, "signed_out", now)
+        ]
+        await self._server.apply(changes)
+        for one in found:
+            event = AuditEvent("session.ended", project=one.session.project, sub=one.player.sub, reason="signed_out")
+            self._server.audit.record(replace(event, request_id=sender.request_id, address=sender.cut_address))
+        return SignedOut(wish.client, wish.continue_to, tuple(frames))
+
+    async def _frames(self, signed_in: SignedIn) -> list[str]:
+        """Where each client of the session learns of its end by the browser (Front-Channel Logout 1.0 section 3)."""
+        sid = self._server.opaque.public_id("sid", signed_in.session.id)
+        told = [("iss", self._server.tokens.issuer), ("sid", sid)]
+        uris = [client.logout.frontchannel_logout_uri for client in await self._sessions.clients(signed_in)]
+        return [append_query(uri, told) for uri in uris if uri]
+
+
+def _concerns(signed_in: SignedIn, wish: _Wish) -> bool:
+    """Whether a session is one of the client's project; without a client every session of the browser is."""
+    return wish.client is None or signed_in.session.project == wish.client.project.key
+
+
+def _refused(description: str, parameter: str, detail: str = "") -> errors.InvalidRequest:
+    return errors.InvalidRequest(description, parameter=parameter, reason="logout_refused", detail=detail)

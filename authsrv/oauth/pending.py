@@ -1,0 +1,174 @@
+"""Authorization requests that wait for their player: kept here, found again, and closed once.
+
+Owns which browser may go on with which request. Knows no page and decides nothing about a sign-in.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from authsrv import errors
+from authsrv.limits import Rule
+from authsrv.models import Browser, LoadedRequest, PendingRequest, SessionRules, Visit
+from authsrv.oauth.authorization_check import Checked
+from authsrv.oauth.browsers import Browsers, NewCookie
+from authsrv.oauth.opaque import Opaque
+from authsrv.oauth.outages import outages_answered
+from authsrv.oauth.request import Sender
+from authsrv.oauth.server import TokenServer
+from authsrv.storage.base import Conflict
+from authsrv.storage.changes import AddBrowser, AddRequest, AdvanceRequest, BindRequest, Change, CompleteRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A browser that comes for a kept request: the handle in its address or form, its cookie, and where it comes from.
+
+    `cookie` is empty without one.
+    """
+
+    handle: str
+    cookie: str
+    sender: Sender
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The player must do something first: the browser goes to the sign-in page with this handle."""
+
+    handle: str
+    cookie: NewCookie | None
+
+
+class PendingRequests:
+    """Keeps requests and finds them again."""
+
+    def __init__(self, server: TokenServer, browsers: Browsers, rules: SessionRules) -> None:
+        self._server = server
+        self._browsers = browsers
+        self._rules = rules
+
+    async def keep(self, checked: Checked, sent: Mapping[str, str], browser: Browser | None, sender: Sender) -> Waiting:
+        """Keep a request for a browser, a new one if it has shown no cookie."""
+        self._server.limits.check(Rule.ADDRESS_SIGN_INS, sender.address)
+        browser, cookie, changes = self._browser(browser)
+        request = self._pending(checked, sent, browser.id)
+        await self._server.apply([*changes, AddRequest(request)])
+        return Waiting(self._handle(request), cookie)
+
+    async def park(self, checked: Checked, sent: Mapping[str, str], sender: Sender) -> Waiting:
+        """Keep a request for the browser that will come for it.
+
+        One that came by POST from another site has no cookie with it: browsers hold it back. By GET they show it.
+        """
+        self._server.limits.check(Rule.ADDRESS_SIGN_INS, sender.address)
+        request = self._pending(checked, sent, 0)
+        await self._server.apply([AddRequest(request)])
+        return Waiting(self._handle(request), None)
+
+    async def find(self, caller: Caller) -> LoadedRequest | Waiting:
+        """A kept request that this browser may go on with; a browser that comes for a parked one takes it."""
+        request_id = self._server.opaque.row_id("request", caller.handle)
+        if request_id is None:
+            raise unknown_request()
+        kept = await self._load(request_id, self._browsers.read(caller.cookie))
+        if kept.request.browser_id == 0:
+            return await self._bind(kept, caller.handle)
+        if kept.visit is None or kept.visit.browser.id != kept.request.browser_id:
+            raise wrong_browser(has_cookie=bool(caller.cookie))
+        if kept.request.completed_at is not None:
+            raise already_done()
+        return kept
+
+    async def require(self, caller: Caller, csrf: str) -> LoadedRequest:
+        """The kept request that a form of ours was made for. Raises `AccessDenied` for any other form."""
+        kept = await self.find(caller)
+        if isinstance(kept, Waiting):
+            raise wrong_browser(has_cookie=bool(caller.cookie))
+        if not self._browsers.is_ours(csrf, kept.request.browser_id, str(kept.request.id)):
+            raise cross_site()
+        return kept
+
+    def csrf(self, kept: LoadedRequest) -> str:
+        """The synchronizer token of the forms for a request."""
+        return self._browsers.csrf(kept.request.browser_id, str(kept.request.id))
+
+    async def advance(self, kept: LoadedRequest, step: str) -> None:
+        """Note that a step is done."""
+        progress = tuple(dict.fromkeys((*kept.request.progress, step)))
+        await self._once([AdvanceRequest(kept.request.id, progress)])
+
+    async def close(self, kept: LoadedRequest) -> None:
+        """The request was answered; nobody answers it again."""
+        await self._once([CompleteRequest(kept.request.id, self._server.now())])
+
+    async def _once(self, changes: list[Change]) -> None:
+        try:
+            await self._server.apply(changes)
+        except Conflict:
+            raise already_done() from None
+
+    async def _load(self, request_id: int, presented: Opaque | None) -> LoadedRequest:
+        with outages_answered():
+            kept = await self._server.storage.load_request(request_id, presented.row_id if presented else 0)
+        now = self._server.now()
+        if kept is None or now >= kept.request.expires_at:
+            raise unknown_request()
+        return kept if self._browsers.is_known(presented, kept.visit, now) else replace(kept, visit=None)
+
+    async def _bind(self, kept: LoadedRequest, handle: str) -> Waiting:
+        browser, cookie, changes = self._browser(_browser_of(kept.visit))
+        try:
+            await self._server.apply([*changes, BindRequest(kept.request.id, browser.id)])
+        except Conflict:
+            raise wrong_browser(has_cookie=True) from None
+        return Waiting(handle, cookie)
+
+    def _browser(self, known: Browser | None) -> tuple[Browser, NewCookie | None, list[Change]]:
+        if known is not None:
+            return known, None, []
+        made, cookie = self._browsers.new(self._server.now())
+        return made, cookie, [AddBrowser(made)]
+
+    def _handle(self, request: PendingRequest) -> str:
+        return self._server.opaque.public_id("request", request.id)
+
+    def _pending(self, checked: Checked, sent: Mapping[str, str], browser_id: int) -> PendingRequest:
+        now, client = checked.sent.now, checked.target.client
+        # What the hint names was read; a token has no place in the database.
+        kept = {name: value for name, value in sent.items() if name != "id_token_hint"}
+        return PendingRequest(
+            id=self._server.storage.next_id(),
+            browser_id=browser_id,
+            project=client.project.key,
+            client_id=client.client_id,
+            parameters=json.dumps(kept, separators=(",", ":")),
+            created_at=now,
+            expires_at=now + self._rules.request,
+            expected_sub=checked.demands.expected_sub,
+        )
+
+
+def _browser_of(visit: Visit | None) -> Browser | None:
+    return visit.browser if visit else None
+
+
+def unknown_request() -> errors.InvalidRequest:
+    """The sign-in page was opened without a request, or for one that is too old."""
+    return errors.InvalidRequest("This sign-in is unknown or has expired; start again.", reason="request_expired")
+
+
+def already_done() -> errors.InvalidRequest:
+    """The request was answered before: the back button, or two tabs."""
+    return errors.InvalidRequest("This sign-in was completed before.", reason="request_completed")
+
+
+def wrong_browser(*, has_cookie: bool) -> errors.InvalidRequest:
+    """The request belongs to another browser, or this one keeps no cookies."""
+    reason = "wrong_browser" if has_cookie else "cookies_blocked"
+    return errors.InvalidRequest("This sign-in was begun in another browser.", reason=reason)
+
+
+def cross_site() -> errors.AccessDenied:
+    """A form that is not ours, or was made for somebody else."""
+    return errors.AccessDenied("This form was not sent from a page of this server.", reason="cross_site_form")
