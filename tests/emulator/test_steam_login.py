@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -246,3 +247,8 @@ async def test_an_outage_hits_the_page_and_the_check(visitor: Visitor, mode: Fau
     ]
     assert [answer.status_code for answer in answers] == [status] * 3
     assert not [answer for answer in answers if "is_valid" in answer.text or "Sign in as" in answer.text]
+
+
+def test_the_document_names_every_case_of_the_page() -> None:
+    document = (Path(__file__).parents[2] / "docs" / "emulator.md").read_text(encoding="utf-8")
+    assert [case for case in OPENID_CASES if f"`{case}`" not in document] == []

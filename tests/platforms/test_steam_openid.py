@@ -304,6 +304,8 @@ async def test_D10_D16_mistake_26_steam_is_asked_at_its_fixed_address_with_the_t
         pytest.param(VALID.replace(b"true", b"truely"), "unavailable", id="more than true"),
         pytest.param(VALID.replace(b"is_valid", b"not is_valid"), "unavailable", id="inside a line"),
         pytest.param(VALID + b"is_valid:false\n", "unavailable", id="both"),
+        pytest.param(VALID + b"is_valid:maybe\n", "unavailable", id="true and maybe"),
+        pytest.param(VALID + b"is_valid:true\n", "unavailable", id="true twice"),
         pytest.param(b"<html>is_valid:true</html>", "unavailable", id="markup"),
         pytest.param(VALID + b"x" * 4096, "unavailable", id="too large"),
     ],
