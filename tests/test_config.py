@@ -147,14 +147,24 @@ def test_lifetimes_come_from_the_client_then_the_server(write: Write) -> None:
 def test_the_defaults_are_those_of_the_models(small: Config) -> None:
     assert small.clients()["shop"].lifetimes == Lifetimes()
     assert small.limits.quotas() == Quotas(
-        client_logins=6000, player_logins=30, token_requests=600, address_failures=60, secret_failures=10
+        client_logins=6000,
+        player_logins=30,
+        token_requests=600,
+        address_failures=60,
+        secret_failures=10,
+        address_sign_ins=120,
     )
 
 
 def test_the_multiplier_reaches_every_limit(write: Write) -> None:
     config = load(write(SMALL + "[limits]\nmultiplier = 100\nsecret_failures_per_minute = 2\n"))
     assert config.limits.quotas() == Quotas(
-        client_logins=600_000, player_logins=3000, token_requests=60_000, address_failures=6000, secret_failures=200
+        client_logins=600_000,
+        player_logins=3000,
+        token_requests=60_000,
+        address_failures=6000,
+        secret_failures=200,
+        address_sign_ins=12_000,
     )
 
 

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from authsrv.errors import RateLimited
 from authsrv.limits import Quotas, RateLimiter, Rule, Windows, network_of
 
-QUOTAS = Quotas(client_logins=4, player_logins=3, token_requests=5, address_failures=2, secret_failures=2)
+QUOTAS = Quotas(
+    client_logins=4, player_logins=3, token_requests=5, address_failures=2, secret_failures=2, address_sign_ins=3
+)
 
 
 class Clock:
@@ -40,6 +42,7 @@ def limiter(clock: Clock) -> RateLimiter:
         pytest.param(Rule.CLAIMED_PLAYER_LOGINS, ("skyforge", "steam", "76561"), 3, id="claimed player"),
         pytest.param(Rule.PLAYER_LOGINS, ("skyforge", "steam", "", "76561"), 3, id="verified player"),
         pytest.param(Rule.TOKEN_REQUESTS, ("launcher", "17"), 5, id="F13 token requests"),
+        pytest.param(Rule.ADDRESS_SIGN_INS, ("192.0.2.1",), 3, id="sign-ins begun at an address"),
     ],
 )
 def test_F14_requests_above_the_quota_are_refused(
