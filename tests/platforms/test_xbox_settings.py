@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from authsrv.emulator.xbox.emulator import XboxEmulator
 from authsrv.emulator.xbox.keys import certificate_pem, pem, x5t
 from authsrv.platforms.xbox.platform import XboxSettings
-from authsrv.platforms.xbox.settings import key_ring
+from authsrv.platforms.xbox.settings import BrowserSettings, XboxHosts, key_ring
 from authsrv.platforms.xbox.token import thumbprint
 from tests.support.xbox import keys
 
@@ -56,6 +56,44 @@ def test_row10_a_relying_party_without_slash_is_a_problem() -> None:
     assert problems(relying_party="rp://login.studio.example") == [
         "relying_party: the name in Partner Center ends with a slash; add it."
     ]
+
+
+BROWSER = {"client_id": "5eed5eed-0000-4000-8000-0000000a9901", "client_secret": "value~of.the-secret"}
+
+
+def test_without_an_app_registration_only_keys_are_called() -> None:
+    assert settings().addresses() == ("https://xsts-keys.auth.xboxlive.com", "https://xsts.auth.xboxlive.com")
+    assert settings(browser=BROWSER).addresses() == (
+        "https://xsts-keys.auth.xboxlive.com",
+        "https://xsts.auth.xboxlive.com",
+        "https://login.microsoftonline.com",
+        "https://user.auth.xboxlive.com",
+    )
+
+
+def test_an_id_and_a_secret_are_enough_for_browsers() -> None:
+    found = settings(browser=BROWSER)
+    assert found.problems(dev=False) == []
+    assert found.browser is not None
+    assert found.browser.sandbox == "RETAIL"
+    assert BROWSER["client_secret"] not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("change", "begins"),
+    [
+        pytest.param({"sandbox": "CERT"}, "browser.sandbox: nobody could log in", id="sandbox-not-allowed"),
+        pytest.param(
+            {"client_secret": "5EED5eed-0000-4000-8000-0123456789ab"},
+            "browser.client_secret: this is the id of a secret",
+            id="id-of-the-secret",
+        ),
+    ],
+)
+def test_an_app_registration_that_cannot_work_is_a_problem(change: Mapping[str, str], begins: str) -> None:
+    (found,) = problems(browser=BROWSER | dict(change))
+    assert found.startswith(begins)
+    assert change.get("client_secret", "-") not in found.replace("client_secret", "")
 
 
 def test_an_empty_list_of_titles_is_a_problem() -> None:
@@ -133,6 +171,12 @@ def test_keys_and_certificates_come_from_files(tmp_path: Path) -> None:
         pytest.param({"min_age_group": "elder"}, id="age-group"),
         pytest.param({"required_privileges": [-1]}, id="privilege"),
         pytest.param({"web_client_id": "x"}, id="unknown-key"),
+        pytest.param({"browser": {"client_id": "x"}}, id="no-client-secret"),
+        pytest.param({"browser": {"client_secret": "x"}}, id="no-client-id"),
+        pytest.param({"browser": BROWSER | {"client_id": "a b"}}, id="client-id"),
+        pytest.param({"browser": BROWSER | {"client_id": ""}}, id="empty-client-id"),
+        pytest.param({"browser": BROWSER | {"client_secret": ""}}, id="empty-client-secret"),
+        pytest.param({"browser": BROWSER | {"sandbox": "A|B"}}, id="separator-in-browser-sandbox"),
     ],
 )
 def test_values_without_a_meaning_are_refused(change: Mapping[str, Any]) -> None:
@@ -151,6 +195,7 @@ def test_row14_a_development_sandbox_is_warned_about(sandboxes: list[str], count
 
 
 def test_every_setting_is_described_in_one_sentence() -> None:
-    for name, field in XboxSettings.model_fields.items():
+    blocks = (XboxSettings, BrowserSettings, XboxHosts)
+    for name, field in (item for block in blocks for item in block.model_fields.items()):
         assert field.description, name
         assert field.description.endswith("."), name

@@ -1,7 +1,7 @@
-"""Xbox Live: partner XSTS tokens from game clients, with or without the `Signature` header of the same request.
+"""Xbox Live: partner XSTS tokens, sent by a game client or fetched for a player who signed in at Microsoft's page.
 
-Owns the order of the checks; each of them stands in its own `xbox_*` module. Knows no OAuth and no players.
-Source: Microsoft, "Example XSTS Token, decryption, and validation".
+Owns the order of the checks; each of them stands in its own module. Knows no OAuth and no players.
+Source: Microsoft, "Example XSTS Token, decryption, and validation", "Xbox services sign-in for title websites".
 """
 
 import hashlib
@@ -12,17 +12,23 @@ from typing import ClassVar
 
 from authsrv.models import Digest
 from authsrv.platforms.base import (
+    BrowserTrip,
     Clock,
     Credential,
     CredentialRejected,
     Outbound,
     Platform,
     PlatformIdentity,
+    PlatformMisconfigured,
+    PlatformUnavailable,
     RequestProof,
+    Returned,
     SingleUse,
     Submission,
 )
+from authsrv.platforms.xbox.browser import MicrosoftCode, read_return, sign_in_url
 from authsrv.platforms.xbox.claims import (
+    XboxUser,
     check_addressee,
     check_policy,
     check_sandbox,
@@ -31,7 +37,8 @@ from authsrv.platforms.xbox.claims import (
     unverified_partner_xuid,
 )
 from authsrv.platforms.xbox.keys import Verifier
-from authsrv.platforms.xbox.settings import MAX_LIFETIME, XboxSettings, key_ring
+from authsrv.platforms.xbox.live import LiveSignIn
+from authsrv.platforms.xbox.settings import MAX_LIFETIME, BrowserSettings, XboxSettings, key_ring
 from authsrv.platforms.xbox.signature import Policy, SignedRequest, invalid, proof_key, read_request
 from authsrv.platforms.xbox.token import (
     InnerToken,
@@ -51,7 +58,7 @@ _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class XboxCredential(Credential):
+class XboxToken(Credential):
     """A decrypted token whose signature nobody has checked yet.
 
     `user_hash` selects the user; None when the token came without one. `signed` is the request's own signature, where
@@ -64,10 +71,14 @@ class XboxCredential(Credential):
     signed: SignedRequest | None = field(repr=False)
 
 
+XboxCredential = XboxToken | MicrosoftCode
+
+
 class XboxPlatform(Platform[XboxCredential]):
     """The platform `xbox`. The identity is the partner XUID (`ptx`) in one relying party and sandbox."""
 
     name: ClassVar[str] = "xbox"
+    title: ClassVar[str] = "Xbox"
     kinds: ClassVar[tuple[str, ...]] = ("xsts_token",)
     Settings: ClassVar[type[XboxSettings]] = XboxSettings
     denials_are_ours: ClassVar[bool] = False
@@ -75,6 +86,7 @@ class XboxPlatform(Platform[XboxCredential]):
     def __init__(self, settings: XboxSettings, outbound: Outbound, clock: Clock) -> None:
         """Raises ValueError for key pairs in which `settings.problems` finds a fault."""
         self._settings = settings
+        self._outbound = outbound
         self._clock = clock
         self._ring = key_ring(settings)
         self._verifier = Verifier(settings.hosts, outbound, clock)
@@ -85,14 +97,14 @@ class XboxPlatform(Platform[XboxCredential]):
             path_prefix=settings.public_path_prefix.encode(),
         )
 
-    def parse(self, submission: Submission) -> XboxCredential:
+    def parse(self, submission: Submission) -> XboxToken:
         """Read and decrypt the token. Raises `CredentialRejected`."""
         if submission.kind not in {"", *self.kinds}:
             raise CredentialRejected("credential_unsupported", "Xbox takes the credential type xsts_token only.")
         presented = _presented(submission)
         token = read_inner(decrypt(presented.jwe, self._ring))
         signed = self._signed(submission.proof, token)
-        return XboxCredential(
+        return XboxToken(
             kind=self.kinds[0],
             single_use=self._single_use(token, signed),
             claimed_subject=unverified_partner_xuid(token.unverified, presented.user_hash),
@@ -103,7 +115,12 @@ class XboxPlatform(Platform[XboxCredential]):
         )
 
     async def verify(self, credential: XboxCredential) -> PlatformIdentity:
-        """Check the token's signature, its claims, the request's signature and the studio's policy, in that order."""
+        """Check the token's signature, its claims, the request's signature and the studio's policy, in that order.
+
+        A code is redeemed first, once.
+        """
+        if isinstance(credential, MicrosoftCode):
+            return await self._signed_in(credential)
         claims = await self._verifier.check(credential.token)
         check_addressee(claims, self._settings, self._clock())
         sandbox = check_sandbox(claims, self._settings, credential.sandbox)
@@ -111,8 +128,52 @@ class XboxPlatform(Platform[XboxCredential]):
         user = select_user(claims, credential.user_hash)
         if credential.signed is not None:
             credential.signed.verify(self._clock(), self._settings.signature_skew)
-        check_policy(user, self._settings)
+        identity = self._admitted(user, sandbox)
         _LOG.debug("an Xbox token was accepted, signature_seen=%s", credential.signed is not None)
+        return identity
+
+    @property
+    def signs_in_browsers(self) -> bool:
+        """Whether the settings name an app registration."""
+        return self._settings.browser is not None
+
+    def sign_in_url(self, trip: BrowserTrip) -> str:
+        """Microsoft's sign-in page for personal accounts."""
+        return sign_in_url(self._settings.hosts.login, self._app().client_id, trip)
+
+    def parse_return(self, trip: BrowserTrip, returned: Returned) -> MicrosoftCode:
+        """The code that came back. Raises what `Platform.parse_return` says."""
+        return read_return(self._app().client_id, trip, returned)
+
+    async def start(self) -> None:
+        """Begin loading Microsoft's keys."""
+        await self._verifier.start()
+
+    async def stop(self) -> None:
+        """End background work."""
+        await self._verifier.stop()
+
+    async def _signed_in(self, code: MicrosoftCode) -> PlatformIdentity:
+        app = self._app()
+        live = LiveSignIn(app, self._settings.hosts, self._settings.relying_party, self._outbound)
+        token = await live.xsts_token(code)
+        try:
+            return await self._own(token, app.sandbox)
+        except CredentialRejected as error:
+            # Xbox itself gave it to us, so nothing about it is the player's fault.
+            raise PlatformMisconfigured(f"the token from XSTS does not pass: {error.detail}") from None
+        except PlatformUnavailable as error:
+            raise PlatformUnavailable(error.detail, retry_after=error.retry_after, maybe_consumed=True) from None
+
+    async def _own(self, token: str, sandbox: str) -> PlatformIdentity:
+        """Whom a token of our own asking is for. It comes without title and signature, which prove the game's."""
+        claims = await self._verifier.check(read_inner(decrypt(token, self._ring)))
+        check_addressee(claims, self._settings, self._clock())
+        found = check_sandbox(claims, self._settings, sandbox)
+        return self._admitted(select_user(claims, None), found)
+
+    def _admitted(self, user: XboxUser, sandbox: str) -> PlatformIdentity:
+        check_policy(user, self._settings)
         return PlatformIdentity(
             platform=self.name,
             kind="xbox",
@@ -122,13 +183,10 @@ class XboxPlatform(Platform[XboxCredential]):
             age_group=user.age_group,
         )
 
-    async def start(self) -> None:
-        """Begin loading Microsoft's keys."""
-        await self._verifier.start()
-
-    async def stop(self) -> None:
-        """End background work."""
-        await self._verifier.stop()
+    def _app(self) -> BrowserSettings:
+        if self._settings.browser is None:
+            raise PlatformMisconfigured("the project has no block platforms.xbox.browser")
+        return self._settings.browser
 
     def _signed(self, proof: RequestProof | None, token: InnerToken) -> SignedRequest | None:
         """The request's signature as far as the project's mode wants it verified."""

@@ -24,12 +24,15 @@ AgeGroup = Literal["child", "teen", "adult"]
 
 KEYS_HOST = "https://xsts-keys.auth.xboxlive.com"
 XSTS_HOST = "https://xsts.auth.xboxlive.com"
+LOGIN_HOST = "https://login.microsoftonline.com"
+USER_HOST = "https://user.auth.xboxlive.com"
 MAX_LIFETIME = 720 * 3600
 """The longest lifetime a relying party can give its tokens, in seconds."""
 _MIN_BITS = 2048
 _THUMBPRINT = re.compile(r"[A-Za-z0-9_-]{27}=?")
 _OAEP = OAEP(MGF1(hashes.SHA256()), hashes.SHA256(), label=None)
-_RELEASE_SANDBOXES = frozenset({"RETAIL", "CERT"})
+RELEASE_SANDBOXES = frozenset({"RETAIL", "CERT"})
+_SECRET_ID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 def _text_of_number(value: Any) -> Any:
@@ -109,10 +112,26 @@ class RelyingPartyKey(Settings):
 
 
 class XboxHosts(Settings):
-    """Where Microsoft publishes its signing keys; another address is possible only with `dev = true`."""
+    """Microsoft's own hosts; another address is possible only with `dev = true`."""
 
     keys: str = Field(default=KEYS_HOST, description="Base address of the JWK sets.")
-    xsts: str = Field(default=XSTS_HOST, description="Base address of the signing certificates.")
+    xsts: str = Field(default=XSTS_HOST, description="Base address of XSTS and its signing certificates.")
+    login: str = Field(default=LOGIN_HOST, description="Base address of the sign-in page for Microsoft accounts.")
+    user: str = Field(default=USER_HOST, description="Base address of the Xbox user tokens.")
+
+
+class BrowserSettings(Settings):
+    """The block `[projects.X.platforms.xbox.browser]`: the studio's app registration at Microsoft Entra."""
+
+    client_id: str = Field(
+        pattern=r"^[A-Za-z0-9-]{1,64}\z", description="The application (client) id of the app registration."
+    )
+    client_secret: Secret = Field(
+        min_length=1, description="The value of a client secret of the app registration, which is not its id."
+    )
+    sandbox: SandboxId = Field(
+        default="RETAIL", description="The sandbox that players sign in to; one of allowed_sandboxes."
+    )
 
 
 class XboxSettings(PlatformSettings):
@@ -163,13 +182,15 @@ class XboxSettings(PlatformSettings):
     token_single_use: bool = Field(
         default=False, description="Whether a token may log in only once, although consoles send one many times."
     )
-    hosts: XboxHosts = Field(
-        default=XboxHosts(), description="Microsoft's key hosts, to be changed only with dev = true."
+    browser: BrowserSettings | None = Field(
+        default=None, description="The app registration for the sign-in in the browser; without it there is none."
     )
+    hosts: XboxHosts = Field(default=XboxHosts(), description="Microsoft's hosts, to be changed only with dev = true.")
 
     def addresses(self) -> tuple[str, ...]:
-        """The base addresses of the platform's hosts."""
-        return tuple(self.hosts.model_dump().values())
+        """The base addresses that are called: two for keys, and two more for the sign-in in the browser."""
+        keys = (self.hosts.keys, self.hosts.xsts)
+        return keys if self.browser is None else (*keys, self.hosts.login, self.hosts.user)
 
     def problems(self, *, dev: bool) -> list[str]:
         """What is wrong with the block beyond its types, one sentence each."""
@@ -184,13 +205,28 @@ class XboxSettings(PlatformSettings):
             found.append("relying_party: the name in Partner Center ends with a slash; add it.")
         if not self.allowed_titles:
             found.append("allowed_titles: no title may log in; list the decimal title ids (Partner Center shows hex).")
+        if self.browser is not None:
+            found += self._browser_problems(self.browser)
         if self.hosts != XboxHosts() and not dev:
             found.append("hosts: may be changed only with dev = true; remove the block.")
         return found
 
+    def _browser_problems(self, browser: BrowserSettings) -> list[str]:
+        table = [
+            (
+                browser.sandbox not in self.allowed_sandboxes,
+                "browser.sandbox: nobody could log in, because it is not in allowed_sandboxes; add it there.",
+            ),
+            (
+                _SECRET_ID.fullmatch(browser.client_secret.get_secret_value()) is not None,
+                "browser.client_secret: this is the id of a secret; copy the column Value, shown when it is made.",
+            ),
+        ]
+        return [text for wrong, text in table if wrong]
+
     def warnings(self) -> list[str]:
         """What is allowed but risky."""
-        if set(self.allowed_sandboxes) <= _RELEASE_SANDBOXES:
+        if set(self.allowed_sandboxes) <= RELEASE_SANDBOXES:
             return []
         return [
             "allowed_sandboxes: development sandboxes are open to everybody; in production list RETAIL and CERT only."
