@@ -7,6 +7,7 @@ import pytest
 from starlette.applications import Starlette
 
 from authsrv.emulator.base import PLAYERS, UnknownCase
+from authsrv.emulator.xbox.browser_cases import BROWSER_CASES
 from authsrv.emulator.xbox.emulator import XboxEmulator, XboxKeys
 from authsrv.platforms.base import (
     CredentialRejected,
@@ -84,7 +85,7 @@ async def end(xbox: Xbox, case: str) -> str | type[PlatformError]:
 
 
 def test_every_case_is_listed_here_and_described() -> None:
-    assert set(XboxEmulator.cases) == set(ENDS)
+    assert set(XboxEmulator.cases) == set(ENDS) | set(BROWSER_CASES)
     assert all(about.endswith(".") for about in XboxEmulator.cases.values())
 
 

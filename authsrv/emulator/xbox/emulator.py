@@ -1,6 +1,7 @@
-"""The emulated Xbox Live: Microsoft's key lists, and a console that asks XSTS for tokens of our relying party.
+"""The emulated Xbox Live: Microsoft's key lists, a console that asks XSTS for our tokens, and the sign-in of browsers.
 
-Owns the routes and their counters. Tokens are made in `tokens.py`, the error cases listed in `cases.py`.
+Owns the key routes, the minting and the counters. Tokens are made in `tokens.py`, the sign-in is in `login.py` and
+`live.py`, the cases are listed in `cases.py` and `browser_cases.py`.
 """
 
 import time
@@ -16,15 +17,21 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from authsrv.emulator.base import MintedCredential, TestPlayer, UnknownCase
+from authsrv.emulator.xbox.browser_cases import BROWSER_CASES
 from authsrv.emulator.xbox.cases import CASES, make
 from authsrv.emulator.xbox.keys import XboxKeys, certificate_pem, pem, x5t
+from authsrv.emulator.xbox.live import XboxServices
+from authsrv.emulator.xbox.login import CLIENT_ID, CLIENT_SECRET, MicrosoftLogin
 from authsrv.emulator.xbox.tokens import RELYING_PARTY, TITLE, ClientSigner, XboxTokens
 
 __all__ = ["XboxEmulator", "XboxKeys"]
 
 
 class XboxEmulator:
-    """Serves `/xbox/keys-host` (for xsts-keys.auth.xboxlive.com) and `/xbox/xsts` (for xsts.auth.xboxlive.com)."""
+    """Serves `/xbox/keys-host` (for xsts-keys.auth.xboxlive.com) and `/xbox/xsts` (for xsts.auth.xboxlive.com).
+
+    `/xbox` itself stands for login.microsoftonline.com and user.auth.xboxlive.com.
+    """
 
     name = "xbox"
     everywhere: Mapping[str, str] = MappingProxyType(
@@ -37,13 +44,18 @@ class XboxEmulator:
         }
     )
     kinds: Sequence[str] = ("xsts_token",)
-    cases: Mapping[str, str] = {name: case.about for name, case in CASES.items()}
+    cases: Mapping[str, str] = {
+        **{name: case.about for name, case in CASES.items()},
+        **{name: case.about for name, case in BROWSER_CASES.items()},
+    }
 
     def __init__(self, *, keys: XboxKeys, clock: Callable[[], float] = time.time) -> None:
         self.keys = keys
         self.calls: Counter[str] = Counter()
         self._clock = clock
         self._published = [keys]
+        self._login = MicrosoftLogin(clock, self.calls)
+        self._services = XboxServices(self._login.who, lambda: self.tokens, clock, self.calls)
 
     @property
     def tokens(self) -> XboxTokens:
@@ -67,6 +79,8 @@ class XboxEmulator:
         """
         if kind not in {"", *self.kinds}:
             raise UnknownCase(f"xbox mints {', '.join(self.kinds)} only")
+        if case in BROWSER_CASES:
+            raise UnknownCase(f"{case} shows itself in a browser: choose it on the emulated sign-in page")
         if case not in CASES:
             raise UnknownCase(f"xbox has no such case; choose one of: {', '.join(CASES)}")
         made = make(CASES[case], self.tokens, player, self._clock())
@@ -84,11 +98,17 @@ class XboxEmulator:
             "allowed_titles": [TITLE],
             "min_age_group": "teen",
             "required_privileges": [254],
-            "hosts": {"keys": f"{base_url}/xbox/keys-host", "xsts": f"{base_url}/xbox/xsts"},
+            "browser": {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET, "sandbox": "RETAIL"},
+            "hosts": {
+                "keys": f"{base_url}/xbox/keys-host",
+                "xsts": f"{base_url}/xbox/xsts",
+                "login": f"{base_url}/xbox",
+                "user": f"{base_url}/xbox",
+            },
         }
 
     def routes(self) -> list[BaseRoute]:
-        """The key lists of both hosts, and two that fail."""
+        """The key lists of both hosts, two that fail, and the sign-in in the browser."""
         return [
             Route("/xbox/keys-host/keys", self._jwks),
             Route("/xbox/keys-host/psskeys", self._jwks),
@@ -96,6 +116,8 @@ class XboxEmulator:
             Route("/xbox/keys-host/garbage", self._garbage),
             Route("/xbox/xsts/xsts/signingkeys", self._signing_keys),
             Route("/xbox/xsts/xsts/certificates/{x5t}", self._certificate),
+            *self._login.routes(),
+            *self._services.routes(),
         ]
 
     async def _jwks(self, request: Request) -> JSONResponse:
