@@ -54,7 +54,7 @@ class LogoutConfirmation:
         require_same_origin(request, self._issuer)
         limits = {"request": MAX_QUERY}
         form = (await read_form(request, MAX_BODY)).take({"request", "csrf", "decision"}, limits=limits)
-        if form.get("decision") != "yes":
+        if form.get("decision") == "no":
             return redirect(request, f"{self._issuer}/login")
         sent = parse_form(form.get("request", "").encode()).take(PARAMETERS)
         call = LogoutCall(sent, self._cookie.read(request), sender(request))

@@ -230,6 +230,12 @@ EPIC_CODE: Mapping[str, Outcome] = {
     "truncated": UNAVAILABLE,
     "hang": UNAVAILABLE,
 }
+# A silent login has no nonce for a code to name.
+EPIC_BROWSER_CODE: Mapping[str, Outcome] = {
+    "wrong-nonce": LOGIN,
+    "without-nonce": LOGIN,
+    "other-redirect-uri": REJECTED,
+}
 EPIC_TOKEN: Mapping[str, Outcome] = {
     "good": LOGIN,
     "replayed": LOGIN,  # the first time
@@ -266,7 +272,7 @@ TABLES: Mapping[tuple[str, str], Mapping[str, Outcome]] = {
     ("steam", "encrypted_app_ticket"): STEAM_ENCRYPTED,
     ("xbox", "xsts_token"): XBOX,
     ("epicgames", "exchange_code"): EPIC_CODE,
-    ("epicgames", "authorization_code"): EPIC_CODE,
+    ("epicgames", "authorization_code"): {**EPIC_CODE, **EPIC_BROWSER_CODE},
     ("epicgames", "id_token"): {**EPIC_TOKEN, **EPIC_EAS},
     ("epicgames", "connect_id_token"): {**EPIC_TOKEN, **EPIC_CONNECT},
 }

@@ -248,7 +248,7 @@ class Pauses:
 def pauses() -> Iterator[Pauses]:
     """How long requests waited for each other, without anybody really waiting."""
     kept = Pauses()
-    with patch("authsrv.app.CredentialDesk", partial(CredentialDesk, sleep=kept.sleep)):
+    with patch("authsrv.composition.CredentialDesk", partial(CredentialDesk, sleep=kept.sleep)):
         yield kept
 
 

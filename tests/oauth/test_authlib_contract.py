@@ -75,6 +75,8 @@ def test_T1_the_hooked_methods_of_authlib_are_those_we_read() -> None:
         "RefreshTokenGrant": {"create_token_response"},
         "ClientCredentialsGrant": {"create_token_response"},
         "PlatformGrant": {"validate_consent_request"},
+        "BrowserGrant": {"validate_consent_request"},
+        "CodeIssuingGrant": {"validate_consent_request"},
         "LoadingGrant": set(),
         "StoredGrant": set(),
         "TokenServer": {"get_authorization_grant", "create_authorization_response"},

@@ -105,6 +105,8 @@ class EpicEmulator:
         chosen = kind or next((known for known, cases in _CASES_OF_KIND.items() if case in cases), self.kinds[0])
         if chosen not in _CASES_OF_KIND:
             raise UnknownCase(f"Epic has no kind of this name; choose one of: {', '.join(self.kinds)}")
+        if case in PAGE_CASES:
+            raise UnknownCase(f"{case} shows itself in a browser: choose it on the emulated sign-in page")
         if case not in _CASES_OF_KIND[chosen]:
             known = _CASES_OF_KIND[chosen] if kind else self.cases
             raise UnknownCase(f"there is no case of this name; choose one of: {', '.join(known)}")
