@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from starlette.routing import BaseRoute, Router
@@ -19,8 +20,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from authsrv.addresses import AddressResolver
 from authsrv.audit import Audit, AuditEvent
-from authsrv.composition import Parts, served
+from authsrv.composition import Parts, served, token_server
 from authsrv.config import Config
+from authsrv.config.schema import OutboundSettings
 from authsrv.endpoints.assets import Logos, images_of
 from authsrv.endpoints.discovery import Document, metadata
 from authsrv.endpoints.endpoint import ErrorRenderer, not_found
@@ -28,11 +30,14 @@ from authsrv.endpoints.hosts import HostCheck
 from authsrv.endpoints.hygiene import Hygiene
 from authsrv.endpoints.routes import routes
 from authsrv.endpoints.screens import Facts, Screens
+from authsrv.jobs.logout_notices import FormOutbound, LogoutNotices
 from authsrv.jobs.sweeper import Sweeper
 from authsrv.log import Emit, Event
 from authsrv.oauth.clients import ClientRegistry
 from authsrv.oauth.directory import PlatformDirectory
 from authsrv.oauth.keys import KeyRing, load_or_create
+from authsrv.oauth.server import TokenServer
+from authsrv.outbound.guarded import GuardedOutbound
 from authsrv.pages.render import Pages
 from authsrv.platforms import PLATFORMS
 from authsrv.platforms.base import Clock, PlatformSettings
@@ -43,6 +48,14 @@ from authsrv.storage.changes import DeclaredClient, SyncClients
 from authsrv.verifiers import Connect, Place, Verifiers, connect_by_http
 
 _RESTART_ONLY = ("issuer", "dev", "server", "database", "keys", "limits", "log", "sessions", "outbound")
+
+
+CallClients = Callable[[OutboundSettings], FormOutbound]
+
+
+def call_by_http(settings: OutboundSettings) -> FormOutbound:
+    """Guarded calls: to the public Internet, and to what the configuration allows besides."""
+    return GuardedOutbound(allow=settings.allow, extra_ca=Path(settings.extra_ca) if settings.extra_ca else None)
 
 
 def _discard(_: Event) -> None:
@@ -58,13 +71,15 @@ class World:
     """What the server takes from outside, so that tests can bring their own.
 
     `clock` gives Unix seconds, `random` that many unpredictable bytes; `connect` makes the way out to a platform.
-    `emit` takes log events; without it audit events go nowhere.
+    `call_clients` makes the way out to addresses that clients gave. `emit` takes log events; without it audit events go
+    nowhere.
     """
 
     clock: Clock = time.time
     random: Callable[[int], bytes] = os.urandom
     emit: Emit = _discard
     connect: Connect = connect_by_http
+    call_clients: CallClients = call_by_http
 
 
 class Application:
@@ -160,7 +175,13 @@ class Application:
             await self.storage.open()
             stack.push_async_callback(self._verifiers.stop)
             await self._take(self.config)
-            self._serving = self._build(await self._load_keys())
+            ring = await self._load_keys()
+            server = token_server(self._parts, ring)
+            self._serving = self._build(ring, server)
+            outbound = self._world.call_clients(self.config.outbound)
+            stack.push_async_callback(outbound.aclose)
+            telling = asyncio.create_task(LogoutNotices(server, outbound).run())
+            stack.callback(telling.cancel)
             sweeping = asyncio.create_task(self._sweeper().run())
             stack.callback(sweeping.cancel)
             self.readiness.start()
@@ -186,8 +207,8 @@ class Application:
     def _sweeper(self) -> Sweeper:
         return Sweeper(self.storage, clock=self._world.clock, sleep=asyncio.sleep, chance=random.random)
 
-    def _build(self, ring: KeyRing) -> ASGIApp:
-        table = [*routes(served(self._parts, ring)), *self._demo_routes()]
+    def _build(self, ring: KeyRing, server: TokenServer) -> ASGIApp:
+        table = [*routes(served(self._parts, ring, server)), *self._demo_routes()]
         return Router(table, redirect_slashes=False, default=not_found)
 
 

@@ -66,9 +66,8 @@ class Parts:
     logos: Logos
 
 
-def served(parts: Parts, ring: KeyRing) -> Served:
+def served(parts: Parts, ring: KeyRing, server: TokenServer) -> Served:
     """Every endpoint of the server on these keys."""
-    server = token_server(parts, ring)
     desk = CredentialDesk(parts.storage, parts.random)
     logins = PlatformLogins(server, desk, parts.random)
     nonces = TicketNonces(ring.derive(b"authsrv ticket nonces v1"), parts.random)
@@ -128,7 +127,7 @@ def _browser_endpoints(parts: Parts, ring: KeyRing, server: TokenServer, logins:
         issuer=issuer,
     )
     callback = Callback(
-        upstream=upstream, authorizer=authorizer, outcomes=outcomes, screens=screens, cookie=cookie, issuer=issuer
+        upstream=upstream, authorizer=authorizer, outcomes=outcomes, cookie=cookie, issuer=issuer
     )
     return {
         "authorize": AuthorizeEndpoint(authorizer, outcomes, answers, cookie),

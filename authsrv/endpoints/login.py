@@ -8,7 +8,7 @@ from starlette.responses import Response
 from authsrv.endpoints.answers import redirect
 from authsrv.endpoints.authorize import Outcomes
 from authsrv.endpoints.cookies import SessionCookie
-from authsrv.endpoints.endpoint import report, sender
+from authsrv.endpoints.endpoint import sender
 from authsrv.endpoints.forms import header_values, parse_form, read_form
 from authsrv.endpoints.screens import Screens
 from authsrv.errors import UriTooLong
@@ -92,14 +92,12 @@ class Callback:
         upstream: UpstreamSignIn,
         authorizer: Authorizer,
         outcomes: Outcomes,
-        screens: Screens,
         cookie: SessionCookie,
         issuer: str,
     ) -> None:
         self._upstream = upstream
         self._authorizer = authorizer
         self._outcomes = outcomes
-        self._screens = screens
         self._cookie = cookie
         self._issuer = issuer
 
@@ -117,8 +115,8 @@ class Callback:
             return self._cookie.set(redirect(request, again), arrival.cookie)
         if arrival.error.reason == "cancelled":
             return self._outcomes.show(request, await self._authorizer.refuse(arrival.kept, arrival.error))
-        report(arrival.error)
-        return self._screens.error(request.scope, arrival.error, request.scope["state"]["request_id"], again)
+        request.scope["state"]["again"] = again
+        raise arrival.error
 
 
 def require_same_origin(request: Request, issuer: str) -> None:

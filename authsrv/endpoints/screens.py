@@ -29,7 +29,6 @@ from authsrv.pages.views import (
     Form,
     FormPostPage,
     HomePage,
-    Link,
     LoggedOutPage,
     LoginPage,
     LogoutPage,
@@ -141,12 +140,15 @@ class Screens:
         native = bool(ended.continue_to) and not ended.continue_to.startswith("https:")
         return self._draw(request.scope, LoggedOutPage(client, ended.continue_to, ended.frames, native))
 
-    def error(self, scope: Scope, error: AuthsrvError, reference: str, again: str = "") -> Response:
-        """What went wrong, what to do, and under which reference the log knows more. `again` is a way to go on."""
+    def error(self, scope: Scope, error: AuthsrvError, reference: str) -> Response:
+        """What went wrong, what to do, and under which reference the log knows more.
+
+        An endpoint that knows a way to go on leaves its address in the request's state as `again`.
+        """
         page = ErrorPage(
             problem_of(error),
             reference,
-            return_to=Link(self._look(scope).project_name, again) if again else None,
+            again=scope["state"].get("again", ""),
             parameter=error.parameter,
             action_url=error.interaction_url,
             retry_after=error.retry_after,

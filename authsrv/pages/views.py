@@ -140,6 +140,7 @@ class ConsentPage:
 class ErrorPage:
     """What went wrong and what to do. The HTTP status is the caller's.
 
+    `again` is an address of ours where the sign-in goes on, with whatever platform the player then chooses.
     `parameter` is the name of a faulty request parameter, `platform` the title of the platform concerned,
     `action_url` its page for `account_action_required`, `retry_after` the seconds for `rate_limited`.
     """
@@ -149,6 +150,7 @@ class ErrorPage:
     problem: Problem
     reference: str
     return_to: Link | None = None
+    again: str = ""
     parameter: str = ""
     platform: str = ""
     action_url: str = ""

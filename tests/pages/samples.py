@@ -103,7 +103,10 @@ def _errors(words: Words) -> Iterator[tuple[str, Page]]:
     back = Link(words.client, f"https://game.example/?{words.query}")
     for problem in get_args(Problem):
         yield f"error-{problem}", ErrorPage(problem, "9f86d081884c7d65")
-    yield "error-all", ErrorPage("bad_request", words.value, back, words.value, words.value)
+    yield (
+        "error-all",
+        ErrorPage("bad_request", words.value, back, "https://login.example/login?request=r", words.value, words.value),
+    )
     action = f"https://platform.example/?{words.query}"
     yield "error-action", ErrorPage("account_action_required", "9f86d081", back, action_url=action)
     for seconds in (1, 30, 300):

@@ -161,10 +161,17 @@ def test_an_error_says_what_happened_and_what_to_do(problem: Problem, locale: st
 
 def test_an_error_shows_the_faulty_parameter_the_platform_and_the_ways_on() -> None:
     page = ErrorPage(
-        "bad_request", "r", Link("Skyforge", "https://game.example/"), "nonce", "Steam", "https://steam.example/"
+        "bad_request",
+        "r",
+        Link("Skyforge", "https://game.example/"),
+        "/login?request=a",
+        "nonce",
+        "Steam",
+        "https://steam.example/",
     )
     shown = draw(page)
     assert "Platform Steam Parameter nonce Reference r" in shown.text
+    assert shown.of_id("again")["href"] == "/login?request=a"
     assert shown.of_id("return")["href"] == "https://game.example/"
     assert shown.of_id("platform-page")["href"] == "https://steam.example/"
 
