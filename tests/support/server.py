@@ -169,7 +169,7 @@ def _config(block: str) -> Config:
 def client(app: Application, address: str = "127.0.0.1") -> httpx.AsyncClient:
     """An HTTP client that follows no redirects."""
     transport = httpx.ASGITransport(app, client=(address, 50000))
-    return httpx.AsyncClient(transport=transport, base_url=ISSUER)
+    return httpx.AsyncClient(transport=transport, base_url=app.config.issuer)
 
 
 @asynccontextmanager
