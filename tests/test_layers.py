@@ -8,7 +8,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "authsrv"
 
-NOUNS = ("authsrv.models", "authsrv.errors", "authsrv.settings")
+NOUNS = ("authsrv.models", "authsrv.errors", "authsrv.settings", "authsrv.strict_json")
 """What everybody may know."""
 
 ALLOWED: dict[str, tuple[str, ...]] = {
@@ -16,6 +16,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "authsrv.errors": (),
     "authsrv.settings": (),
     "authsrv.database_url": (),
+    "authsrv.strict_json": (),
     "authsrv.players": (*NOUNS, "authsrv.storage.changes"),
     "authsrv.signin": NOUNS,
     "authsrv.redirects": NOUNS,

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from authsrv.errors import InvalidRequest
 from authsrv.models import Player
+from authsrv.strict_json import strict_json
 
 ACR = "urn:authsrv:acr:platform"
 """The one way to sign in: proof by a gaming platform."""
@@ -97,16 +98,9 @@ def _parted(name: str) -> tuple[str, str]:
 
 def _decoded(text: str) -> Any:
     try:
-        return json.loads(text, object_pairs_hook=_without_repeats)
-    except (ValueError, RecursionError):
-        raise InvalidRequest(_UNREADABLE, parameter="claims") from None
-
-
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a member is repeated")
-    return found
+        return strict_json(text)
+    except ValueError as error:
+        raise InvalidRequest(_UNREADABLE, parameter="claims", detail=str(error)) from None
 
 
 def _object(value: Any) -> Mapping[str, Any]:

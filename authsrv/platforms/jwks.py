@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPublicNumbers
 
 from authsrv.platforms.base import Clock, Outbound, OutboundError, PlatformUnavailable
-from authsrv.platforms.strict_json import strict_json
+from authsrv.strict_json import strict_json
 
 _LOG = logging.getLogger(__name__)
 _MAX_KID = 256

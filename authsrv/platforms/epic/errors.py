@@ -21,7 +21,7 @@ from authsrv.platforms.base import (
     UserActionReason,
     UserActionRequired,
 )
-from authsrv.platforms.strict_json import strict_json
+from authsrv.strict_json import strict_json
 
 _LOG = logging.getLogger(__name__)
 _ERROR_CODE = re.compile(r"[A-Za-z0-9_.-]{1,200}")

@@ -21,7 +21,7 @@ from authsrv.platforms.base import (
 )
 from authsrv.platforms.epic.errors import Asked, refusal
 from authsrv.platforms.epic.tokens import EasIdTokens, VerifiedClaims, account_id
-from authsrv.platforms.strict_json import strict_json
+from authsrv.strict_json import strict_json
 
 _LOG = logging.getLogger(__name__)
 

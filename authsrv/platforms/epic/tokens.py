@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from authsrv.models import Digest
 from authsrv.platforms.base import Clock, CredentialRejected
 from authsrv.platforms.jwks import KeySource, RsaJwk
-from authsrv.platforms.strict_json import strict_json
+from authsrv.strict_json import strict_json
 
 LEEWAY = 60
 _MAX_TOKEN = 8 * 1024

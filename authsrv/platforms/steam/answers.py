@@ -11,7 +11,7 @@ from typing import Any
 
 from authsrv.platforms.base import OutboundResponse, PlatformMisconfigured, PlatformUnavailable
 from authsrv.platforms.steam.tickets import is_player
-from authsrv.platforms.strict_json import strict_json
+from authsrv.strict_json import strict_json
 
 _LOG = logging.getLogger(__name__)
 _STEAM_ID = re.compile(r"[0-9]{17}")

@@ -19,8 +19,8 @@ from authsrv.platforms.base import (
     UserActionReason,
     UserActionRequired,
 )
-from authsrv.platforms.strict_json import strict_json
 from authsrv.platforms.xbox.settings import RELEASE_SANDBOXES
+from authsrv.strict_json import strict_json
 
 _LOG = logging.getLogger(__name__)
 _RETRY_AFTER = re.compile(r"[0-9]{1,5}")

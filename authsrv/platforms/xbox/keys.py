@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from authsrv.platforms.base import Clock, Outbound, OutboundError, OutboundResponse, PlatformUnavailable
 from authsrv.platforms.jwks import KeySource, RsaJwk, parse_jwk_set
-from authsrv.platforms.strict_json import strict_json
 from authsrv.platforms.xbox.settings import XboxHosts
 from authsrv.platforms.xbox.token import InnerToken, KeyPlace, rejected
+from authsrv.strict_json import strict_json
 
 VerifiedClaims = NewType("VerifiedClaims", Mapping[str, Any])
 """Claims under a signature of Microsoft's. Whether they are meant for us and still valid is another question."""

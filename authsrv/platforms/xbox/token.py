@@ -20,7 +20,7 @@ from joserfc.jwa import DeflateZipModel, JWEZipModel
 from joserfc.jwk import RSAKey
 
 from authsrv.platforms.base import CredentialRejected
-from authsrv.platforms.strict_json import strict_json
+from authsrv.strict_json import strict_json
 
 UnverifiedClaims = NewType("UnverifiedClaims", Mapping[str, Any])
 """Claims whose signature nobody has checked; good for rate limits and for finding a key, for nothing else."""

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from authsrv.platforms.strict_json import strict_json
+from authsrv.strict_json import strict_json
 
 
 @pytest.mark.parametrize(
