@@ -23,6 +23,7 @@ from authsrv.emulator.host import HOSTED, platform_settings
 from authsrv.log import Event
 from authsrv.models import StoredKey
 from authsrv.oauth.keys import first_keys
+from authsrv.pages.engine import environment
 from authsrv.platforms.base import Clock, PlatformSettings
 from tests.support.outbound import BASE_URL, AsgiOutbound
 from tests.support.storage import migrated_file
@@ -174,19 +175,21 @@ def client(app: Application, address: str = "127.0.0.1") -> httpx.AsyncClient:
 
 @asynccontextmanager
 async def lifespan(app: Application) -> AsyncIterator[None]:
-    """Run the application's lifespan around a test, its first keys made once for the whole run."""
-    with patch("authsrv.oauth.keys.first_keys", lambda *_: _signing_keys()):
-        context = app.router.lifespan_context(app)
-        await context.__aenter__()
-    try:
-        yield
-    finally:
-        await context.__aexit__(None, None, None)
+    """Run the application's lifespan around a test. First keys and templates are made once for the whole run."""
+    with (
+        patch("authsrv.oauth.keys.first_keys", lambda *_: _signing_keys()),
+        patch("authsrv.pages.engine.environment", _templates),
+    ):
+        async with app.router.lifespan_context(app):
+            yield
 
 
 @cache
 def _signing_keys() -> tuple[StoredKey, ...]:
     return first_keys("", 0, os.urandom)
+
+
+_templates = cache(environment)
 
 
 def _database(directory: Path) -> Path:
