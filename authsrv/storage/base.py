@@ -107,7 +107,10 @@ class Storage(Protocol):
         """A pending request, completed and expired ones included, and the visit of this browser to its client."""
 
     async def load_trip(self, trip_id: int, browser_id: int) -> LoadedTrip | None:
-        """A trip, used and expired ones included, with its request and the visit of this browser to the client."""
+        """A trip, used and expired ones included, with its request and the visit of this browser to the client.
+
+        None also for a trip whose request is gone.
+        """
 
     async def load_sessions(self, browser_id: int) -> tuple[SignedIn, ...]:
         """Every session of a browser that has not ended, of all projects, oldest first."""
@@ -128,9 +131,10 @@ class Storage(Protocol):
         """The file clients remembered by `SyncClients`, by client_id."""
 
     async def sweep(self, now: int, limit: int) -> Swept:
-        """Remove at most `limit` expired rows, in key order and short writes.
+        """Remove at most `limit` expired rows, in short writes.
 
-        That is reservations, grants, browsers, requests and trips; sessions go with who took part in them.
+        That is reservations, requests, trips and browsers, then sessions whose absolute limit has passed, with who took
+        part in them: of each what expired first goes first. Grants come last, in the order of their ids.
 
         A used code stays for 30 minutes after its use, a revoked grant until `expires_at`, so that reuse is seen.
         Grants whose `expires_at` has passed go; nothing that is still of use ever does.

@@ -45,9 +45,11 @@ INSERT_REQUEST = """
         :completed_at)
     ON CONFLICT DO NOTHING"""
 
+# Both halves name the whole condition of the index over what waits, or they would walk everything of the browser.
 PRUNE_REQUESTS = """
     DELETE FROM requests WHERE browser_id = :browser_id AND browser_id <> 0 AND completed_at IS NULL AND id NOT IN (
-        SELECT id FROM requests WHERE browser_id = :browser_id AND completed_at IS NULL ORDER BY id DESC LIMIT :most)"""
+        SELECT id FROM requests WHERE browser_id = :browser_id AND browser_id <> 0 AND completed_at IS NULL
+        ORDER BY id DESC LIMIT :most)"""
 
 BIND_REQUEST = "UPDATE requests SET browser_id = :browser_id WHERE id = :request_id AND browser_id = 0"
 
@@ -102,11 +104,11 @@ END_SESSION = """
     WHERE id = :session_id AND ended_at IS NULL"""
 
 REVOKE_WITHOUT_REFRESH = """
-    UPDATE grants SET revoked_at = :now, revoked_reason = 'session_ended'
+    UPDATE grants SET revoked_at = :now, revoked_reason = :reason
     WHERE session_id = :session_id AND session_id <> 0 AND refresh_generation = 0 AND revoked_at IS NULL"""
 
 REVOKE_OF_CLIENT = """
-    UPDATE grants SET revoked_at = :now, revoked_reason = 'session_ended'
+    UPDATE grants SET revoked_at = :now, revoked_reason = :reason
     WHERE session_id = :session_id AND session_id <> 0 AND client_id = :client_id AND revoked_at IS NULL"""
 
 SELECT_SESSIONS = f"""
@@ -130,7 +132,7 @@ UPSERT_CONSENT = """
 DELETE_CONSENT = "DELETE FROM consents WHERE player_id = :player_id AND client_id = :client_id"
 
 REVOKE_OF_PLAYER_AND_CLIENT = """
-    UPDATE grants SET revoked_at = :now, revoked_reason = 'consent_withdrawn'
+    UPDATE grants SET revoked_at = :now, revoked_reason = :reason
     WHERE player_id = :player_id AND client_id = :client_id AND revoked_at IS NULL"""
 
 UPSERT_PROFILE = """
@@ -169,10 +171,7 @@ SWEEP_BROWSERS = """
     DELETE FROM browsers WHERE id IN (
         SELECT id FROM browsers WHERE expires_at < :now ORDER BY expires_at, id LIMIT :limit)"""
 
+# Who took part in a session goes with it, by the foreign key.
 SWEEP_SESSIONS = """
     DELETE FROM sessions WHERE id IN (
-        SELECT id FROM sessions WHERE absolute_expires_at < :now ORDER BY absolute_expires_at, id LIMIT :limit)"""
-
-SWEEP_SESSION_CLIENTS = """
-    DELETE FROM session_clients WHERE session_id IN (
         SELECT id FROM sessions WHERE absolute_expires_at < :now ORDER BY absolute_expires_at, id LIMIT :limit)"""

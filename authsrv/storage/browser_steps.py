@@ -6,6 +6,7 @@ Owns their order inside a change. Knows no driver and no transaction.
 from collections.abc import Iterator
 
 from authsrv.storage import browser_sql as sql
+from authsrv.storage.base import StorageError
 from authsrv.storage.browser_rows import browser_values, notice_values, request_values, session_values, trip_values
 from authsrv.storage.changes import (
     MOST_PENDING,
@@ -31,12 +32,18 @@ from authsrv.storage.changes import (
 from authsrv.storage.rows import checked, digest_column, joined
 from authsrv.storage.steps import Step, steps_of
 
+SESSION_ENDED = "session_ended"
+"""`revoked_reason` of a grant that ended with its session."""
+
+CONSENT_WITHDRAWN = "consent_withdrawn"
+"""`revoked_reason` of a grant whose player no longer lets its client have anything."""
+
 
 @steps_of.register
 def _(change: SetProfile) -> Iterator[Step]:
     values = checked(player_id=change.player_id, profile=change.profile)
     if change.profile:
-        yield Step(sql.UPSERT_PROFILE, values)
+        yield Step(sql.UPSERT_PROFILE, values, guarded=False)
     else:
         yield Step(sql.DELETE_PROFILE, values, guarded=False)
 
@@ -96,6 +103,8 @@ def _(change: UseTrip) -> Iterator[Step]:
 
 @steps_of.register
 def _(change: StartSession) -> Iterator[Step]:
+    if change.session.ended_at is not None:
+        raise StorageError("a session that has ended does not start")
     yield Step(sql.INSERT_SESSION, session_values(change.session))
 
 
@@ -125,23 +134,22 @@ def _(change: UseSession) -> Iterator[Step]:
 def _(change: EndSession) -> Iterator[Step]:
     values = checked(session_id=change.session_id, now=change.now, reason=change.reason)
     yield Step(sql.END_SESSION, values, guarded=False)
-    yield Step(sql.REVOKE_WITHOUT_REFRESH, values, guarded=False)
+    ended = {**values, "reason": SESSION_ENDED}
+    yield Step(sql.REVOKE_WITHOUT_REFRESH, ended, guarded=False)
     for client_id in change.bound:
-        yield Step(sql.REVOKE_OF_CLIENT, {**values, **checked(client_id=client_id)}, guarded=False)
+        yield Step(sql.REVOKE_OF_CLIENT, {**ended, **checked(client_id=client_id)}, guarded=False)
 
 
 @steps_of.register
 def _(change: GiveConsent) -> Iterator[Step]:
     scope = joined("scope", change.scope)
-    yield Step(
-        sql.UPSERT_CONSENT,
-        checked(player_id=change.player_id, client_id=change.client_id, scope=scope, now=change.now),
-    )
+    values = checked(player_id=change.player_id, client_id=change.client_id, scope=scope, now=change.now)
+    yield Step(sql.UPSERT_CONSENT, values, guarded=False)
 
 
 @steps_of.register
 def _(change: WithdrawConsent) -> Iterator[Step]:
-    values = checked(player_id=change.player_id, client_id=change.client_id, now=change.now)
+    values = checked(player_id=change.player_id, client_id=change.client_id, now=change.now, reason=CONSENT_WITHDRAWN)
     yield Step(sql.DELETE_CONSENT, values, guarded=False)
     yield Step(sql.REVOKE_OF_PLAYER_AND_CLIENT, values, guarded=False)
 

@@ -159,7 +159,10 @@ class SyncClients:
 
 @dataclass(frozen=True, slots=True)
 class SetProfile:
-    """What is told of a player: a JSON object of standard claims, or nothing to forget it."""
+    """What is told of a player: a JSON object of standard claims, or nothing to forget it. Guard: the player exists.
+
+    Forgetting what nobody told is no conflict.
+    """
 
     player_id: int
     profile: str
@@ -191,7 +194,10 @@ class AddRequest:
 
 @dataclass(frozen=True, slots=True)
 class BindRequest:
-    """A request that came without a cookie is the browser's that came for it. Guard: it is nobody's yet."""
+    """A request that came without a cookie is the browser's that came for it. Guard: it is nobody's yet.
+
+    As with `AddRequest`, only the `MOST_PENDING` newest of the browser stay.
+    """
 
     request_id: int
     browser_id: int
@@ -230,7 +236,10 @@ class UseTrip:
 
 @dataclass(frozen=True, slots=True)
 class StartSession:
-    """A player signed in. Guard: no session of this browser and project is left that has not ended."""
+    """A player signed in. Guard: no session of this browser and project is left that has not ended.
+
+    The session that starts has not ended either; another is no fact to be stored (`StorageError`).
+    """
 
     session: Session
 
@@ -271,7 +280,10 @@ class EndSession:
 
 @dataclass(frozen=True, slots=True)
 class GiveConsent:
-    """Remember that a player lets a client have these scopes, in place of what was remembered before."""
+    """Remember that a player lets a client have these scopes, in place of what was remembered before.
+
+    Guard: the player exists.
+    """
 
     player_id: int
     client_id: str

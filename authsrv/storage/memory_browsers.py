@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from authsrv.models import Grant, LoadedRequest, Session, SignedIn, Visit
 from authsrv.storage.base import Conflict
+from authsrv.storage.browser_steps import CONSENT_WITHDRAWN, SESSION_ENDED
 from authsrv.storage.changes import (
     MOST_PENDING,
     AddBrowser,
@@ -183,7 +184,7 @@ def _(change: EndSession, tables: Tables) -> None:
         mine = grant.session_id == change.session_id != 0
         return mine and (grant.refresh_generation == 0 or grant.client_id in change.bound)
 
-    _revoke(tables, ends, change.now, "session_ended")
+    _revoke(tables, ends, change.now, SESSION_ENDED)
 
 
 def _revoke(tables: Tables, ends: Callable[[Grant], bool], now: int, reason: str) -> None:
@@ -205,7 +206,7 @@ def _(change: WithdrawConsent, tables: Tables) -> None:
     def ends(grant: Grant) -> bool:
         return grant.player_id == change.player_id and grant.client_id == change.client_id
 
-    _revoke(tables, ends, change.now, "consent_withdrawn")
+    _revoke(tables, ends, change.now, CONSENT_WITHDRAWN)
 
 
 @write.register

@@ -82,7 +82,7 @@ def _optional_digest(name: str, value: Digest | None) -> bytes | None:
 
 def joined(name: str, words: Sequence[str]) -> str:
     """Words in one text column, separated by spaces. Raises `StorageError` for a word that would not come back."""
-    if any(not word or " " in word for word in words):
+    if any(word.split() != [word] for word in words):
         raise StorageError(f"{name} holds an empty word or a space")
     return " ".join(words)
 

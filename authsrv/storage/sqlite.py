@@ -1,7 +1,7 @@
 """Storage in one SQLite file: one reader, one writer, one process.
 
-Owns how the contract's calls become statements on the two connections. The SQL stands in `sql.py`, what a change
-becomes in `steps.py`, transactions in `sqlite_groups.py`.
+Owns which of the two connections does what for each call of the contract. What it does there stands in
+`sqlite_units.py`, the SQL in `sql.py` and `browser_sql.py`, transactions in `sqlite_groups.py`.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from authsrv.models import (
     Visit,
 )
 from authsrv.storage import browser_sql, sql
-from authsrv.storage.base import Conflict, SchemaMismatch, StorageError, StorageUnavailable, StoredClient, Swept
+from authsrv.storage.base import SchemaMismatch, StorageError, StorageUnavailable, StoredClient, Swept
 from authsrv.storage.browser_rows import loaded_request_of, loaded_trip_of, notice_of, signed_in_of, visit_of
 from authsrv.storage.changes import Change
 from authsrv.storage.files import exists, path_of, refuse_network, tighten
@@ -46,29 +46,28 @@ from authsrv.storage.rows import (
     row_ids,
     stored_client_of,
 )
-from authsrv.storage.schema import MIGRATE, check_revision
+from authsrv.storage.schema import MIGRATE
 from authsrv.storage.sqlite_connection import (
     READER,
     WRITER,
     Connection,
     connect,
     opening_error,
-    read_revision,
 )
 from authsrv.storage.sqlite_groups import read_group, write_group
 from authsrv.storage.sqlite_lane import Lane
-from authsrv.storage.steps import KEPT_AFTER_USE, Write, writes_of
+from authsrv.storage.sqlite_units import (
+    check_schema_and_raise_epoch,
+    fetch,
+    nothing,
+    reserve,
+    sweep_expired,
+    sweep_grants,
+    write_all,
+)
+from authsrv.storage.steps import KEPT_AFTER_USE, writes_of
 
 log = logging.getLogger("authsrv.storage")
-
-_EXPIRING = (
-    (sql.SWEEP_CREDENTIALS,),
-    (browser_sql.SWEEP_REQUESTS,),
-    (browser_sql.SWEEP_TRIPS,),
-    (browser_sql.SWEEP_BROWSERS,),
-    (browser_sql.SWEEP_SESSION_CLIENTS, browser_sql.SWEEP_SESSIONS),
-)
-"""The statements for each table whose rows go once they expired; the last of each counts."""
 
 
 class SqliteStorage:
@@ -115,7 +114,7 @@ class SqliteStorage:
 
     async def _begin(self, connection: Connection) -> int:
         try:
-            return await connection.run(_check_schema_and_raise_epoch)
+            return await connection.run(check_schema_and_raise_epoch)
         except sqlite3.Error as error:
             raise opening_error(error, self._path) from error
 
@@ -131,11 +130,11 @@ class SqliteStorage:
 
     async def apply(self, changes: Sequence[Change]) -> None:
         if changes:
-            await self._writing().run(partial(_write_all, writes=writes_of(changes)))
+            await self._writing().run(partial(write_all, writes=writes_of(changes)))
 
     async def reserve(self, reservation: Reservation, *, take_over: bool) -> Reservation:
         values = {**reservation_values(reservation), "take_over": int(take_over)}
-        row = await self._writing().run(partial(_reserve, values=values))
+        row = await self._writing().run(partial(reserve, values=values))
         return reservation if row is None else reservation_of(row)
 
     async def load_reservation(self, digest: Digest) -> Reservation | None:
@@ -192,7 +191,7 @@ class SqliteStorage:
         if limit < 1:
             raise ValueError("a sweep's limit is at least 1")
         values = checked(now=now, limit=limit, kept_since=now - KEPT_AFTER_USE)
-        removed = await self._writing().run(partial(_sweep_expired, values=values))
+        removed = await self._writing().run(partial(sweep_expired, now=now, limit=limit))
         if removed == limit:
             return Swept(removed, more=True)
         return await self._sweep_grants({**values, "after": self._swept_up_to, "limit": limit - removed}, removed)
@@ -200,15 +199,13 @@ class SqliteStorage:
     async def _sweep_grants(self, values: Values, removed: int) -> Swept:
         ((last, seen, expired, wipeable),) = await self._read(sql.SELECT_GRANT_WINDOW, values)
         if expired or wipeable:
-            statements = (sql.WIPE_SUCCESSORS, sql.SWEEP_GRANTS)
-            unit = partial(_count_of, statements=statements, values={**values, "upto": last})
-            removed += await self._writing().run(unit)
+            removed += await self._writing().run(partial(sweep_grants, values={**values, "upto": last}))
         more = seen == values["limit"]
         self._swept_up_to = last if more else 0
         return Swept(removed, more)
 
     async def ping(self) -> None:
-        await self._writing().run(_nothing)
+        await self._writing().run(nothing)
 
     def _writing(self) -> Lane:
         if self._writer is None:
@@ -218,60 +215,4 @@ class SqliteStorage:
     async def _read(self, statement: str, values: Values) -> list[Row]:
         if self._reader is None:
             raise StorageUnavailable("the storage is not open")
-        return await self._reader.run(partial(_fetch, statement=statement, values=values))
-
-
-def _check_schema_and_raise_epoch(driver: sqlite3.Connection) -> int:
-    check_revision(read_revision(driver))
-    ((epoch,),) = driver.execute(sql.RAISE_EPOCH).fetchall()
-    return int(epoch)
-
-
-def _fetch(driver: sqlite3.Connection, statement: str, values: Values) -> list[Row]:
-    return driver.execute(statement, values).fetchall()
-
-
-def _write_all(driver: sqlite3.Connection, writes: Sequence[Write]) -> None:
-    for write in writes:
-        _write_one(driver, write)
-
-
-def _write_one(driver: sqlite3.Connection, write: Write) -> None:
-    try:
-        for statement, values, guarded in write.steps:
-            touched = driver.execute(statement, values).rowcount
-            if guarded and touched != 1:
-                raise Conflict(write.change)
-    except sqlite3.IntegrityError as error:
-        raise _broken_rule(error, write.change) from error
-
-
-def _broken_rule(error: sqlite3.IntegrityError, change: Change) -> StorageError:
-    # A row that this one belongs to went away meanwhile: somebody was first. Any other broken rule is a wrong value.
-    if error.sqlite_errorcode == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
-        return Conflict(change)
-    return StorageError(f"{type(change).__name__} breaks a rule of the schema ({error.sqlite_errorname})")
-
-
-def _reserve(driver: sqlite3.Connection, values: Values) -> Row | None:
-    if driver.execute(sql.RESERVE, values).rowcount == 1:
-        return None
-    row: Row = driver.execute(sql.SELECT_RESERVATION, values).fetchone()
-    return row
-
-
-def _sweep_expired(driver: sqlite3.Connection, values: Values) -> int:
-    """Remove expired rows, table by table, until the limit is reached; how many."""
-    limit, removed = int(values["limit"] or 0), 0
-    for statements in _EXPIRING:
-        removed += _count_of(driver, statements, {**values, "limit": limit - removed})
-    return removed
-
-
-def _count_of(driver: sqlite3.Connection, statements: Sequence[str], values: Values) -> int:
-    """Run the statements; the last one's row count."""
-    return [driver.execute(statement, values).rowcount for statement in statements][-1]
-
-
-def _nothing(driver: sqlite3.Connection) -> None:
-    """The transaction around it is the proof."""
+        return await self._reader.run(partial(fetch, statement=statement, values=values))

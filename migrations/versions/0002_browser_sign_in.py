@@ -40,6 +40,11 @@ def digest(table: str, column: str) -> tuple[sa.Column[bytes], sa.CheckConstrain
     return sa.Column(column, BYTES, nullable=False), rule
 
 
+def index_where(rule: str, name: str, table: str, columns: list[str], *, unique: bool = False) -> None:
+    where = sa.text(rule)
+    op.create_index(name, table, columns, unique=unique, sqlite_where=where, postgresql_where=where)
+
+
 def upgrade() -> None:
     create_browsers()
     create_requests()
@@ -76,7 +81,8 @@ def create_requests() -> None:
         optional("completed_at", INT64),
         sqlite_strict=True,
     )
-    op.create_index("requests_by_browser", "requests", ["browser_id"])
+    # Only what waits: adding a request never walks those that were answered, nor those that nobody came for.
+    index_where("browser_id <> 0 AND completed_at IS NULL", "requests_waiting", "requests", ["browser_id"])
     op.create_index("requests_by_expiry", "requests", ["expires_at"])
     op.create_table(
         "trips",
@@ -90,7 +96,7 @@ def create_requests() -> None:
         optional("used_at", INT64),
         sqlite_strict=True,
     )
-    op.create_index("trips_by_request", "trips", ["request_id"])
+    index_where("used_at IS NULL", "trips_under_way", "trips", ["request_id"])
     op.create_index("trips_by_expiry", "trips", ["expires_at"])
 
 
@@ -113,20 +119,17 @@ def create_sessions() -> None:
         sqlite_strict=True,
     )
     # The guard of a new session: two tabs that sign in at once end with one.
-    not_ended = sa.text("ended_at IS NULL")
-    op.create_index(
-        "sessions_one_open",
-        "sessions",
-        ["browser_id", "project"],
-        unique=True,
-        sqlite_where=not_ended,
-        postgresql_where=not_ended,
-    )
+    index_where("ended_at IS NULL", "sessions_one_open", "sessions", ["browser_id", "project"], unique=True)
     op.create_index("sessions_by_player", "sessions", ["player_id"])
     op.create_index("sessions_by_expiry", "sessions", ["absolute_expires_at"])
     op.create_table(
         "session_clients",
-        int64("session_id"),
+        sa.Column(
+            "session_id",
+            INT64,
+            sa.ForeignKey("sessions.id", name="session_clients_session_exists", ondelete="CASCADE"),
+            nullable=False,
+        ),
         text("client_id"),
         sa.PrimaryKeyConstraint("session_id", "client_id", name="session_clients_key"),
         sqlite_strict=True,
@@ -178,10 +181,7 @@ def extend_grants() -> None:
     op.add_column("grants", sa.Column("session_id", INT64, nullable=False, server_default="0"))
     op.add_column("grants", sa.Column("claims", TEXT, nullable=False, server_default=""))
     # Silent logins have no session, and their inserts must not pay for the index.
-    in_a_session = sa.text("session_id <> 0")
-    op.create_index(
-        "grants_by_session", "grants", ["session_id"], sqlite_where=in_a_session, postgresql_where=in_a_session
-    )
+    index_where("session_id <> 0", "grants_by_session", "grants", ["session_id"])
 
 
 def downgrade() -> None:

@@ -1,0 +1,86 @@
+"""Units of work on a SQLite connection: what its thread does for one call of the storage.
+
+Owns which statements a call runs, in which order, and what a row count or a broken rule means. Knows no queue, no event
+loop and no transaction: `sqlite_groups.py` puts one around each unit.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+
+from authsrv.storage import browser_sql, sql
+from authsrv.storage.base import Conflict, StorageError
+from authsrv.storage.changes import Change
+from authsrv.storage.rows import Row, Values
+from authsrv.storage.schema import check_revision
+from authsrv.storage.sqlite_connection import read_revision
+from authsrv.storage.steps import Write
+
+_SWEEPS = (
+    sql.SWEEP_CREDENTIALS,
+    browser_sql.SWEEP_REQUESTS,
+    browser_sql.SWEEP_TRIPS,
+    browser_sql.SWEEP_BROWSERS,
+    browser_sql.SWEEP_SESSIONS,
+)
+"""One for each table whose rows go as soon as they have expired."""
+
+
+def check_schema_and_raise_epoch(driver: sqlite3.Connection) -> int:
+    """The number of this start. Raises `SchemaMismatch`."""
+    check_revision(read_revision(driver))
+    ((epoch,),) = driver.execute(sql.RAISE_EPOCH).fetchall()
+    return int(epoch)
+
+
+def fetch(driver: sqlite3.Connection, statement: str, values: Values) -> list[Row]:
+    """All rows of a SELECT."""
+    return driver.execute(statement, values).fetchall()
+
+
+def write_all(driver: sqlite3.Connection, writes: Sequence[Write]) -> None:
+    """Every change in order. Raises `Conflict` at the first guard that does not hold."""
+    for write in writes:
+        _write_one(driver, write)
+
+
+def _write_one(driver: sqlite3.Connection, write: Write) -> None:
+    try:
+        for statement, values, guarded in write.steps:
+            touched = driver.execute(statement, values).rowcount
+            if guarded and touched != 1:
+                raise Conflict(write.change)
+    except sqlite3.IntegrityError as error:
+        raise _broken_rule(error, write.change) from error
+
+
+def _broken_rule(error: sqlite3.IntegrityError, change: Change) -> StorageError:
+    # A row that this one belongs to went away meanwhile: somebody was first. Any other broken rule is a wrong value.
+    if error.sqlite_errorcode == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY:
+        return Conflict(change)
+    return StorageError(f"{type(change).__name__} breaks a rule of the schema ({error.sqlite_errorname})")
+
+
+def reserve(driver: sqlite3.Connection, values: Values) -> Row | None:
+    """None once the reservation is in, else the row that keeps it out."""
+    if driver.execute(sql.RESERVE, values).rowcount == 1:
+        return None
+    row: Row = driver.execute(sql.SELECT_RESERVATION, values).fetchone()
+    return row
+
+
+def sweep_expired(driver: sqlite3.Connection, now: int, limit: int) -> int:
+    """Remove expired rows, table by table, until the limit is reached; how many."""
+    removed = 0
+    for statement in _SWEEPS:
+        removed += driver.execute(statement, {"now": now, "limit": limit - removed}).rowcount
+    return removed
+
+
+def sweep_grants(driver: sqlite3.Connection, values: Values) -> int:
+    """Clean one window of grants; how many went."""
+    driver.execute(sql.WIPE_SUCCESSORS, values)
+    return driver.execute(sql.SWEEP_GRANTS, values).rowcount
+
+
+def nothing(driver: sqlite3.Connection) -> None:
+    """The transaction around it is the proof."""
