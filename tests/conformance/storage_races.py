@@ -3,19 +3,31 @@
 import asyncio
 from collections import Counter
 from collections.abc import Coroutine
+from dataclasses import replace
 from typing import Any
 
 from authsrv.storage.base import Conflict, Storage
 from authsrv.storage.changes import (
+    AddBrowser,
     AddGrant,
     AddKeys,
     AddPlayer,
+    AddRequest,
+    AddTrip,
+    BindRequest,
+    CompleteRequest,
+    EndSession,
     LinkIdentity,
     RedeemCode,
     RevokeGrant,
+    RotateBrowser,
     RotateRefreshToken,
+    StartSession,
+    UseSession,
+    UseTrip,
 )
 from tests.support.storage import NOW, digest, grant, identity, player, reservation, signing_key
+from tests.support.storage_browsers import browser, pending, session, trip
 
 RACERS = 50
 
@@ -87,6 +99,70 @@ async def test_R28_no_rotation_survives_a_revocation(storage: Storage) -> None:
     loaded = await storage.load_grant(1)
     assert loaded is not None
     assert (loaded.grant.refresh_hash, loaded.grant.revoked_reason) == (digest("r5"), "ban")
+
+
+async def test_fifty_tabs_start_one_session(storage: Storage) -> None:
+    """And whoever lost has issued no code either: both stand in one `apply`."""
+    await storage.apply([AddPlayer(player()), AddBrowser(browser())])
+    ids = range(1, RACERS + 1)
+    calls = [
+        storage.apply([AddGrant(replace(grant(n), session_id=n)), StartSession(session(n)), UseSession(n, "shop", NOW)])
+        for n in ids
+    ]
+    assert await outcomes(calls) == {"written": 1, "Conflict": RACERS - 1}
+    (open_one,) = await storage.load_sessions(1)
+    winner = [open_one.session.id]
+    assert [n for n in ids if await storage.load_grant(n) is not None] == winner
+    assert [n for n in ids if await storage.load_session_clients(n)] == winner
+
+
+async def test_fifty_answer_one_request(storage: Storage) -> None:
+    await storage.apply([AddPlayer(player()), AddRequest(pending())])
+    calls = [storage.apply([AddGrant(grant(n)), CompleteRequest(1, NOW + n)]) for n in range(1, RACERS + 1)]
+    assert await outcomes(calls) == {"written": 1, "Conflict": RACERS - 1}
+    loaded = await storage.load_request(1, 0)
+    assert loaded is not None
+    issued = [n for n in range(1, RACERS + 1) if await storage.load_grant(n) is not None]
+    assert [NOW + n for n in issued] == [loaded.request.completed_at]
+
+
+async def test_fifty_come_back_from_one_trip(storage: Storage) -> None:
+    await storage.apply([AddRequest(pending()), AddTrip(trip())])
+    calls = [storage.apply([UseTrip(1, NOW + n)]) for n in range(RACERS)]
+    assert await outcomes(calls) == {"written": 1, "Conflict": RACERS - 1}
+
+
+async def test_fifty_change_one_cookie(storage: Storage) -> None:
+    await storage.apply([AddBrowser(browser())])
+    calls = [storage.apply([RotateBrowser(1, browser().secret_hash, digest(f"c{n}"), NOW + n)]) for n in range(RACERS)]
+    assert await outcomes(calls) == {"written": 1, "Conflict": RACERS - 1}
+    visit = await storage.load_visit(1, "skyforge", "shop")
+    assert visit is not None
+    assert visit.browser.secret_hash == digest(f"c{visit.browser.expires_at - NOW}")
+
+
+async def test_fifty_browsers_come_for_one_request(storage: Storage) -> None:
+    await storage.apply([AddRequest(pending(browser_id=0))])
+    calls = [storage.apply([BindRequest(1, n)]) for n in range(1, RACERS + 1)]
+    assert await outcomes(calls) == {"written": 1, "Conflict": RACERS - 1}
+
+
+async def test_of_fifty_requests_in_one_browser_at_once_eight_wait(storage: Storage) -> None:
+    await outcomes([storage.apply([AddRequest(pending(n))]) for n in range(1, RACERS + 1)])
+    found = [n for n in range(1, RACERS + 1) if await storage.load_request(n, 0) is not None]
+    assert found == list(range(RACERS - 7, RACERS + 1))
+
+
+async def test_no_code_is_issued_by_a_session_after_its_end(storage: Storage) -> None:
+    await storage.apply([AddPlayer(player()), AddBrowser(browser()), StartSession(session())])
+    uses = [
+        storage.apply([UseSession(1, f"client-{n}", NOW), AddGrant(replace(grant(n), session_id=1))])
+        for n in range(1, 11)
+    ]
+    calls = [*uses[:5], storage.apply([EndSession(1, NOW, "logout")]), *uses[5:]]
+    assert await outcomes(calls) == {"written": 6, "Conflict": 5}
+    found = [loaded.grant for n in range(1, 11) if (loaded := await storage.load_grant(n)) is not None]
+    assert [(each.id, each.revoked_reason) for each in found] == [(n, "session_ended") for n in range(1, 6)]
 
 
 async def test_one_conflict_among_many_stops_nobody_else(storage: Storage) -> None:

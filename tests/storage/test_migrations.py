@@ -1,27 +1,38 @@
 """The migrations: from nothing to the newest schema, again without harm, with a backup, from anywhere."""
 
-import dataclasses
 import os
 import sqlite3
 import stat
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
 
-from authsrv.models import Grant, Player, Reservation, StoredKey
+from authsrv.models import LoadedGrant
 from authsrv.storage import migrate as migrations
 from authsrv.storage.base import SchemaMismatch, StorageError
-from authsrv.storage.changes import AddGrant, AddPlayer
+from authsrv.storage.changes import (
+    AddBrowser,
+    AddGrant,
+    AddNotice,
+    AddRequest,
+    AddTrip,
+    GiveConsent,
+    SetProfile,
+    StartSession,
+    UseSession,
+)
 from authsrv.storage.lock import ProcessLock
 from authsrv.storage.migrate import back_up, configuration, engine_of, main, migrate, scripts
 from authsrv.storage.schema import REVISIONS
 from authsrv.storage.sqlite import SqliteStorage
-from tests.support.storage import full_grant, migrated_file, player, rows
+from tests.support.storage import NOW, digest, full_grant, migrated_file, player, rows
+from tests.support.storage_browsers import PROFILE, browser, notice, pending, session, trip
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -30,52 +41,12 @@ def schema(path: Path) -> dict[str, str]:
     return {str(name): str(text) for name, text in rows(path, "SELECT name, sql FROM sqlite_master")}
 
 
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return migrated_file(tmp_path_factory.mktemp("schema"))
-
-
-# --- what the schema has ---
-
-
-@pytest.mark.parametrize(
-    ("model", "table", "elsewhere"),
-    [
-        pytest.param(Player, "players", set(), id="players"),
-        pytest.param(Grant, "grants", set(), id="grants"),
-        pytest.param(Reservation, "credentials", {"identity"}, id="credentials"),
-        pytest.param(StoredKey, "keys", set(), id="keys"),
-    ],
-)
-def test_each_field_of_a_model_has_its_column(
-    template: Path, model: type[Player], table: str, elsewhere: set[str]
-) -> None:
-    columns = {name for (name,) in rows(template, f"SELECT name FROM pragma_table_info('{table}')")}  # noqa: S608
-    assert {field.name for field in dataclasses.fields(model)} - elsewhere <= columns
-
-
-def test_G07_every_table_of_ours_is_strict(template: Path) -> None:
-    tables = {str(name): strict for name, strict in rows(template, "SELECT name, strict FROM pragma_table_list")}
-    ours = {name: tables[name] for name in tables if not name.startswith(("sqlite_", "alembic_"))}
-    assert ours == dict.fromkeys(("players", "identities", "grants", "credentials", "keys", "clients", "epochs"), 1)
-
-
-def test_S10_only_four_column_types_are_used(template: Path) -> None:
-    query = """SELECT DISTINCT c.type FROM pragma_table_list t JOIN pragma_table_info(t.name) c WHERE t.strict"""
-    assert {kind for (kind,) in rows(template, query)} == {"TEXT", "INTEGER", "BLOB"}
-
-
-def test_grants_have_no_index_that_a_refresh_would_have_to_update(template: Path) -> None:
-    query = "SELECT c.name FROM pragma_index_list('grants') i JOIN pragma_index_info(i.name) c"
-    assert rows(template, query) == [("player_id",)]
+# --- running ---
 
 
 def test_the_code_needs_exactly_the_newest_migration() -> None:
     script = ScriptDirectory(str(scripts()))
     assert [revision.revision for revision in script.walk_revisions()] == list(reversed(REVISIONS))
-
-
-# --- running ---
 
 
 def test_migrating_again_changes_nothing_and_takes_no_backup(tmp_path: Path) -> None:
@@ -189,44 +160,101 @@ def test_a_place_that_cannot_be_is_named(tmp_path: Path) -> None:
         migrate(f"sqlite:///{tmp_path}/file/a.db")
 
 
-# --- the backup ---
+# --- with data ---
+
+
+def to(path: Path, revision: str) -> None:
+    """Bring the database up or down to a revision."""
+    move = command.upgrade if revision > current(path) else command.downgrade
+    with engine_of(path).connect() as connection:
+        move(configuration(connection), revision)
+
+
+def current(path: Path) -> str:
+    ((revision,),) = rows(path, "SELECT version_num FROM alembic_version") if path.stat().st_size else [("",)]
+    return str(revision)
+
+
+def structure(path: Path) -> dict[str, list[tuple[object, ...]]]:
+    """Tables with their columns, and indexes: what a text of the schema says, whatever its spaces."""
+    tables = [str(name) for (name,) in rows(path, "SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
+    found = {name: rows(path, f"SELECT * FROM pragma_table_info('{name}')") for name in tables}  # noqa: S608
+    return {**found, "": sorted(rows(path, "SELECT name, sql FROM sqlite_master WHERE type = 'index'"))}
 
 
 @pytest.fixture
-def at_head_0002(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The code of a future that has one more migration."""
-    folder = tmp_path / "migrations"
-    for source in (CHECKOUT / "migrations").rglob("*.[pm][ya]*"):
-        if source.suffix in {".py", ".mako"}:
-            target = folder / source.relative_to(CHECKOUT / "migrations")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(source.read_bytes())
-    (folder / "versions" / "0002_more.py").write_text(
-        'from alembic import op\nrevision = "0002"\ndown_revision = "0001"\n'
-        'def upgrade():\n    op.execute("ALTER TABLE players ADD COLUMN more TEXT")\n'
-    )
-    monkeypatch.setattr(migrations, "scripts", lambda: folder)
-    monkeypatch.setattr(migrations, "HEAD", "0002")
+def at_0001(tmp_path: Path) -> Path:
+    """A database of the first schema with a player and a grant, as the version of then wrote them."""
+    path = tmp_path / "authsrv.db"
+    path.touch()
+    to(path, "0001")
+    with closing(sqlite3.connect(path, isolation_level=None)) as driver:
+        driver.execute("INSERT INTO players VALUES (1, 'sub-1', 'skyforge', 'Amber', :now, :now, 1)", {"now": NOW})
+        driver.execute(
+            """INSERT INTO grants VALUES (1, 'skyforge', 'launcher', 1, 'openid offline',
+                'https://api.example https://other.example', 'xbox', 'xuid', '2814600000000001', :now + 1, :now + 2,
+                :now + 3, :now + 4, 'n-1', 'http://127.0.0.1/callback', 1, :code, :now + 5, :now + 6, 'challenge', 7,
+                :refresh, 8, :previous, :now + 9, CAST('sealed' AS BLOB), :now + 10, 'logout')""",
+            {"now": NOW, "code": digest("code"), "refresh": digest("refresh"), "previous": digest("previous")},
+        )
+    return path
 
 
-async def filled(path: Path) -> None:
+async def grant_in(path: Path) -> LoadedGrant | None:
     storage = SqliteStorage(path)
     await storage.open()
-    await storage.apply([AddPlayer(player()), AddGrant(full_grant())])
+    try:
+        return await storage.load_grant(1)
+    finally:
+        await storage.close()
+
+
+async def test_a_grant_of_the_first_schema_has_no_session_and_no_claims_in_the_next(at_0001: Path) -> None:
+    migrate(f"sqlite:///{at_0001}")
+    expected = replace(full_grant(), session_id=0, claims=())
+    assert await grant_in(at_0001) == LoadedGrant(expected, player(), "")
+
+
+async def test_going_back_to_the_first_schema_loses_only_what_it_cannot_hold(at_0001: Path) -> None:
+    before, grants = structure(at_0001), rows(at_0001, "SELECT * FROM grants")
+    migrate(f"sqlite:///{at_0001}")
+    storage = SqliteStorage(at_0001)
+    await storage.open()
+    await storage.apply([AddBrowser(browser()), AddRequest(pending()), AddTrip(trip()), StartSession(session())])
+    await storage.apply([UseSession(1, "shop", NOW), AddGrant(full_grant(2)), AddNotice(notice())])
+    await storage.apply([GiveConsent(1, "shop", ("openid",), NOW), SetProfile(1, PROFILE)])
     await storage.close()
+    to(at_0001, "0001")
+    assert structure(at_0001) == before
+    assert rows(at_0001, "SELECT * FROM grants WHERE id = 1") == grants
+    assert rows(at_0001, "SELECT id FROM grants") == [(1,), (2,)]
+    migrate(f"sqlite:///{at_0001}")
+    assert await grant_in(at_0001) == LoadedGrant(replace(full_grant(), session_id=0, claims=()), player(), "")
 
 
-@pytest.mark.usefixtures("at_head_0002")
-async def test_S14_a_filled_database_is_backed_up_before_it_is_migrated(tmp_path: Path) -> None:
-    path = migrated_file(tmp_path)
-    await filled(path)
-    migrate(f"sqlite:///{path}")
-    backup = tmp_path / "authsrv.db.before-0002.bak"
-    assert rows(path, "SELECT version_num FROM alembic_version") == [("0002",)]
+def test_R23_a_migration_that_fails_half_way_leaves_the_schema_and_the_rows_of_the_one_before(at_0001: Path) -> None:
+    with closing(sqlite3.connect(at_0001, isolation_level=None)) as driver:
+        # It comes late in the second migration, after seven other tables.
+        driver.execute("CREATE TABLE logout_notices (other)")
+    before, grants = structure(at_0001), rows(at_0001, "SELECT * FROM grants")
+    with pytest.raises(StorageError):
+        migrate(f"sqlite:///{at_0001}")
+    assert structure(at_0001) == before
+    assert rows(at_0001, "SELECT * FROM grants") == grants
+    assert current(at_0001) == "0001"
+
+
+# --- the backup ---
+
+
+def test_S14_a_filled_database_is_backed_up_before_it_is_migrated(at_0001: Path) -> None:
+    migrate(f"sqlite:///{at_0001}")
+    backup = at_0001.with_name(f"authsrv.db.before-{REVISIONS[-1]}.bak")
+    assert rows(at_0001, "SELECT version_num FROM alembic_version") == [(REVISIONS[-1],)]
     assert rows(backup, "SELECT version_num FROM alembic_version") == [("0001",)]
-    assert rows(backup, "SELECT id FROM grants") == rows(path, "SELECT id FROM grants") == [(1,)]
+    assert rows(backup, "SELECT id FROM grants") == rows(at_0001, "SELECT id FROM grants") == [(1,)]
     assert mode(backup) == 0o600
-    assert not has_part(tmp_path)
+    assert not has_part(at_0001.parent)
 
 
 def mode(path: Path) -> int:

@@ -16,7 +16,21 @@ import pytest
 
 from authsrv.storage import sqlite_lane
 from authsrv.storage.base import Conflict, StorageError, StorageUnavailable
-from authsrv.storage.changes import AddGrant, AddPlayer, Change, LinkIdentity, RecordLogin, RedeemCode, RevokeGrant
+from authsrv.storage.changes import (
+    AddBrowser,
+    AddGrant,
+    AddNotice,
+    AddPlayer,
+    AddRequest,
+    AddTrip,
+    Change,
+    LinkIdentity,
+    RecordLogin,
+    RedeemCode,
+    RevokeGrant,
+    StartSession,
+    UseSession,
+)
 from authsrv.storage.sqlite import SqliteStorage
 from authsrv.storage.sqlite_connection import WRITER, Connection
 from tests.support.storage import (
@@ -32,6 +46,7 @@ from tests.support.storage import (
     traced,
     writing_connection,
 )
+from tests.support.storage_browsers import browser, notice, pending, session, trip
 
 
 @pytest.fixture
@@ -87,11 +102,24 @@ async def test_a_new_credential_is_reserved_by_one_statement(storage: SqliteStor
 
 
 async def test_each_load_is_one_select_on_the_reader(storage: SqliteStorage) -> None:
-    loads = (storage.load_grant(1), storage.load_player(identity()), storage.load_reservation(digest("ticket")))
+    await storage.apply([AddPlayer(player()), AddBrowser(browser()), AddRequest(pending()), AddTrip(trip())])
+    await storage.apply([StartSession(session()), UseSession(1, "shop", NOW), AddNotice(notice())])
+    loads = (
+        storage.load_grant(1),
+        storage.load_player(identity()),
+        storage.load_reservation(digest("ticket")),
+        storage.load_visit(1, "skyforge", "shop"),
+        storage.load_request(1, 1),
+        storage.load_trip(1, 1),
+        storage.load_sessions(1),
+        storage.load_session(1),
+        storage.load_session_clients(1),
+        storage.load_due_notices(NOW + 7, 10),
+    )
     async with traced(reading_connection(storage)) as reads, traced(writing_connection(storage)) as writes:
         for load in loads:
             await load
-    assert [statement.split()[0] for statement in reads] == ["SELECT"] * 3
+    assert [statement.split()[0] for statement in reads] == ["SELECT"] * len(loads)
     assert writes == []
 
 

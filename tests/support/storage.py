@@ -120,9 +120,9 @@ def full_grant(number: int = 1, *, player_id: int = 1) -> Grant:
         player_id=player_id,
         scope=("openid", "offline"),
         audience=("https://api.example", "https://other.example"),
-        platform="steam",
-        idp="steam",
-        idp_subject="76561202255232001",
+        platform="xbox",
+        idp="xuid",
+        idp_subject="2814600000000001",
         auth_time=NOW + 1,
         created_at=NOW + 2,
         expires_at=NOW + 3,
@@ -142,6 +142,8 @@ def full_grant(number: int = 1, *, player_id: int = 1) -> Grant:
         refresh_successor=b"sealed",
         revoked_at=NOW + 10,
         revoked_reason="logout",
+        session_id=11,
+        claims=("userinfo:name", "id_token:email"),
     )
 
 

@@ -1,0 +1,232 @@
+"""What the newest schema has, and that it fits the models, the statements and what a refresh may cost."""
+
+import dataclasses
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from authsrv.models import (
+    Browser,
+    Grant,
+    LogoutNotice,
+    PendingRequest,
+    Player,
+    Reservation,
+    Session,
+    StoredKey,
+    Trip,
+)
+from authsrv.storage import browser_sql, sql
+from tests.support.storage import migrated_file, rows
+
+STATEMENTS = {
+    name: text
+    for module in (sql, browser_sql)
+    for name, text in vars(module).items()
+    if name.isupper() and not name.startswith("_")
+}
+SMALL = {"alembic_version", "epochs", "keys", "clients"}
+"""Tables with as many rows as the configuration has entries. Every other one grows with the players."""
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return migrated_file(tmp_path_factory.mktemp("schema"))
+
+
+@pytest.fixture(scope="module")
+def driver(template: Path) -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(template)) as opened:
+        yield opened
+
+
+def run(driver: sqlite3.Connection, statement: str, *, explain: bool = False) -> sqlite3.Cursor:
+    """Run a statement with a value that no row has, for each of its placeholders."""
+    values = dict.fromkeys(re.findall(r":(\w+)", statement), -1)
+    return driver.execute(f"EXPLAIN QUERY PLAN {statement}" if explain else statement, values)
+
+
+def plan(driver: sqlite3.Connection, name: str) -> list[str]:
+    return [detail for *_, detail in run(driver, STATEMENTS[name], explain=True)]
+
+
+# --- columns ---
+
+
+@pytest.mark.parametrize(
+    ("model", "table", "elsewhere"),
+    [
+        pytest.param(Player, "players", set(), id="players"),
+        pytest.param(Grant, "grants", set(), id="grants"),
+        pytest.param(Reservation, "credentials", {"identity"}, id="credentials"),
+        pytest.param(StoredKey, "keys", set(), id="keys"),
+        pytest.param(Browser, "browsers", set(), id="browsers"),
+        pytest.param(PendingRequest, "requests", set(), id="requests"),
+        pytest.param(Trip, "trips", set(), id="trips"),
+        pytest.param(Session, "sessions", set(), id="sessions"),
+        pytest.param(LogoutNotice, "logout_notices", set(), id="notices"),
+    ],
+)
+def test_each_field_of_a_model_has_its_column(
+    template: Path, model: type[Player], table: str, elsewhere: set[str]
+) -> None:
+    columns = {name for (name,) in rows(template, f"SELECT name FROM pragma_table_info('{table}')")}  # noqa: S608
+    assert {field.name for field in dataclasses.fields(model)} - elsewhere <= columns
+
+
+def fields(*models: Any) -> list[str]:
+    return [field.name for model in models for field in dataclasses.fields(model)]
+
+
+VISIT = [*fields(Browser, Session, Player), "scope"]
+
+
+@pytest.mark.parametrize(
+    ("name", "columns"),
+    [
+        pytest.param("SELECT_GRANT", [*fields(Grant, Player), "coalesce(f.profile, '')"], id="grant"),
+        pytest.param("SELECT_PLAYER_BY_IDENTITY", fields(Player), id="player"),
+        pytest.param("SELECT_KEYS", fields(StoredKey), id="keys"),
+        pytest.param("SELECT_VISIT", VISIT, id="visit"),
+        pytest.param("SELECT_REQUEST", [*fields(PendingRequest), *VISIT], id="request"),
+        pytest.param("SELECT_TRIP", [*fields(Trip, PendingRequest), *VISIT], id="trip"),
+        pytest.param("SELECT_SESSIONS", fields(Session, Player), id="sessions"),
+        pytest.param("SELECT_SESSION", fields(Session, Player), id="session"),
+        pytest.param("SELECT_DUE_NOTICES", fields(LogoutNotice), id="notices"),
+    ],
+)
+def test_a_select_names_the_columns_in_the_order_of_the_fields(
+    driver: sqlite3.Connection, name: str, columns: list[str]
+) -> None:
+    assert [name for name, *_ in run(driver, STATEMENTS[name]).description] == columns
+
+
+def test_G07_every_table_of_ours_is_strict(template: Path) -> None:
+    tables = {str(name): strict for name, strict in rows(template, "SELECT name, strict FROM pragma_table_list")}
+    ours = {name: tables[name] for name in tables if not name.startswith(("sqlite_", "alembic_"))}
+    first = {"players", "identities", "grants", "credentials", "keys", "clients", "epochs"}
+    later = {"browsers", "requests", "trips", "sessions", "session_clients", "consents", "profiles", "logout_notices"}
+    assert ours == dict.fromkeys(first | later, 1)
+
+
+def test_S10_only_four_column_types_are_used(template: Path) -> None:
+    query = """SELECT DISTINCT c.type FROM pragma_table_list t JOIN pragma_table_info(t.name) c WHERE t.strict"""
+    assert {kind for (kind,) in rows(template, query)} == {"TEXT", "INTEGER", "BLOB"}
+
+
+# --- indexes ---
+
+
+def indexed_columns(template: Path, table: str) -> set[str]:
+    """The columns that an index holds or is limited by: a write of one of them writes to an index."""
+    query = f"""SELECT c.name, m.sql FROM pragma_index_list('{table}') i JOIN pragma_index_info(i.name) c
+        JOIN sqlite_master m ON m.name = i.name"""  # noqa: S608
+    found = rows(template, query)
+    limits = (str(text).partition(" WHERE ")[2] for _, text in found)
+    return {str(column) for column, _ in found} | {word for limit in limits for word in re.findall(r"[a-z_]+", limit)}
+
+
+def test_what_limits_an_index_counts_as_indexed(template: Path) -> None:
+    assert indexed_columns(template, "sessions") == {
+        *("browser_id", "project", "ended_at"),
+        *("player_id", "absolute_expires_at"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("statement", "table"),
+    [
+        pytest.param("ROTATE_REFRESH_TOKEN", "grants", id="refresh"),
+        pytest.param("REDEEM_CODE", "grants", id="exchange"),
+        pytest.param("REVOKE_GRANT", "grants", id="revocation"),
+        pytest.param("TOUCH_SESSION", "sessions", id="use of a session"),
+        pytest.param("RENEW_SESSION", "sessions", id="renewal of a session"),
+        pytest.param("ADVANCE_REQUEST", "requests", id="step of a request"),
+    ],
+)
+def test_no_index_has_to_be_updated_by_what_happens_often(template: Path, statement: str, table: str) -> None:
+    written = set(re.findall(r"(\w+) = ", STATEMENTS[statement].partition("WHERE")[0]))
+    assert written
+    assert written.isdisjoint(indexed_columns(template, table))
+
+
+def test_grants_are_indexed_by_what_never_changes(template: Path) -> None:
+    """Silent logins have no session, and so no entry in the second index."""
+    query = "SELECT i.name, c.name, i.partial FROM pragma_index_list('grants') i JOIN pragma_index_info(i.name) c"
+    assert sorted(rows(template, query)) == [
+        ("grants_by_player", "player_id", 0),
+        ("grants_by_session", "session_id", 1),
+    ]
+    assert rows(template, "SELECT sql FROM sqlite_master WHERE name = 'grants_by_session'") == [
+        ("CREATE INDEX grants_by_session ON grants (session_id) WHERE session_id <> 0",)
+    ]
+
+
+def test_each_foreign_key_can_be_followed_back_without_a_scan(template: Path) -> None:
+    """Whoever deletes a row makes the database look for those that belong to it."""
+    tables = [str(name) for (name,) in rows(template, "SELECT name FROM sqlite_master WHERE type = 'table'")]
+    keys = {(table, key) for table in tables for (key,) in rows(template, foreign_keys(table))}
+    leading = {(table, column) for table in tables for (column,) in rows(template, leading_columns(table))}
+    assert ("session_clients", "session_id") in keys
+    assert keys <= leading
+
+
+def foreign_keys(table: str) -> str:
+    return f"""SELECT "from" FROM pragma_foreign_key_list('{table}')"""  # noqa: S608
+
+
+def leading_columns(table: str) -> str:
+    return f"""SELECT name FROM pragma_table_info('{table}') WHERE pk = 1 UNION SELECT c.name
+        FROM pragma_index_list('{table}') i JOIN pragma_index_info(i.name) c WHERE c.seqno = 0 AND NOT i.partial"""  # noqa: S608
+
+
+# --- query plans ---
+
+
+def scanned(statement: str, details: list[str]) -> set[str]:
+    """The tables that a plan walks from end to end."""
+    aliases = {alias: table for table, alias in re.findall(r"(?:FROM|JOIN) (\w+) (\w)\b", statement)}
+    found = {detail.split()[1] for detail in details if detail.startswith("SCAN")}
+    return {aliases.get(name, name) for name in found - {"CONSTANT", "candidates"}}
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_no_statement_walks_a_table_that_grows(driver: sqlite3.Connection, name: str) -> None:
+    assert scanned(STATEMENTS[name], plan(driver, name)) <= SMALL
+
+
+def test_a_walk_would_be_seen(driver: sqlite3.Connection) -> None:
+    statement = "SELECT s.id FROM sessions s JOIN players p ON p.id = s.player_id WHERE s.idp = :idp"
+    details = [detail for *_, detail in run(driver, statement, explain=True)]
+    assert scanned(statement, details) == {"sessions"}
+    walks = [detail for *_, detail in run(driver, "DELETE FROM requests WHERE created_at < :now", explain=True)]
+    assert scanned("", walks) == {"requests"}
+
+
+@pytest.mark.parametrize("name", [name for name, text in STATEMENTS.items() if "LIMIT" in text])
+def test_a_limited_statement_stops_early_because_it_sorts_nothing(driver: sqlite3.Connection, name: str) -> None:
+    assert not [detail for detail in plan(driver, name) if "TEMP B-TREE" in detail]
+
+
+@pytest.mark.parametrize(
+    ("name", "index"),
+    [
+        pytest.param("PRUNE_REQUESTS", "requests_waiting (browser_id=?)", id="requests"),
+        pytest.param("PRUNE_TRIPS", "trips_under_way (request_id=?)", id="trips"),
+        pytest.param("SELECT_SESSIONS", "sessions_one_open (browser_id=?)", id="sessions of a browser"),
+        pytest.param("SELECT_VISIT", "sessions_one_open (browser_id=? AND project=?)", id="session of a visit"),
+        pytest.param("REVOKE_WITHOUT_REFRESH", "grants_by_session (session_id=?)", id="grants of a session"),
+        pytest.param("REVOKE_OF_CLIENT", "grants_by_session (session_id=?)", id="grants of a session and client"),
+        pytest.param("REVOKE_OF_PLAYER_AND_CLIENT", "grants_by_player (player_id=?)", id="grants of a player"),
+        pytest.param("SELECT_DUE_NOTICES", "logout_notices_by_attempt (next_attempt_at<?)", id="notices"),
+    ],
+)
+def test_an_index_over_few_rows_is_the_one_that_is_used(driver: sqlite3.Connection, name: str, index: str) -> None:
+    used = [detail for detail in plan(driver, name) if "INDEX" in detail]
+    assert used
+    assert all(index in detail for detail in used)

@@ -1,0 +1,179 @@
+"""Calls of a storage by chance, for holding one backend against another.
+
+Few values of each kind, so that calls meet the same rows; some that no database can hold.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+
+from hypothesis import strategies as st
+
+from authsrv.models import Session
+from authsrv.storage.base import Storage
+from authsrv.storage.changes import (
+    AddBrowser,
+    AddGrant,
+    AddKeys,
+    AddNotice,
+    AddPlayer,
+    AddRequest,
+    AddTrip,
+    AdvanceRequest,
+    BindRequest,
+    Change,
+    CompleteRequest,
+    CountCodeFailure,
+    DeclaredClient,
+    EndSession,
+    GiveConsent,
+    LinkIdentity,
+    PostponeNotice,
+    RecordLogin,
+    RedeemCode,
+    RefuseCredential,
+    ReleaseCredential,
+    RemoveNotice,
+    RenewSession,
+    RevokeGrant,
+    RotateBrowser,
+    RotateRefreshToken,
+    SetProfile,
+    SettleCredential,
+    StartSession,
+    SyncClients,
+    UseSession,
+    UseTrip,
+    WithdrawConsent,
+)
+from tests.support.storage import NOW, digest, grant, identity, player, reservation, signing_key
+from tests.support.storage_browsers import PROFILE, browser, notice, pending, session, trip
+
+Call = Callable[[Storage], Awaitable[object]]
+
+IDS = st.integers(1, 3)
+MORE_IDS = st.integers(1, 4)
+MAYBE_IDS = st.integers(0, 3)
+TIMES = st.sampled_from([NOW, NOW + 10, NOW + 20, NOW + 1000, NOW + 3000, NOW + 90000])
+SUBJECTS = st.sampled_from(["a", "b"]).map(identity)
+TICKETS = st.sampled_from(["t1", "t2"])
+HOLDERS = st.sampled_from([b"h1", b"h2"])
+TOKENS = st.sampled_from(["r1", "r2", "r3"]).map(digest)
+TEXTS = st.sampled_from(["", "Amber", "Birch", "Bärbel \U0001f9f8"]) | st.sampled_from(["", "Cedar", "\ud800", "\0"])
+KEYS = st.builds(signing_key, st.sampled_from(["k1", "k2", "k3"]), alg=st.sampled_from(["ES256", "RS256"]))
+CLIENT_IDS = st.sampled_from(["launcher", "shop"])
+CLIENTS = st.builds(DeclaredClient, CLIENT_IDS, st.just("skyforge"), TEXTS)
+PROJECTS = st.sampled_from(["skyforge", "ironkeep"])
+COOKIES = st.sampled_from(["cookie 1", "cookie 2", "other"]).map(digest)
+WORDS = st.sampled_from([(), ("openid",), ("openid", "email"), ("email", "openid"), ("two words",)])
+STEPS = st.sampled_from([(), ("login",), ("login", "select_account")])
+
+
+def a_grant(number: int, player_id: int, expires_at: int, *, code: bool) -> AddGrant:
+    code_hash = digest("code") if code else None
+    return AddGrant(replace(grant(number, player_id=player_id), expires_at=expires_at, code_hash=code_hash))
+
+
+def a_browsers_grant(number: int, session_id: int, client_id: str, generation: int) -> AddGrant:
+    given = replace(grant(number), expires_at=NOW + 90000, claims=("userinfo:name",))
+    return AddGrant(replace(given, session_id=session_id, client_id=client_id, refresh_generation=generation))
+
+
+def a_session(number: int, browser_id: int, project: str, player_id: int, ends: int) -> Session:
+    started = session(number, browser_id=browser_id, project=project, player_id=player_id)
+    return replace(started, absolute_expires_at=ends)
+
+
+CHANGES: st.SearchStrategy[Change] = st.one_of(
+    st.builds(lambda number, name: AddPlayer(player(number, name=name)), IDS, TEXTS),
+    st.builds(LinkIdentity, SUBJECTS, IDS, TIMES),
+    st.builds(RecordLogin, SUBJECTS, IDS, TEXTS, TIMES),
+    st.builds(a_grant, IDS, IDS, TIMES, code=st.booleans()),
+    st.builds(RedeemCode, IDS, TIMES, st.none() | TOKENS, TIMES),
+    st.builds(CountCodeFailure, IDS | st.just(2**63)),
+    st.builds(RotateRefreshToken, IDS, TOKENS, TOKENS, st.just(b"sealed"), TIMES, TIMES),
+    st.builds(RevokeGrant, IDS, TIMES, TEXTS),
+    st.builds(SettleCredential, TICKETS.map(digest), HOLDERS, SUBJECTS, IDS, TIMES),
+    st.builds(RefuseCredential, TICKETS.map(digest), HOLDERS, st.just("credential_rejected"), TIMES),
+    st.builds(ReleaseCredential, TICKETS.map(digest), HOLDERS),
+    st.builds(AddKeys, st.lists(KEYS, max_size=2).map(tuple)),
+    st.builds(SyncClients, st.lists(CLIENTS, max_size=2).map(tuple), TIMES),
+)
+"""What silent logins and the server itself write."""
+
+BROWSER_CHANGES: st.SearchStrategy[Change] = st.one_of(
+    st.builds(SetProfile, IDS, TEXTS | st.just(PROFILE)),
+    st.builds(lambda number, ends: AddBrowser(replace(browser(number), expires_at=ends)), IDS, TIMES),
+    st.builds(RotateBrowser, IDS, COOKIES, COOKIES, TIMES),
+    st.builds(
+        lambda number, owner, ends, project: AddRequest(
+            replace(pending(number, browser_id=owner), expires_at=ends, project=project)
+        ),
+        MORE_IDS,
+        MAYBE_IDS,
+        TIMES,
+        PROJECTS,
+    ),
+    st.builds(BindRequest, MORE_IDS, MAYBE_IDS),
+    st.builds(AdvanceRequest, MORE_IDS, STEPS),
+    st.builds(CompleteRequest, MORE_IDS, TIMES),
+    st.builds(
+        lambda number, request_id, ends: AddTrip(replace(trip(number, request_id=request_id), expires_at=ends)),
+        MORE_IDS,
+        IDS,
+        TIMES,
+    ),
+    st.builds(UseTrip, MORE_IDS, TIMES),
+    st.builds(a_session, MORE_IDS, IDS, PROJECTS, IDS, TIMES).map(StartSession),
+    st.builds(RenewSession, MORE_IDS, TEXTS, st.just("epic"), st.just("c0ffee00"), TIMES, TIMES),
+    st.builds(UseSession, MORE_IDS, CLIENT_IDS, TIMES),
+    st.builds(EndSession, st.integers(0, 4), TIMES, TEXTS, st.lists(CLIENT_IDS, max_size=2).map(tuple)),
+    st.builds(a_browsers_grant, MORE_IDS, st.integers(0, 4), CLIENT_IDS, st.integers(0, 2)),
+    st.builds(RedeemCode, MORE_IDS, TIMES, st.none() | TOKENS, TIMES),
+    st.builds(GiveConsent, IDS, CLIENT_IDS, WORDS, TIMES),
+    st.builds(WithdrawConsent, IDS, CLIENT_IDS, TIMES),
+    st.builds(lambda number, at: AddNotice(replace(notice(number), next_attempt_at=at)), IDS, TIMES),
+    st.builds(PostponeNotice, IDS, TIMES),
+    st.builds(RemoveNotice, IDS),
+)
+"""What sign-ins in a browser write."""
+
+
+def applying(changes: Sequence[Change]) -> Call:
+    return lambda storage: storage.apply(changes)
+
+
+def reserving(ticket: str, holder: bytes, now: int, take_over: bool) -> Call:
+    wanted = replace(reservation(ticket, now=now), holder=holder)
+    return lambda storage: storage.reserve(wanted, take_over=take_over)
+
+
+def sweeping(now: int, limit: int) -> Call:
+    return lambda storage: storage.sweep(now, limit)
+
+
+async def reopen(storage: Storage) -> None:
+    await storage.close()
+    await storage.open()
+
+
+CALLS: st.SearchStrategy[Call] = st.one_of(
+    st.builds(applying, st.lists(CHANGES, min_size=1, max_size=3)),
+    st.builds(applying, st.lists(BROWSER_CHANGES, min_size=1, max_size=3)),
+    *(st.builds(applying, changes.map(lambda change: [change])) for changes in (CHANGES, BROWSER_CHANGES) * 2),
+    st.builds(reserving, TICKETS, HOLDERS, TIMES, st.booleans()),
+    st.builds(sweeping, TIMES, st.integers(1, 3)),
+    st.just(reopen),
+)
+
+BEGINNING: tuple[Change, ...] = (
+    *(AddPlayer(player(number)) for number in (1, 2)),
+    *(AddBrowser(browser(number)) for number in (1, 2)),
+    AddRequest(pending(1, browser_id=0)),
+    AddRequest(pending(2, browser_id=1)),
+    *(AddTrip(trip(number, request_id=number)) for number in (1, 2)),
+    StartSession(session(1)),
+    StartSession(session(2, browser_id=2, project="ironkeep", player_id=2)),
+    *(a_browsers_grant(number, number, "shop", 0) for number in (1, 2)),
+    RedeemCode(1, NOW, digest("r1"), NOW + 90000),
+)
+"""Rows for the calls to meet."""
