@@ -649,3 +649,23 @@ async def test_closing_twice_is_safe_and_needs_no_start() -> None:
     await outbound.aclose()
     await outbound.aclose()
     assert state(outbound) == "closed"
+
+
+async def test_a_sign_in_page_that_throttles_us_leaves_the_api_beside_it_open(bench: Bench) -> None:
+    async with serving(answer("429 Slow Down")) as page, serving(GOOD) as api:
+        outbound = bench.outbound(page.base, api.base)
+        await outbound.post(f"{page.base}/openid/login")
+        with pytest.raises(OutboundError, match="the circuit is open"):
+            await outbound.post(f"{page.base}/openid/login")
+        assert (await outbound.get(f"{api.base}/ticket")).status == 200
+        assert outbound.state == "open"
+
+
+async def test_a_slow_page_takes_no_place_from_the_api_beside_it(bench: Bench) -> None:
+    one_place = OutboundLimits(connect=20, total=20, queue=0.01, pause=0.001, max_in_flight=1)
+    async with serving(black_hole) as page, serving(GOOD) as api:
+        outbound = bench.outbound(page.base, api.base, limits=one_place)
+        waiting = asyncio.create_task(outbound.get(f"{page.base}/openid/login"))
+        await page.arrived(1)
+        assert (await outbound.get(f"{api.base}/ticket")).status == 200
+        waiting.cancel()

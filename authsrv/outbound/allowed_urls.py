@@ -4,7 +4,7 @@ Owns the guard against server-side request forgery (OWASP ASVS 5.0, 1.3.6). Know
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 _PREFIX = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~-]+)*/?")
 _BELOW = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@-]*)*(?:\?[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?")
@@ -26,7 +26,16 @@ class AllowedUrls:
         self._prefixes = tuple(prefix.rstrip("/") for prefix in prefixes)
 
     def __contains__(self, url: str) -> bool:
-        return any(url.startswith(prefix) and _is_below(url[len(prefix) :]) for prefix in self._prefixes)
+        return self.prefix_of(url) is not None
+
+    def __iter__(self) -> Iterator[str]:
+        """The prefixes, without a slash at their ends."""
+        return iter(self._prefixes)
+
+    def prefix_of(self, url: str) -> str | None:
+        """The longest prefix that the address lies below, or None if it is not allowed."""
+        below = [prefix for prefix in self._prefixes if url.startswith(prefix) and _is_below(url[len(prefix) :])]
+        return max(below, key=len, default=None)
 
 
 def _is_below(rest: str) -> bool:

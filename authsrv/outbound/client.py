@@ -27,6 +27,7 @@ _LOG = logging.getLogger(__name__)
 _BASE_HEADERS = {"User-Agent": f"authsrv/{__version__}", "Accept-Encoding": "identity"}
 _BUSY = frozenset({502, 503, 504})
 _KEEP_ALIVE = 20.0
+_WORST_FIRST: tuple[BreakerState, ...] = ("open", "half_open", "closed")
 _LIBRARY_LOGGERS = ("httpx", "httpcore", "httpcore.connection", "httpcore.http11")
 
 
@@ -45,12 +46,23 @@ class OutboundLimits:
     pause: float = 0.05
 
 
-class HttpOutbound:
-    """`platforms.base.Outbound` for one platform, with connections, places and a circuit that no other shares.
+@dataclass(frozen=True, slots=True)
+class _Service:
+    """One address prefix of a platform, with places and a circuit of its own.
 
-    `allowed` are the address prefixes it may call. `denials_are_ours` says whether 401 and 403 concern our own key
-    (Steam): three in a row then open the circuit. Where a platform uses them for players (XSTS, Epic) it must be False,
-    or three refused players would shut out everybody.
+    A web page that throttles us must not shut the API beside it, which answers everybody else.
+    """
+
+    breaker: Breaker
+    places: asyncio.Semaphore
+
+
+class HttpOutbound:
+    """`platforms.base.Outbound` for one platform, with connections that no other shares.
+
+    `allowed` are the address prefixes it may call, each with places and a circuit of its own. `denials_are_ours` says
+    whether 401 and 403 concern our own key (Steam): three in a row then open the circuit. Where a platform uses them
+    for players (XSTS, Epic) it must be False, or three refused players would shut out everybody.
     """
 
     def __init__(
@@ -67,16 +79,18 @@ class HttpOutbound:
         self._allowed = AllowedUrls(allowed)
         self._limits = limits or OutboundLimits()
         self._denials_are_ours = denials_are_ours
-        self._breaker = Breaker(clock)
-        self._places = asyncio.Semaphore(self._limits.max_in_flight)
+        self._services = {
+            prefix: _Service(Breaker(clock), asyncio.Semaphore(self._limits.max_in_flight)) for prefix in self._allowed
+        }
         self._transport = transport
         self._opaque = transport is not None
         self._building = asyncio.Lock()
 
     @property
     def state(self) -> BreakerState:
-        """The circuit, for readiness and metrics."""
-        return self._breaker.state
+        """The circuit that is worst off, for readiness and metrics."""
+        states = {service.breaker.state for service in self._services.values()}
+        return next((state for state in _WORST_FIRST if state in states), "closed")
 
     async def start(self) -> None:
         """Import and build what calls need, off the event loop. Optional: the first call does it otherwise."""
@@ -129,63 +143,65 @@ class HttpOutbound:
         )
 
     async def _run(self, call: Call, *, retry: bool) -> OutboundResponse:
-        if call.url not in self._allowed:
+        prefix = self._allowed.prefix_of(call.url)
+        if prefix is None:
             raise call.error("the address is not one of the platform's")
-        await self._take_place(call)
+        service = self._services[prefix]
+        await self._take_place(call, service.places)
         try:
-            return await (self._try_twice(call) if retry else self._try(call))
+            return await (self._try_twice(call, service.breaker) if retry else self._try(call, service.breaker))
         finally:
-            self._places.release()
+            service.places.release()
 
-    async def _take_place(self, call: Call) -> None:
-        if not self._places.locked():
-            await self._places.acquire()
+    async def _take_place(self, call: Call, places: asyncio.Semaphore) -> None:
+        if not places.locked():
+            await places.acquire()
             return
         try:
             async with asyncio.timeout(self._limits.queue):
-                await self._places.acquire()
+                await places.acquire()
         except TimeoutError:
             raise call.error("too many calls in flight", retry_after=1) from None
 
-    async def _try_twice(self, call: Call) -> OutboundResponse:
+    async def _try_twice(self, call: Call, breaker: Breaker) -> OutboundResponse:
         try:
-            response = await self._try(call)
+            response = await self._try(call, breaker)
         except NotConnected:
-            if not await self._pause(call):
+            if not await self._pause(call, breaker):
                 raise
-            return await self._try(call)
-        if response.status not in _BUSY or "retry-after" in response.headers or not await self._pause(call):
+            return await self._try(call, breaker)
+        if response.status not in _BUSY or "retry-after" in response.headers or not await self._pause(call, breaker):
             return response
-        return await self._try(call)
+        return await self._try(call, breaker)
 
-    async def _pause(self, call: Call) -> bool:
+    async def _pause(self, call: Call, breaker: Breaker) -> bool:
         """Wait a moment before the second try; False if the deadline or the circuit leaves no room for one."""
         pause = self._limits.pause * (1 + secrets.randbelow(1000) / 1000)
-        if self._breaker.state != "closed" or asyncio.get_running_loop().time() + pause >= call.deadline:
+        if breaker.state != "closed" or asyncio.get_running_loop().time() + pause >= call.deadline:
             return False
         await asyncio.sleep(pause)
         return True
 
-    async def _try(self, call: Call) -> OutboundResponse:
-        permit = self._breaker.admit()
+    async def _try(self, call: Call, breaker: Breaker) -> OutboundResponse:
+        permit = breaker.admit()
         if permit is None:
-            raise call.error("the circuit is open", retry_after=self._breaker.retry_after)
+            raise call.error("the circuit is open", retry_after=breaker.retry_after)
         try:
             async with asyncio.timeout_at(call.deadline):
                 response = await _exchange(await self._ready(), call, self._limits.connect)
         except TimeoutError:
-            self._record(permit, "failure")
+            self._record(breaker, permit, "failure")
             raise call.error("no answer in time") from None
         except NotSendable:
             raise
         except OutboundError:
-            self._record(permit, "failure")
+            self._record(breaker, permit, "failure")
             raise
         else:
-            self._record(permit, self._verdict(response.status))
+            self._record(breaker, permit, self._verdict(response.status))
             return response
         finally:
-            self._breaker.abandon(permit)
+            breaker.abandon(permit)
 
     def _verdict(self, status: int) -> Verdict:
         if status == 429:
@@ -194,11 +210,11 @@ class HttpOutbound:
             return "denied"
         return "failure" if status >= 500 else "success"
 
-    def _record(self, permit: Permit, verdict: Verdict) -> None:
-        before = self._breaker.state
-        self._breaker.record(permit, verdict)
-        if self._breaker.state != before:
-            _LOG.warning("circuit to %s: %s, was %s", self._name, self._breaker.state, before)
+    def _record(self, breaker: Breaker, permit: Permit, verdict: Verdict) -> None:
+        before = breaker.state
+        breaker.record(permit, verdict)
+        if breaker.state != before:
+            _LOG.warning("circuit to %s: %s, was %s", self._name, breaker.state, before)
 
     async def _ready(self) -> "httpx.AsyncBaseTransport":
         if self._transport is not None:
