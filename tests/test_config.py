@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 from authsrv.config import Config, ConfigError, json_schema, load
 from authsrv.config.schema import default_project_id
 from authsrv.limits import Quotas
-from authsrv.models import Client, Lifetimes, Project
+from authsrv.models import Client, ClientLinks, Lifetimes, LogoutRules, Project, SessionRules
 from authsrv.platforms import PLATFORMS
 from authsrv.platforms.steam.settings import SteamSettings
 
@@ -43,6 +44,29 @@ secrets = [{ env = "SHOP_SECRET" }, { env = "STEAM_WEB_API_KEY" }]
 compat = "xsolla"
 extra_scopes = "*"
 redirect_uris = ["http://localhost:65421"]
+"""
+
+BROWSER = """
+[projects.skyforge.clients.site]
+redirect_uris = ["https://site.example/cb"]
+response_modes = ["fragment"]
+state = "required"
+nonce = "required"
+userinfo_alg = "ES256"
+profile_in_id_token = true
+client_uri = "https://site.example/"
+policy_uri = "https://site.example/policy"
+tos_uri = "https://site.example/terms"
+initiate_login_uri = "https://site.example/login"
+post_logout_redirect_uris = ["https://site.example/bye"]
+backchannel_logout_uri = "https://api.site.example/logout"
+backchannel_logout_session_required = true
+frontchannel_logout_uri = "https://site.example/frame"
+refresh_ends_with_session = true
+[sessions]
+idle = 600
+absolute = 1200
+sign_in = 300
 """
 
 Write = Callable[[str], Path]
@@ -156,6 +180,54 @@ def test_the_defaults_are_those_of_the_models(small: Config) -> None:
     )
 
 
+def test_a_client_that_says_nothing_of_browsers_has_the_defaults_of_the_models(small: Config) -> None:
+    defaults = Client(client_id="", project=small.project_models()["skyforge"], name="")
+    for client in small.clients().values():
+        assert client.response_modes == defaults.response_modes == {"query", "form_post"}
+        assert (client.links, client.logout) == (defaults.links, defaults.logout)
+        assert (client.state_required, client.nonce_required) == (False, False)
+        assert (client.userinfo_alg, client.profile_in_id_token) == (None, False)
+    assert small.sessions.rules() == SessionRules()
+
+
+def test_the_settings_for_browsers_become_models(write: Write) -> None:
+    config = load(write(SMALL + BROWSER))
+    client = config.clients()["site"]
+    assert client.response_modes == {"fragment"}
+    assert client.state_required
+    assert client.nonce_required
+    assert client.userinfo_alg == "ES256"
+    assert client.profile_in_id_token
+    assert client.links == ClientLinks(
+        client_uri="https://site.example/",
+        policy_uri="https://site.example/policy",
+        tos_uri="https://site.example/terms",
+        initiate_login_uri="https://site.example/login",
+    )
+    assert client.logout == LogoutRules(
+        post_logout_redirect_uris=("https://site.example/bye",),
+        backchannel_logout_uri="https://api.site.example/logout",
+        backchannel_logout_session_required=True,
+        frontchannel_logout_uri="https://site.example/frame",
+        session_bound=True,
+    )
+    assert config.sessions.rules() == SessionRules(idle=600, absolute=1200, request=300)
+
+
+@pytest.mark.parametrize(("name", "demanded"), [("state", (True, False)), ("nonce", (False, True))])
+def test_state_and_nonce_are_demanded_apart(write: Write, name: str, demanded: tuple[bool, bool]) -> None:
+    shop = "[projects.skyforge.clients.shop]"
+    client = load(write(SMALL.replace(shop, f'{shop}\n{name} = "required"'))).clients()["shop"]
+    assert (client.state_required, client.nonce_required) == demanded
+
+
+@pytest.mark.parametrize("switch", ["backchannel_logout_session_required", "frontchannel_logout_session_required"])
+def test_each_channel_of_a_logout_has_its_own_switch(write: Write, switch: str) -> None:
+    text = SMALL.replace("[projects.skyforge.clients.shop]", f"[projects.skyforge.clients.shop]\n{switch} = true")
+    rules = asdict(load(write(text)).clients()["shop"].logout)
+    assert rules == asdict(LogoutRules()) | {switch: True}
+
+
 def test_the_multiplier_reaches_every_limit(write: Write) -> None:
     config = load(write(SMALL + "[limits]\nmultiplier = 100\nsecret_failures_per_minute = 2\n"))
     assert config.limits.quotas() == Quotas(
@@ -246,9 +318,19 @@ def test_the_json_schema_knows_every_block_and_both_forms_of_a_secret() -> None:
     assert schema["additionalProperties"] is False
     assert set(schema["required"]) == {"issuer", "database"}
     assert {"SteamSettings", "XboxSettings", "EpicSettings"} <= set(schema["$defs"])
+    assert {"SessionSettings", "OutboundSettings", "LookSettings"} <= set(schema["$defs"])
     forms = schema["$defs"]["DatabaseSettings"]["properties"]["url"]["anyOf"]
     assert [list(form.get("properties", [])) for form in forms] == [["env"], ["file"], []]
     assert json.loads(json.dumps(schema)) == schema
+
+
+def test_the_json_schema_lets_an_editor_offer_choices_and_check_ranges() -> None:
+    blocks = json_schema()["$defs"]
+    client, sessions = blocks["ClientSettings"]["properties"], blocks["SessionSettings"]["properties"]
+    assert client["response_modes"]["items"]["enum"] == ["query", "fragment", "form_post"]
+    assert client["state"]["enum"] == client["nonce"]["enum"] == ["optional", "required"]
+    assert (sessions["sign_in"]["minimum"], sessions["sign_in"]["maximum"]) == (60, 86400)
+    assert blocks["LookSettings"]["additionalProperties"] is False
 
 
 def test_reading_the_configuration_loads_nothing_heavy() -> None:

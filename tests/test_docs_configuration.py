@@ -67,7 +67,10 @@ def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key_pair: tuple[byte
     (tmp_path / "secrets").mkdir()
     for name in ("xbox-rp.key", "xbox-rp-old.key"):
         (tmp_path / "secrets" / name).write_bytes(key_pair[0])
-    (tmp_path / "secrets" / "xbox-rp.cer").write_bytes(key_pair[1])
+    for name in ("xbox-rp.cer", "studio-ca.pem"):
+        (tmp_path / "secrets" / name).write_bytes(key_pair[1])
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "assets" / "skyforge.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
