@@ -162,8 +162,16 @@ def test_grants_are_indexed_by_what_never_changes(template: Path) -> None:
         ("grants_by_player", "player_id", 0),
         ("grants_by_session", "session_id", 1),
     ]
-    assert rows(template, "SELECT sql FROM sqlite_master WHERE name = 'grants_by_session'") == [
-        ("CREATE INDEX grants_by_session ON grants (session_id) WHERE session_id <> 0",)
+
+
+def test_indexes_over_a_part_of_a_table_hold_that_part_only(template: Path) -> None:
+    """What was answered, used or ended, and what nobody came for, is never walked and costs no entry."""
+    query = "SELECT sql FROM sqlite_master WHERE type = 'index' AND sql LIKE '% WHERE %' ORDER BY name"
+    assert [text for (text,) in rows(template, query)] == [
+        "CREATE INDEX grants_by_session ON grants (session_id) WHERE session_id <> 0",
+        "CREATE INDEX requests_waiting ON requests (browser_id) WHERE browser_id <> 0 AND completed_at IS NULL",
+        "CREATE UNIQUE INDEX sessions_one_open ON sessions (browser_id, project) WHERE ended_at IS NULL",
+        "CREATE INDEX trips_under_way ON trips (request_id) WHERE used_at IS NULL",
     ]
 
 
