@@ -4,49 +4,26 @@ from pathlib import Path
 
 import pytest
 
-from authsrv.config import ConfigError, Problem, load
-
-LONG = "x" * 40
-ID = "7b9d3c52-0000-4000-8000-00000000000a"
-
-HEAD = """issuer = "https://login.studio.example"
-[database]
-url = "sqlite:///var/authsrv.db"
-"""
-PROJECT = (
-    HEAD
-    + """[projects.p]
-[projects.p.platforms.steam]
-app_ids = [480]
-web_api_key = { env = "KEY" }
-identity = "login-studio"
-"""
+from authsrv.config import ConfigError, load
+from tests.support.configuration import (
+    CLIENT,
+    CONFIDENTIAL,
+    HEAD,
+    LONG,
+    PROJECT,
+    WEB,
+    problems,
+    set_environment,
+    warnings,
+    written,
 )
-CLIENT = PROJECT + "[projects.p.clients.web]\n"
-WEB = CLIENT + 'redirect_uris = ["https://web.example/cb"]\n'
-CONFIDENTIAL = WEB + 'secret = { env = "SECRET" }\n'
+
+ID = "7b9d3c52-0000-4000-8000-00000000000a"
 
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KEY", "0123456789abcdef0123456789abcdef")
-    monkeypatch.setenv("SECRET", "canary" + LONG)
-    monkeypatch.setenv("SHORT", "canary")
-    monkeypatch.setenv("HUGE", "canary" * 100)
-    monkeypatch.delenv("AUTHLIB_INSECURE_TRANSPORT", raising=False)
-
-
-def problems(directory: Path, text: str) -> list[Problem]:
-    path = directory / "authsrv.toml"
-    path.write_text(text, encoding="utf-8")
-    try:
-        load(path)
-    except ConfigError as error:
-        refused = error
-    else:
-        return []
-    assert "canary" not in str(refused)
-    return refused.problems
+    set_environment(monkeypatch)
 
 
 def client(settings: str) -> str:
@@ -78,6 +55,7 @@ def issuer(text: str, dev: str = "") -> str:
         ),
         pytest.param(client('cors_origins = ["https://web.example", "http://localhost:3000"]'), id="origins"),
         pytest.param(WEB + "[tokens]\nrefresh_grace = 0\ncode_lifetime = 600", id="limits of the ranges"),
+        pytest.param(WEB + "[sessions]\nidle = 3600\nabsolute = 3600\nsign_in = 300", id="sessions"),
     ],
 )
 def test_sound_files_are_read(tmp_path: Path, text: str) -> None:
@@ -307,6 +285,16 @@ MISTAKES = [
         "refresh_idle is longer",
         "shorten",
         id="lifetimes",
+    ),
+    pytest.param(
+        WEB + "[sessions]\nidle = 7200\nabsolute = 3600",
+        "sessions.idle",
+        "idle is longer",
+        "lengthen absolute",
+        id="session lifetimes",
+    ),
+    pytest.param(
+        WEB + "[sessions]\nsign_in = 86401", "sessions.sign_in", "this is too large", "86400 or less", id="long sign-in"
     ),
     # projects
     pytest.param(HEAD, "projects", "there is no project", "add [projects.NAME]", id="no project"),
@@ -721,10 +709,8 @@ def test_all_mistakes_are_reported_at_once_in_the_order_of_the_file(tmp_path: Pa
 
 
 def test_warnings_come_with_a_refused_file_too(tmp_path: Path) -> None:
-    path = tmp_path / "authsrv.toml"
-    path.write_text(BAD, encoding="utf-8")
     with pytest.raises(ConfigError) as refused:
-        load(path)
+        load(written(tmp_path, BAD))
     assert [(one.line, one.key) for one in refused.value.warnings] == [
         (16, "projects.p.clients.launcher.redirect_uris[0]")
     ]
@@ -750,14 +736,22 @@ def test_warnings_come_with_a_refused_file_too(tmp_path: Path) -> None:
             "every scope",
             id="any scope",
         ),
+        pytest.param(
+            WEB + "[sessions]\nsign_in = 299",
+            "sessions.sign_in",
+            "players who must first find a password",
+            id="short sign-in",
+        ),
     ],
 )
 def test_risks_are_warned_of(tmp_path: Path, text: str, key: str, what: str) -> None:
-    path = tmp_path / "authsrv.toml"
-    path.write_text(text, encoding="utf-8")
-    [warning] = load(path).warnings
+    [warning] = warnings(tmp_path, text)
     assert warning.key == key
     assert warning.what.startswith(what)
+
+
+def test_five_minutes_to_sign_in_are_not_warned_of(tmp_path: Path) -> None:
+    assert warnings(tmp_path, WEB + "[sessions]\nsign_in = 300") == []
 
 
 def test_a_file_of_nonsense_ends_in_a_report(tmp_path: Path) -> None:

@@ -7,8 +7,11 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from authsrv.config.browser_checks import BROWSER_CHECKS, browser_warnings
 from authsrv.config.client_checks import CLIENT_CHECKS, ClientEntry, client_warnings
-from authsrv.config.file_checks import FILE_CHECKS
+from authsrv.config.file_checks import FILE_CHECKS, file_warnings
+from authsrv.config.look_checks import look_problems
+from authsrv.config.outbound_checks import OUTBOUND_CHECKS
 from authsrv.config.problems import Finding, Path, overlap
 from authsrv.config.schema import Config
 from authsrv.config.secret_checks import literal_secrets
@@ -20,39 +23,32 @@ _PLATFORM_KEY = re.compile(r"(?:app [0-9]+: )?(?P<key>[a-z_]+)(?:\[(?P<place>[0-
 def find_problems(config: Config, raw: Mapping[str, Any], broken: Collection[Path]) -> Iterator[Finding]:
     """Every mistake beyond types. `broken` holds the paths that could not be read; nothing is said about those."""
     dev = config.dev or ("dev",) in broken
-    for reads, check in FILE_CHECKS:
+    for reads, check in (*FILE_CHECKS, *OUTBOUND_CHECKS):
         if not _any_broken(broken, reads):
             yield from check(config, dev)
+    yield from look_problems(config, dev)
     if not dev:
         yield from literal_secrets(config, raw)
     for path, platform in _platforms(config):
         if not _any_broken(broken, [path]):
             yield from (_platform_finding(platform, text).below(path) for text in platform.problems(dev=dev))
     for path, entry in _clients(config, dev=dev):
-        for names, client_check in CLIENT_CHECKS:
+        for names, client_check in (*CLIENT_CHECKS, *BROWSER_CHECKS):
             if not _any_broken(broken, [(*path, name) for name in names]):
                 yield from (finding.below(path) for finding in client_check(entry))
 
 
 def find_warnings(config: Config, broken: Collection[Path]) -> Iterator[Finding]:
-    """What is allowed but risky."""
-    if config.dev:
-        yield Finding(
-            ("dev",),
-            "DEVELOPMENT MODE: secrets in the file, plain http and emulated platforms are accepted",
-            "remove dev = true wherever real players log in",
-        )
-    for key, project in config.projects.items():
-        if not project.platforms and not _any_broken(broken, [("projects", key, "platforms")]):
-            yield Finding(
-                ("projects", key, "platforms"),
-                "the project has no platform, so nobody can log in to it",
-                f"add [projects.{key}.platforms.steam] or another",
-            )
+    """What is allowed but risky; nothing about what could not be read."""
+    return (finding for finding in _warnings(config) if not _any_broken(broken, [finding.path]))
+
+
+def _warnings(config: Config) -> Iterator[Finding]:
+    yield from file_warnings(config)
     for path, platform in _platforms(config):
         yield from (_platform_finding(platform, text).below(path) for text in platform.warnings())
     for path, entry in _clients(config, dev=config.dev):
-        yield from (finding.below(path) for finding in client_warnings(entry))
+        yield from (finding.below(path) for finding in (*client_warnings(entry), *browser_warnings(entry)))
 
 
 def _platforms(config: Config) -> Iterator[tuple[Path, PlatformSettings]]:

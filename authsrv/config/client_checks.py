@@ -109,13 +109,7 @@ def _grants(entry: ClientEntry) -> Iterator[Finding]:
 
 
 def _redirect_uris(entry: ClientEntry) -> Iterator[Finding]:
-    settings = entry.settings
-    for place, uri in enumerate(settings.redirect_uris):
-        refusal = registration_problem(uri, native=settings.native, xsolla=settings.compat == "xsolla")
-        if refusal:
-            yield Finding(("redirect_uris", place), refusal.what, refusal.remedy)
-        if uri in settings.redirect_uris[:place]:
-            yield Finding(("redirect_uris", place), "the redirect URI stands here twice", "remove one")
+    yield from redirect_problems("redirect_uris", entry.settings.redirect_uris, entry.settings)
 
 
 def _redirects_fit_grants(entry: ClientEntry) -> Iterator[Finding]:
@@ -246,6 +240,16 @@ def client_warnings(entry: ClientEntry) -> Iterator[Finding]:
                 "only port 80 of the player's machine will match",
                 "set native = true to allow every port, or write the port",
             )
+
+
+def redirect_problems(name: str, uris: tuple[str, ...], settings: ClientSettings) -> Iterator[Finding]:
+    """What is wrong with the client's list `name` of URIs that players are sent to."""
+    for place, uri in enumerate(uris):
+        refusal = registration_problem(uri, native=settings.native, xsolla=settings.compat == "xsolla")
+        if refusal:
+            yield Finding((name, place), refusal.what, refusal.remedy)
+        if uri in uris[:place]:
+            yield Finding((name, place), "the redirect URI stands here twice", "remove one")
 
 
 def is_audience(text: str) -> bool:

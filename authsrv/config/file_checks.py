@@ -11,13 +11,17 @@ from collections.abc import Callable, Iterator
 from authsrv.config.client_checks import MIN_SECRET, audience_finding, is_audience
 from authsrv.config.problems import Finding, Path
 from authsrv.config.schema import Config, default_project_id
+from authsrv.config.web_addresses import HOST, is_loopback
+
+FileCheck = Callable[[Config, bool], Iterator[Finding]]
+"""Takes the file and whether it is for development; finds what is wrong."""
 
 INSECURE_TRANSPORT = "AUTHLIB_INSECURE_TRANSPORT"
 """With it the OAuth library takes requests that came over plain http."""
+SHORT_SIGN_IN = 300
+"""Seconds below which a sign-in is likely to end before its player is done."""
 
-_HOST = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*|\[[0-9a-f:.]+\]"
-_ISSUER = re.compile(rf"(?P<scheme>https?)://(?P<host>{_HOST})(?::(?P<port>[1-9][0-9]{{0,4}}))?(?:/[A-Za-z0-9._~-]+)*")
-_LOOPBACK = re.compile(r"127\.[0-9.]+|\[::1\]|localhost|[a-z0-9.-]+\.localhost")
+_ISSUER = re.compile(rf"(?P<scheme>https?)://(?P<host>{HOST})(?::(?P<port>[1-9][0-9]{{0,4}}))?(?:/[A-Za-z0-9._~-]+)*")
 _PROJECT_KEY = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?")
 
 
@@ -42,10 +46,10 @@ def _issuer_fault(issuer: str, *, dev: bool) -> tuple[str, str] | None:
 
 
 def _issuer_place_fault(scheme: str, host: str, *, dev: bool) -> tuple[str, str] | None:
-    is_loopback = _LOOPBACK.fullmatch(host) is not None
-    if scheme == "http" and not (dev and is_loopback):
+    here = is_loopback(host)
+    if scheme == "http" and not (dev and here):
         return "the issuer is on plain http", "use https; http works on 127.0.0.1 with dev = true only"
-    if is_loopback and not dev:
+    if here and not dev:
         return "the issuer is this machine, which no player can reach", "write the public address, or set dev = true"
     return None
 
@@ -101,6 +105,15 @@ def _token_lifetimes(config: Config, _dev: bool) -> Iterator[Finding]:
         )
 
 
+def _session_lifetimes(config: Config, _dev: bool) -> Iterator[Finding]:
+    if config.sessions.idle > config.sessions.absolute:
+        yield Finding(
+            ("sessions", "idle"),
+            "idle is longer than absolute, which ends the session anyway",
+            "shorten it, or lengthen absolute",
+        )
+
+
 def _any_project(config: Config, _dev: bool) -> Iterator[Finding]:
     if not config.projects:
         yield Finding(("projects",), "there is no project", "add [projects.NAME] with its platforms and clients")
@@ -152,16 +165,40 @@ def _is_uuid(text: str) -> bool:
         return False
 
 
-FILE_CHECKS: tuple[tuple[tuple[Path, ...], Callable[[Config, bool], Iterator[Finding]]], ...] = (
+FILE_CHECKS: tuple[tuple[tuple[Path, ...], FileCheck], ...] = (
     ((("issuer",), ("dev",)), _issuer),
     ((("dev",),), _environment),
     ((("server", "trusted_proxies"),), _proxies),
     ((("database",),), _database),
     ((("keys",),), _passphrase),
     ((("tokens", "refresh_idle"), ("tokens", "refresh_absolute")), _token_lifetimes),
+    ((("sessions", "idle"), ("sessions", "absolute")), _session_lifetimes),
     ((("projects",),), _any_project),
     ((), _projects),
     ((), _same_client_ids),
     ((("issuer",),), _same_project_ids),
 )
 """The settings a check reads, and the check: one whose settings could not be read is left out."""
+
+
+def file_warnings(config: Config) -> Iterator[Finding]:
+    """What is allowed but risky, or unlikely to be meant."""
+    if config.dev:
+        yield Finding(
+            ("dev",),
+            "DEVELOPMENT MODE: secrets in the file, plain http and emulated platforms are accepted",
+            "remove dev = true wherever real players log in",
+        )
+    if config.sessions.sign_in < SHORT_SIGN_IN:
+        yield Finding(
+            ("sessions", "sign_in"),
+            "players who must first find a password, or a code on their telephone, have to begin anew",
+            f"write {SHORT_SIGN_IN} or more",
+        )
+    for key, project in config.projects.items():
+        if not project.platforms:
+            yield Finding(
+                ("projects", key, "platforms"),
+                "the project has no platform, so nobody can log in to it",
+                f"add [projects.{key}.platforms.steam] or another",
+            )
