@@ -140,6 +140,7 @@ class Application:
             dev=self.config.dev,
             titles={name: platform.title for name, platform in PLATFORMS.items()},
             projects=lambda: self._projects,
+            client=self._registry.get,
             platforms_of=self._platforms.for_browsers,
         )
 

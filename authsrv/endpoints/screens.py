@@ -17,6 +17,7 @@ from authsrv.errors import AuthsrvError
 from authsrv.models import Client, Project, SignedIn
 from authsrv.oauth.authorize import Question
 from authsrv.oauth.logout import Asking, SignedOut
+from authsrv.oauth.pending import RequestCompleted
 from authsrv.pages.localization import negotiate
 from authsrv.pages.policy import form_target
 from authsrv.pages.problems import Problem
@@ -25,6 +26,7 @@ from authsrv.pages.views import (
     ChooseAccountPage,
     ClientCard,
     ConsentPage,
+    DonePage,
     ErrorPage,
     Form,
     FormPostPage,
@@ -82,6 +84,7 @@ class Facts:
     dev: bool
     titles: Mapping[str, str]
     projects: Callable[[], Mapping[str, Project]]
+    client: Callable[[str], Client | None]
     platforms_of: Callable[[str], tuple[str, ...]]
 
 
@@ -145,6 +148,10 @@ class Screens:
 
         An endpoint that knows a way to go on leaves its address in the request's state as `again`.
         """
+        client = self._facts.client(error.client_id) if isinstance(error, RequestCompleted) else None
+        if client:
+            scope["state"]["project"] = client.project
+            return self._draw(scope, DonePage(_card(client)), error.status)
         page = ErrorPage(
             problem_of(error),
             reference,

@@ -16,7 +16,7 @@ from authsrv.oauth.browsers import Browsers
 from authsrv.oauth.grants.code import Authorized
 from authsrv.oauth.opaque import Opaque
 from authsrv.oauth.outages import outages_answered
-from authsrv.oauth.pending import Caller, PendingRequests, Waiting, already_done
+from authsrv.oauth.pending import Caller, PendingRequests, RequestCompleted, Waiting
 from authsrv.oauth.request import Sender
 from authsrv.oauth.server import ATTEMPTS, TokenServer
 from authsrv.signin import Step, is_usable, next_step
@@ -203,7 +203,7 @@ class Authorizer:
             await self._server.apply(checked.grant.changes)
         except Conflict as conflict:
             if isinstance(conflict.change, CompleteRequest):
-                raise already_done() from None
+                raise RequestCompleted(checked.target.client.client_id) from None
             return None
         return Granted(checked.target, code)
 

@@ -80,6 +80,8 @@ def told(player: Player, profile: str, scope: Iterable[str], names: Iterable[str
     """The claims for one place, by scope and by name, as far as the player has them."""
     wanted = {claim for value in scope for claim in SCOPE_CLAIMS.get(value, ())}
     wanted |= {claim for where, claim in map(_parted, names) if where == place}
+    if not wanted:
+        return {}  # most id_tokens, and reading a profile costs more than all the rest
     known = claims_of(player, profile)
     return {claim: known[claim] for claim in known if claim in wanted}
 

@@ -40,6 +40,14 @@ class Waiting:
     cookie: NewCookie | None
 
 
+class RequestCompleted(errors.InvalidRequest):
+    """The request was answered before: the back button, or two tabs. `client_id` is whose it was."""
+
+    def __init__(self, client_id: str) -> None:
+        super().__init__("This sign-in was completed before.", reason="request_completed")
+        self.client_id = client_id
+
+
 class PendingRequests:
     """Keeps requests and finds them again."""
 
@@ -77,7 +85,7 @@ class PendingRequests:
         if kept.visit is None or kept.visit.browser.id != kept.request.browser_id:
             raise wrong_browser(has_cookie=bool(caller.cookie))
         if kept.request.completed_at is not None:
-            raise already_done()
+            raise RequestCompleted(kept.request.client_id)
         return kept
 
     async def require(self, caller: Caller, csrf: str) -> LoadedRequest:
@@ -96,17 +104,17 @@ class PendingRequests:
     async def advance(self, kept: LoadedRequest, step: str) -> None:
         """Note that a step is done."""
         progress = tuple(dict.fromkeys((*kept.request.progress, step)))
-        await self._once([AdvanceRequest(kept.request.id, progress)])
+        await self._once(kept, AdvanceRequest(kept.request.id, progress))
 
     async def close(self, kept: LoadedRequest) -> None:
         """The request was answered; nobody answers it again."""
-        await self._once([CompleteRequest(kept.request.id, self._server.now())])
+        await self._once(kept, CompleteRequest(kept.request.id, self._server.now()))
 
-    async def _once(self, changes: list[Change]) -> None:
+    async def _once(self, kept: LoadedRequest, change: Change) -> None:
         try:
-            await self._server.apply(changes)
+            await self._server.apply([change])
         except Conflict:
-            raise already_done() from None
+            raise RequestCompleted(kept.request.client_id) from None
 
     async def _load(self, request_id: int, presented: Opaque | None) -> LoadedRequest:
         with outages_answered():
@@ -156,11 +164,6 @@ def _browser_of(visit: Visit | None) -> Browser | None:
 def unknown_request() -> errors.InvalidRequest:
     """The sign-in page was opened without a request, or for one that is too old."""
     return errors.InvalidRequest("This sign-in is unknown or has expired; start again.", reason="request_expired")
-
-
-def already_done() -> errors.InvalidRequest:
-    """The request was answered before: the back button, or two tabs."""
-    return errors.InvalidRequest("This sign-in was completed before.", reason="request_completed")
 
 
 def wrong_browser(*, has_cookie: bool) -> errors.InvalidRequest:

@@ -20,7 +20,7 @@ from authsrv.oauth.directory import PlatformDirectory
 from authsrv.oauth.logins import Attempt, PlatformLogins
 from authsrv.oauth.opaque import Opaque, digest
 from authsrv.oauth.outages import outages_answered
-from authsrv.oauth.pending import Caller, PendingRequests, already_done, unknown_request, wrong_browser
+from authsrv.oauth.pending import Caller, PendingRequests, RequestCompleted, unknown_request, wrong_browser
 from authsrv.oauth.request import Sender
 from authsrv.oauth.server import ATTEMPTS, TokenServer
 from authsrv.platforms.base import BrowserTrip, Platform, Returned
@@ -110,7 +110,7 @@ class UpstreamSignIn:
             return Arrival(handle, await self._sign_in(home, back))
         except errors.AuthsrvError as error:
             if error.status < 500 and error.reason != "request_completed":
-                await self._once([UseTrip(back.trip.id, self._server.now())])
+                await self._once(back, [UseTrip(back.trip.id, self._server.now())])
             return Failed(back.kept, handle, error)
 
     def _platform(self, target: Target, provider: str) -> Platform[Any]:
@@ -148,7 +148,7 @@ class UpstreamSignIn:
         if visit.browser.id != loaded.trip.browser_id:
             raise wrong_browser(has_cookie=True)
         if loaded.trip.used_at is not None or loaded.pending.request.completed_at is not None:
-            raise already_done()
+            raise RequestCompleted(loaded.pending.request.client_id)
         return _Returned(loaded.trip, loaded.pending, visit, state)
 
     def _state(self, returned: Returned) -> Opaque:
@@ -176,19 +176,19 @@ class UpstreamSignIn:
             proof = Proof(signed_in.player, redeemed.identity, now)
             session = await self._sessions.signed_in(back.visit, project, proof)
             own = [*signed_in.changes, *redeemed.settled(0, now), *session, _progress(back.kept), rotation]
-            if await self._once([UseTrip(back.trip.id, now), *own]):
+            if await self._once(back, [UseTrip(back.trip.id, now), *own]):
                 self._note(attempt, signed_in)
                 return cookie
         raise errors.TemporarilyUnavailable(retry_after=1, detail="lost every race")
 
-    async def _once(self, changes: list[Change]) -> bool:
+    async def _once(self, back: _Returned, changes: list[Change]) -> bool:
         """Whether it was written; False when another first login of the same identity was faster."""
         try:
             await self._server.apply(changes)
         except Conflict as conflict:
             if isinstance(conflict.change, LinkIdentity):
                 return False
-            raise already_done() from conflict
+            raise RequestCompleted(back.kept.request.client_id) from conflict
         return True
 
     def _note(self, attempt: Attempt, signed_in: SignIn) -> None:
