@@ -13,7 +13,7 @@ from authsrv.audit import AuditEvent, AuditKind
 from authsrv.models import Client, LogoutNotice
 from authsrv.oauth.server import TokenServer
 from authsrv.platforms.base import OutboundError, OutboundResponse
-from authsrv.storage.base import StorageError
+from authsrv.storage.base import Conflict, StorageError
 from authsrv.storage.changes import PostponeNotice, RemoveNotice
 
 INTERVAL = 1.0
@@ -69,8 +69,8 @@ class LogoutNotices:
         if client is None or not client.logout.backchannel_logout_uri:
             await self._settle(notice)
             return
-        # Before the call: if this process dies in it, or the answer is lost, the next try is already planned.
-        await self._postpone(notice)
+        if not await self._claim(notice):
+            return  # another node is at it
         fault = await self._tell(client, notice)
         if not fault:
             await self._settle(notice)
@@ -91,9 +91,14 @@ class LogoutNotices:
             return str(error)
         return "" if answer.status in _TAKEN else f"it answered {answer.status}"
 
-    async def _postpone(self, notice: LogoutNotice) -> None:
-        pause = PAUSES[min(notice.attempts, len(PAUSES) - 1)]
-        await self._server.storage.apply([PostponeNotice(notice.id, self._server.now() + pause)])
+    async def _claim(self, notice: LogoutNotice) -> bool:
+        """Plan the next try before this one: if the process dies in the call, or its answer is lost, nothing is."""
+        later = self._server.now() + PAUSES[min(notice.attempts, len(PAUSES) - 1)]
+        try:
+            await self._server.storage.apply([PostponeNotice(notice.id, notice.attempts, later)])
+        except Conflict:
+            return False
+        return True
 
     async def _settle(self, notice: LogoutNotice) -> None:
         await self._server.storage.apply([RemoveNotice(notice.id)])

@@ -149,7 +149,8 @@ INSERT_NOTICE = """
     ON CONFLICT DO NOTHING"""
 
 POSTPONE_NOTICE = """
-    UPDATE logout_notices SET next_attempt_at = :next_attempt_at, attempts = attempts + 1 WHERE id = :notice_id"""
+    UPDATE logout_notices SET next_attempt_at = :next_attempt_at, attempts = attempts + 1
+    WHERE id = :notice_id AND attempts = :attempts"""
 
 DELETE_NOTICE = "DELETE FROM logout_notices WHERE id = :notice_id"
 

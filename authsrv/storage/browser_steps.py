@@ -161,8 +161,8 @@ def _(change: AddNotice) -> Iterator[Step]:
 
 @steps_of.register
 def _(change: PostponeNotice) -> Iterator[Step]:
-    values = checked(notice_id=change.notice_id, next_attempt_at=change.next_attempt_at)
-    yield Step(sql.POSTPONE_NOTICE, values, guarded=False)
+    values = checked(notice_id=change.notice_id, attempts=change.attempts, next_attempt_at=change.next_attempt_at)
+    yield Step(sql.POSTPONE_NOTICE, values)
 
 
 @steps_of.register

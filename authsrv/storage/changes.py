@@ -14,6 +14,7 @@ from authsrv.models import (
     LogoutNotice,
     PendingRequest,
     Player,
+    RegisteredClient,
     Session,
     StoredKey,
     Trip,
@@ -309,9 +310,12 @@ class AddNotice:
 
 @dataclass(frozen=True, slots=True)
 class PostponeNotice:
-    """The client did not take the notice; try again later. One that is gone stays gone."""
+    """Somebody tries to deliver a notice now, and nobody else before `next_attempt_at`. Guard: it is there, and was
+    tried `attempts` times so far.
+    """
 
     notice_id: int
+    attempts: int
     next_attempt_at: int
 
 
@@ -320,6 +324,50 @@ class RemoveNotice:
     """The client took the notice, or will not be asked again."""
 
     notice_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterClient:
+    """A client registered itself. Guard: its project has fewer than `most` such clients, and nobody has its id."""
+
+    client: RegisteredClient
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateClient:
+    """Replace what a registered client registered. Guard: it is still there, and `version` is still its version.
+
+    Its version becomes the next one.
+    """
+
+    client_id: str
+    version: int
+    metadata: str
+    secret_hash: Digest | None
+
+
+@dataclass(frozen=True, slots=True)
+class UseClient:
+    """A player signs in to a registered client, which therefore no longer expires. Guard: it is still there."""
+
+    client_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveClient:
+    """Forget a registered client and the consents it was given, and end its grants. Guard: it is still there."""
+
+    client_id: str
+    now: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExpireClient:
+    """Forget a registered client to which nobody has signed in. Guard: it is still there, unused and out of time."""
+
+    client_id: str
+    now: int
 
 
 Change = (
@@ -354,4 +402,9 @@ Change = (
     | AddNotice
     | PostponeNotice
     | RemoveNotice
+    | RegisterClient
+    | UpdateClient
+    | UseClient
+    | RemoveClient
+    | ExpireClient
 )

@@ -218,9 +218,10 @@ def _(change: AddNotice, tables: Tables) -> None:
 @write.register
 def _(change: PostponeNotice, tables: Tables) -> None:
     notice = tables.notices.get(change.notice_id)
-    if notice is not None:
-        later = replace(notice, next_attempt_at=change.next_attempt_at, attempts=notice.attempts + 1)
-        tables.notices[notice.id] = later
+    if notice is None or notice.attempts != change.attempts:
+        raise Conflict(change)
+    later = replace(notice, next_attempt_at=change.next_attempt_at, attempts=notice.attempts + 1)
+    tables.notices[notice.id] = later
 
 
 @write.register

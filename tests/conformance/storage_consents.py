@@ -126,13 +126,19 @@ async def test_a_notice_id_is_given_once(storage: Storage) -> None:
 
 
 async def test_a_postponed_notice_comes_later_and_counts(storage: Storage) -> None:
-    await storage.apply([AddNotice(notice(1)), AddNotice(notice(2)), PostponeNotice(1, NOW + 100)])
+    await storage.apply([AddNotice(notice(1)), AddNotice(notice(2)), PostponeNotice(1, 3, NOW + 100)])
     assert await storage.load_due_notices(NOW + 99, 10) == (notice(2),)
     later = replace(notice(1), next_attempt_at=NOW + 100, attempts=4)
     assert await storage.load_due_notices(NOW + 100, 10) == (notice(2), later)
 
 
+async def test_a_notice_is_claimed_by_one_of_two_deliverers(storage: Storage) -> None:
+    await storage.apply([AddNotice(notice(1)), PostponeNotice(1, 3, NOW + 100)])
+    await refused(storage, PostponeNotice(1, 3, NOW + 100))
+
+
 async def test_a_notice_that_is_gone_stays_gone(storage: Storage) -> None:
     await storage.apply([AddNotice(notice(1)), AddNotice(notice(2)), RemoveNotice(1)])
-    await storage.apply([PostponeNotice(1, NOW), RemoveNotice(1)])
+    await refused(storage, PostponeNotice(1, 3, NOW))
+    await storage.apply([RemoveNotice(1)])
     assert await storage.load_due_notices(NOW + 100, 10) == (notice(2),)

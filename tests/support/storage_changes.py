@@ -132,7 +132,7 @@ BROWSER_CHANGES: st.SearchStrategy[Change] = st.one_of(
     st.builds(GiveConsent, IDS, CLIENT_IDS, WORDS, TIMES),
     st.builds(WithdrawConsent, IDS, CLIENT_IDS, TIMES),
     st.builds(lambda number, at: AddNotice(replace(notice(number), next_attempt_at=at)), IDS, TIMES),
-    st.builds(PostponeNotice, IDS, TIMES),
+    st.builds(PostponeNotice, IDS, st.integers(0, 2), TIMES),
     st.builds(RemoveNotice, IDS),
 )
 """What sign-ins in a browser write."""
