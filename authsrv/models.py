@@ -3,6 +3,7 @@
 Times are Unix seconds, secrets are SHA-256 digests, absent texts are empty. Knows neither HTTP, OAuth nor SQL.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NewType
 
@@ -14,6 +15,7 @@ SigningAlgorithm = Literal["ES256", "RS256"]
 ResponseMode = Literal["query", "fragment", "form_post"]
 GrantType = Literal["authorization_code", "refresh_token", "client_credentials"]
 AuthMethod = Literal["client_secret_basic", "client_secret_post", "none"]
+RegistrationMode = Literal["off", "token", "open"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,8 @@ class Client:
     """An OAuth client: a game, launcher, web site or server.
 
     Without secrets it is public (RFC 6749 section 2.1). `extra_scopes` of None means any scope value is accepted.
-    `userinfo_alg` signs UserInfo answers; None leaves them plain JSON.
+    `userinfo_alg` signs UserInfo answers; None leaves them plain JSON. `auth_method` is the only way in which it may
+    prove itself; None allows each that its secret does. `default_max_age`, in seconds, holds for requests without one.
     """
 
     client_id: str
@@ -124,11 +127,57 @@ class Client:
     profile_in_id_token: bool = False
     links: ClientLinks = ClientLinks()
     logout: LogoutRules = LogoutRules()
+    auth_method: AuthMethod | None = None
+    default_max_age: int | None = None
+    registered: bool = False
+    """Whether it registered itself at run time, so that it can go at any moment, and not by a reload alone."""
 
     @property
     def public(self) -> bool:
         """Whether the client holds no secret and so cannot authenticate."""
         return not self.secrets
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredClient:
+    """A client that registered itself at run time (RFC 7591), as the database holds it.
+
+    `metadata` is a JSON object of what it registered. `token_hash` is that of its registration access token, None for
+    one that cannot be managed; `registered_with` the name of the initial access token, empty for an open registration.
+    `expires_at` is when it goes unless a player signs in to it before; None once one did. `version` counts its updates.
+    """
+
+    id: int
+    client_id: str
+    project: str
+    metadata: str
+    secret_hash: Digest | None
+    token_hash: Digest | None
+    registered_with: str
+    created_at: int
+    expires_at: int | None
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrationPolicy:
+    """What a project lets clients register. `mode` and `management` are each by itself: neither opens the other.
+
+    `initial_tokens` maps the digest of each initial access token to its name. `unused_seconds` is how long a client
+    may wait for its first player. `callable_hosts` are hosts inside the studio's network that it may have us call.
+    """
+
+    project: Project
+    mode: RegistrationMode
+    management: bool
+    scopes: tuple[str, ...]
+    initial_tokens: Mapping[Digest, str]
+    most_clients: int
+    unused_seconds: int
+    pkce_required: bool
+    lifetimes: Lifetimes
+    callable_hosts: tuple[str, ...] = ()
+    dev: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,12 @@
 
 from collections.abc import Callable, Mapping
 
-from authsrv.storage import browser_steps, memory_browsers  # noqa: F401 - they register what writes their changes
+from authsrv.storage import (  # noqa: F401 - they register what writes their changes
+    browser_steps,
+    client_steps,
+    memory_browsers,
+    memory_clients,
+)
 from authsrv.storage.base import Storage, StorageError
 from authsrv.storage.memory import MemoryStorage
 from authsrv.storage.sqlite import SqliteStorage

@@ -16,6 +16,7 @@ from authsrv.models import (
     LoadedTrip,
     LogoutNotice,
     Player,
+    RegisteredClient,
     Reservation,
     SignedIn,
     StoredKey,
@@ -129,6 +130,12 @@ class Storage(Protocol):
 
     async def load_clients(self) -> tuple[StoredClient, ...]:
         """The file clients remembered by `SyncClients`, by client_id."""
+
+    async def load_registered_clients(self) -> tuple[RegisteredClient, ...]:
+        """Every client that registered itself and was not removed, in the order of their ids."""
+
+    async def load_registered_client(self, client_id: str) -> RegisteredClient | None:
+        """A client that registered itself, by its client_id."""
 
     async def sweep(self, now: int, limit: int) -> Swept:
         """Remove at most `limit` expired rows, in short writes.

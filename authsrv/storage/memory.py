@@ -17,6 +17,7 @@ from authsrv.models import (
     LoadedTrip,
     LogoutNotice,
     Player,
+    RegisteredClient,
     Reservation,
     SignedIn,
     StoredKey,
@@ -140,6 +141,15 @@ class MemoryStorage:
     async def load_clients(self) -> tuple[StoredClient, ...]:
         await self._turn()
         return tuple(client for _, client in sorted(self._tables.clients.items()))
+
+    async def load_registered_clients(self) -> tuple[RegisteredClient, ...]:
+        await self._turn()
+        return tuple(sorted(self._tables.registered.values(), key=lambda client: client.id))
+
+    async def load_registered_client(self, client_id: str) -> RegisteredClient | None:
+        checked(client_id=client_id)
+        await self._turn()
+        return self._tables.registered.get(client_id)
 
     async def sweep(self, now: int, limit: int) -> Swept:
         if limit < 1:

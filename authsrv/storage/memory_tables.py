@@ -16,6 +16,7 @@ from authsrv.models import (
     LogoutNotice,
     PendingRequest,
     Player,
+    RegisteredClient,
     Reservation,
     Session,
     StoredKey,
@@ -60,6 +61,7 @@ class Tables:
     session_clients: set[tuple[int, str]] = field(default_factory=set)
     consents: dict[tuple[int, str], tuple[str, ...]] = field(default_factory=dict)
     notices: dict[int, LogoutNotice] = field(default_factory=dict)
+    registered: dict[str, RegisteredClient] = field(default_factory=dict)
 
     def copy(self) -> "Tables":
         """Tables of their own with the same rows."""

@@ -76,7 +76,8 @@ def digest_column(name: str, value: Digest) -> bytes:
     return value
 
 
-def _optional_digest(name: str, value: Digest | None) -> bytes | None:
+def optional_digest(name: str, value: Digest | None) -> bytes | None:
+    """The same, or nothing."""
     return None if value is None else digest_column(name, value)
 
 
@@ -123,14 +124,14 @@ def grant_values(grant: Grant) -> Values:
         nonce=grant.nonce,
         redirect_uri=grant.redirect_uri,
         delivered_as_json=int(grant.delivered_as_json),
-        code_hash=_optional_digest("code_hash", grant.code_hash),
+        code_hash=optional_digest("code_hash", grant.code_hash),
         code_expires_at=grant.code_expires_at,
         code_used_at=grant.code_used_at,
         code_challenge=grant.code_challenge,
         code_failures=grant.code_failures,
-        refresh_hash=_optional_digest("refresh_hash", grant.refresh_hash),
+        refresh_hash=optional_digest("refresh_hash", grant.refresh_hash),
         refresh_generation=grant.refresh_generation,
-        refresh_previous_hash=_optional_digest("refresh_previous_hash", grant.refresh_previous_hash),
+        refresh_previous_hash=optional_digest("refresh_previous_hash", grant.refresh_previous_hash),
         refresh_rotated_at=grant.refresh_rotated_at,
         refresh_successor=grant.refresh_successor,
         revoked_at=grant.revoked_at,

@@ -1,7 +1,7 @@
 """Storage in one SQLite file: one reader, one writer, one process.
 
 Owns which of the two connections does what for each call of the contract. What it does there stands in
-`sqlite_units.py`, the SQL in `sql.py` and `browser_sql.py`, transactions in `sqlite_groups.py`.
+`sqlite_units.py`, the SQL in `sql.py`, `browser_sql.py` and `client_sql.py`, transactions in `sqlite_groups.py`.
 """
 
 import asyncio
@@ -20,15 +20,17 @@ from authsrv.models import (
     LoadedTrip,
     LogoutNotice,
     Player,
+    RegisteredClient,
     Reservation,
     SignedIn,
     StoredKey,
     Visit,
 )
-from authsrv.storage import browser_sql, sql
+from authsrv.storage import browser_sql, client_sql, sql
 from authsrv.storage.base import SchemaMismatch, StorageError, StorageUnavailable, StoredClient, Swept
 from authsrv.storage.browser_rows import loaded_request_of, loaded_trip_of, notice_of, signed_in_of, visit_of
 from authsrv.storage.changes import Change
+from authsrv.storage.client_rows import registered_client_of
 from authsrv.storage.files import exists, path_of, refuse_network, tighten
 from authsrv.storage.lock import ProcessLock
 from authsrv.storage.rows import (
@@ -186,6 +188,13 @@ class SqliteStorage:
 
     async def load_clients(self) -> tuple[StoredClient, ...]:
         return tuple(stored_client_of(row) for row in await self._read(sql.SELECT_CLIENTS, {}))
+
+    async def load_registered_clients(self) -> tuple[RegisteredClient, ...]:
+        return tuple(map(registered_client_of, await self._read(client_sql.SELECT_REGISTERED_CLIENTS, {})))
+
+    async def load_registered_client(self, client_id: str) -> RegisteredClient | None:
+        rows = await self._read(client_sql.SELECT_REGISTERED_CLIENT, checked(client_id=client_id))
+        return registered_client_of(rows[0]) if rows else None
 
     async def sweep(self, now: int, limit: int) -> Swept:
         if limit < 1:

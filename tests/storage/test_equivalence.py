@@ -32,7 +32,7 @@ async def everything(storage: Storage) -> list[object]:
             storage.load_visit(number, project, client_id)
             for number in (1, 2, 3)
             for project in ("skyforge", "ironkeep")
-            for client_id in ("launcher", "shop")
+            for client_id in ("launcher", "shop", "c_1")
         ),
         *(storage.load_request(number, browser_id) for number in range(1, 5) for browser_id in range(4)),
         *(storage.load_trip(number, browser_id) for number in range(1, 5) for browser_id in range(4)),
@@ -40,6 +40,8 @@ async def everything(storage: Storage) -> list[object]:
         *(storage.load_session(number) for number in range(1, 5)),
         *(storage.load_session_clients(number) for number in range(1, 5)),
         *(storage.load_due_notices(now, limit) for now, limit in ((NOW + 20, 9), (NOW + 90000, 2))),
+        *(storage.load_registered_client(client_id) for client_id in ("c_1", "c_2", "launcher")),
+        storage.load_registered_clients(),
         storage.load_keys(),
         storage.load_clients(),
     )

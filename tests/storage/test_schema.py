@@ -16,22 +16,23 @@ from authsrv.models import (
     LogoutNotice,
     PendingRequest,
     Player,
+    RegisteredClient,
     Reservation,
     Session,
     StoredKey,
     Trip,
 )
-from authsrv.storage import browser_sql, sql
+from authsrv.storage import browser_sql, client_sql, sql
 from tests.support.storage import migrated_file, rows
 
 STATEMENTS = {
     name: text
-    for module in (sql, browser_sql)
+    for module in (sql, browser_sql, client_sql)
     for name, text in vars(module).items()
     if name.isupper() and not name.startswith("_")
 }
-SMALL = {"alembic_version", "epochs", "keys", "clients"}
-"""Tables with as many rows as the configuration has entries. Every other one grows with the players."""
+SMALL = {"alembic_version", "epochs", "keys", "clients", "registered_clients"}
+"""Tables with as many rows as the configuration has entries, or allows. Every other one grows with the players."""
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +71,7 @@ def plan(driver: sqlite3.Connection, name: str) -> list[str]:
         pytest.param(Trip, "trips", set(), id="trips"),
         pytest.param(Session, "sessions", set(), id="sessions"),
         pytest.param(LogoutNotice, "logout_notices", set(), id="notices"),
+        pytest.param(RegisteredClient, "registered_clients", set(), id="registered clients"),
     ],
 )
 def test_each_field_of_a_model_has_its_column(
@@ -98,6 +100,8 @@ VISIT = [*fields(Browser, Session, Player), "scope"]
         pytest.param("SELECT_SESSIONS", fields(Session, Player), id="sessions"),
         pytest.param("SELECT_SESSION", fields(Session, Player), id="session"),
         pytest.param("SELECT_DUE_NOTICES", fields(LogoutNotice), id="notices"),
+        pytest.param("SELECT_REGISTERED_CLIENTS", fields(RegisteredClient), id="registered clients"),
+        pytest.param("SELECT_REGISTERED_CLIENT", fields(RegisteredClient), id="registered client"),
     ],
 )
 def test_a_select_names_the_columns_in_the_order_of_the_fields(
@@ -111,7 +115,7 @@ def test_G07_every_table_of_ours_is_strict(template: Path) -> None:
     ours = {name: tables[name] for name in tables if not name.startswith(("sqlite_", "alembic_"))}
     first = {"players", "identities", "grants", "credentials", "keys", "clients", "epochs"}
     later = {"browsers", "requests", "trips", "sessions", "session_clients", "consents", "profiles", "logout_notices"}
-    assert ours == dict.fromkeys(first | later, 1)
+    assert ours == dict.fromkeys(first | later | {"registered_clients"}, 1)
 
 
 def test_S10_only_four_column_types_are_used(template: Path) -> None:
@@ -156,11 +160,12 @@ def test_no_index_has_to_be_updated_by_what_happens_often(template: Path, statem
 
 
 def test_grants_are_indexed_by_what_never_changes(template: Path) -> None:
-    """Silent logins have no session, and so no entry in the second index."""
+    """Silent logins have no session and no registered client, and so no entry but in the first index."""
     query = "SELECT i.name, c.name, i.partial FROM pragma_index_list('grants') i JOIN pragma_index_info(i.name) c"
     assert sorted(rows(template, query)) == [
         ("grants_by_player", "player_id", 0),
         ("grants_by_session", "session_id", 1),
+        ("grants_of_registered", "client_id", 1),
     ]
 
 
@@ -168,7 +173,9 @@ def test_indexes_over_a_part_of_a_table_hold_that_part_only(template: Path) -> N
     """What was answered, used or ended, and what nobody came for, is never walked and costs no entry."""
     query = "SELECT sql FROM sqlite_master WHERE type = 'index' AND sql LIKE '% WHERE %' ORDER BY name"
     assert [text for (text,) in rows(template, query)] == [
+        "CREATE INDEX consents_of_registered ON consents (client_id) WHERE substr(client_id, 1, 2) = 'c_'",
         "CREATE INDEX grants_by_session ON grants (session_id) WHERE session_id <> 0",
+        "CREATE INDEX grants_of_registered ON grants (client_id) WHERE substr(client_id, 1, 2) = 'c_'",
         "CREATE INDEX requests_waiting ON requests (browser_id) WHERE browser_id <> 0 AND completed_at IS NULL",
         "CREATE UNIQUE INDEX sessions_one_open ON sessions (browser_id, project) WHERE ended_at IS NULL",
         "CREATE INDEX trips_under_way ON trips (request_id) WHERE used_at IS NULL",
@@ -232,6 +239,13 @@ def test_a_limited_statement_stops_early_because_it_sorts_nothing(driver: sqlite
         pytest.param("REVOKE_OF_CLIENT", "grants_by_session (session_id=?)", id="grants of a session and client"),
         pytest.param("REVOKE_OF_PLAYER_AND_CLIENT", "grants_by_player (player_id=?)", id="grants of a player"),
         pytest.param("SELECT_DUE_NOTICES", "logout_notices_by_attempt (next_attempt_at<?)", id="notices"),
+        pytest.param("REVOKE_OF_REGISTERED_CLIENT", "grants_of_registered (client_id=?)", id="grants of a client"),
+        pytest.param(
+            "DELETE_CONSENTS_OF_REGISTERED_CLIENT", "consents_of_registered (client_id=?)", id="consents to a client"
+        ),
+        pytest.param(
+            "INSERT_REGISTERED_CLIENT", "registered_clients_by_project (project=?)", id="clients of a project"
+        ),
     ],
 )
 def test_an_index_over_few_rows_is_the_one_that_is_used(driver: sqlite3.Connection, name: str, index: str) -> None:

@@ -25,13 +25,16 @@ from authsrv.storage.changes import (
     CountCodeFailure,
     DeclaredClient,
     EndSession,
+    ExpireClient,
     GiveConsent,
     LinkIdentity,
     PostponeNotice,
     RecordLogin,
     RedeemCode,
     RefuseCredential,
+    RegisterClient,
     ReleaseCredential,
+    RemoveClient,
     RemoveNotice,
     RenewSession,
     RevokeGrant,
@@ -41,12 +44,15 @@ from authsrv.storage.changes import (
     SettleCredential,
     StartSession,
     SyncClients,
+    UpdateClient,
+    UseClient,
     UseSession,
     UseTrip,
     WithdrawConsent,
 )
 from tests.support.storage import NOW, digest, grant, identity, player, reservation, signing_key
 from tests.support.storage_browsers import PROFILE, browser, notice, pending, session, trip
+from tests.support.storage_clients import registered_client
 
 Call = Callable[[Storage], Awaitable[object]]
 
@@ -138,6 +144,30 @@ BROWSER_CHANGES: st.SearchStrategy[Change] = st.one_of(
 """What sign-ins in a browser write."""
 
 
+REGISTERED_IDS = st.sampled_from(["c_1", "c_2", "c_3"])
+
+
+def a_registration(number: int, client_id: str, project: str, ends: int | None, most: int) -> RegisterClient:
+    client = registered_client(number, client_id=client_id, project=project)
+    return RegisterClient(replace(client, expires_at=ends), most)
+
+
+def a_registered_clients_grant(number: int, client_id: str, generation: int) -> AddGrant:
+    return AddGrant(replace(grant(number), client_id=client_id, refresh_generation=generation))
+
+
+CLIENT_CHANGES: st.SearchStrategy[Change] = st.one_of(
+    st.builds(a_registration, MORE_IDS, REGISTERED_IDS, PROJECTS, st.none() | TIMES, IDS),
+    st.builds(UpdateClient, REGISTERED_IDS, st.integers(1, 2), TEXTS, st.none() | TOKENS),
+    st.builds(UseClient, REGISTERED_IDS),
+    st.builds(RemoveClient, REGISTERED_IDS, TIMES),
+    st.builds(ExpireClient, REGISTERED_IDS, TIMES),
+    st.builds(a_registered_clients_grant, MORE_IDS, REGISTERED_IDS, st.integers(0, 2)),
+    st.builds(GiveConsent, IDS, REGISTERED_IDS, WORDS, TIMES),
+)
+"""What clients write that register themselves, and their players."""
+
+
 def applying(changes: Sequence[Change]) -> Call:
     return lambda storage: storage.apply(changes)
 
@@ -159,7 +189,11 @@ async def reopen(storage: Storage) -> None:
 CALLS: st.SearchStrategy[Call] = st.one_of(
     st.builds(applying, st.lists(CHANGES, min_size=1, max_size=3)),
     st.builds(applying, st.lists(BROWSER_CHANGES, min_size=1, max_size=3)),
-    *(st.builds(applying, changes.map(lambda change: [change])) for changes in (CHANGES, BROWSER_CHANGES) * 2),
+    st.builds(applying, st.lists(CLIENT_CHANGES, min_size=1, max_size=3)),
+    *(
+        st.builds(applying, changes.map(lambda change: [change]))
+        for changes in (CHANGES, BROWSER_CHANGES, CLIENT_CHANGES) * 2
+    ),
     st.builds(reserving, TICKETS, HOLDERS, TIMES, st.booleans()),
     st.builds(sweeping, TIMES, st.integers(1, 3)),
     st.just(reopen),
