@@ -669,3 +669,21 @@ async def test_a_slow_page_takes_no_place_from_the_api_beside_it(bench: Bench) -
         await page.arrived(1)
         assert (await outbound.get(f"{api.base}/ticket")).status == 200
         waiting.cancel()
+
+
+async def test_a_call_given_up_in_the_tls_handshake_leaves_no_connection_open(bench: Bench) -> None:
+    closed = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        closed.set()
+        writer.close()
+
+    async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
+        address = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        outbound = bench.outbound(address, limits=HASTY)
+        await outbound.start()
+        error = await failure(outbound.get(f"{address}/"))
+        async with asyncio.timeout(20):
+            await closed.wait()
+    assert not error.sent

@@ -1,7 +1,7 @@
-"""How a platform is called: fixed addresses, deadlines, size limits, a bulkhead and a circuit breaker of its own.
+"""How a platform is called: fixed addresses, deadlines, a bulkhead and a circuit breaker for each of them.
 
-The only importer of httpx, and of it only the transport: the client around it would follow redirects, keep cookies,
-read the environment's proxies and log addresses. Knows no platform; what an answer means is for the platform to say.
+Of httpx it takes only the transport: the client around it would follow redirects, keep cookies, read the environment's
+proxies and log addresses. Knows no platform; what an answer means is for the platform to say.
 """
 
 import asyncio
@@ -10,13 +10,13 @@ import logging
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from authsrv import __version__
 from authsrv.outbound.allowed_urls import AllowedUrls
 from authsrv.outbound.breaker import Breaker, BreakerState, Permit, Verdict
 from authsrv.outbound.call import Call, NotConnected, NotSendable
+from authsrv.outbound.exchange import BASE_HEADERS, exchange, quiet_libraries
 from authsrv.platforms.base import Clock, OutboundError, OutboundResponse
 
 if TYPE_CHECKING:
@@ -24,11 +24,9 @@ if TYPE_CHECKING:
     import httpx
 
 _LOG = logging.getLogger(__name__)
-_BASE_HEADERS = {"User-Agent": f"authsrv/{__version__}", "Accept-Encoding": "identity"}
 _BUSY = frozenset({502, 503, 504})
 _KEEP_ALIVE = 20.0
 _WORST_FIRST: tuple[BreakerState, ...] = ("open", "half_open", "closed")
-_LIBRARY_LOGGERS = ("httpx", "httpcore", "httpcore.connection", "httpcore.http11")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +133,7 @@ class HttpOutbound:
             self._name,
             method,
             url,
-            {**_BASE_HEADERS, **headers},
+            {**BASE_HEADERS, **headers},
             content,
             max_body,
             opaque=self._opaque,
@@ -188,7 +186,7 @@ class HttpOutbound:
             raise call.error("the circuit is open", retry_after=breaker.retry_after)
         try:
             async with asyncio.timeout_at(call.deadline):
-                response = await _exchange(await self._ready(), call, self._limits.connect)
+                response = await exchange(await self._ready(), call, self._limits.connect)
         except TimeoutError:
             self._record(breaker, permit, "failure")
             raise call.error("no answer in time") from None
@@ -234,79 +232,7 @@ def _encoded(form: Mapping[str, str] | None, json: Mapping[str, Any] | None) -> 
 def _build_transport() -> "httpx.AsyncBaseTransport":
     import httpx  # noqa: PLC0415 - see the top of the file
 
-    for name in _LIBRARY_LOGGERS:
-        logger = logging.getLogger(name)
-        logger.setLevel(logging.WARNING)
-        logger.addFilter(_without_content)
+    quiet_libraries()
     # The places limit the connections; a limit here would only make a call wait where nobody counts.
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=_KEEP_ALIVE)
     return httpx.AsyncHTTPTransport(verify=True, trust_env=False, limits=limits)
-
-
-def _without_content(record: logging.LogRecord) -> bool:
-    """Keep what the HTTP libraries know of a request out of the log, even where their loggers' level is lowered."""
-    record.msg, record.args = "withheld, because it may quote a request", None
-    record.exc_info = None
-    return True
-
-
-async def _exchange(transport: "httpx.AsyncBaseTransport", call: Call, connect: float) -> OutboundResponse:
-    """One request and its whole answer. Errors are raised outside the handlers, so that they carry no foreign text."""
-    import httpx  # noqa: PLC0415 - see the top of the file
-
-    sent_before = call.sent
-    if call.opaque:
-        call.sent = True
-    try:
-        return await _read(await transport.handle_async_request(_request(call, connect)), call)
-    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-        call.sent = sent_before
-        failure = call.error(f"no connection ({type(error).__name__})", NotConnected)
-    except (httpx.LocalProtocolError, httpx.InvalidURL, UnicodeEncodeError) as error:
-        call.sent = sent_before
-        failure = call.error(f"the request cannot be written ({type(error).__name__})", NotSendable)
-    except (httpx.HTTPError, OSError) as error:
-        failure = call.error(f"no whole answer ({type(error).__name__})")
-    raise failure
-
-
-def _request(call: Call, connect: float) -> "httpx.Request":
-    import httpx  # noqa: PLC0415 - see the top of the file
-
-    # Reading and writing are limited by the deadline of the whole call.
-    extensions = {"timeout": {"connect": connect, "read": None, "write": None, "pool": None}, "trace": call.trace}
-    content = call.content if call.method == "POST" else None
-    return httpx.Request(call.method, call.url, headers=call.headers, content=content, extensions=extensions)
-
-
-async def _read(response: "httpx.Response", call: Call) -> OutboundResponse:
-    body = bytearray()
-    try:
-        headers = dict(response.headers.items())
-        if headers.get("content-encoding", "identity") != "identity":
-            raise call.error("the answer is encoded although we asked for identity")
-        async for chunk in cast("httpx.AsyncByteStream", response.stream):
-            body += chunk
-            if len(body) > call.max_body:
-                raise call.error("the answer is larger than allowed")
-        if await _surplus(response):
-            raise call.error("the answer is longer than announced")
-    finally:
-        await response.aclose()
-    return OutboundResponse(response.status_code, headers, bytes(body))
-
-
-async def _surplus(response: "httpx.Response") -> bytes:
-    """What came after the end of the answer. It would be taken for the answer to the next call on this connection,
-    so such a connection is closed; likewise one that cannot be judged, because httpcore keeps its parser elsewhere.
-    """
-    connection = response.extensions.get("network_stream")
-    if connection is None:
-        return b""
-    parser: Any = response.stream
-    for attribute in ("_httpcore_stream", "_stream", "_connection", "_h11_state"):
-        parser = getattr(parser, attribute, None)
-    surplus, _ = getattr(parser, "trailing_data", (None, True))
-    if surplus != b"":
-        await connection.aclose()
-    return surplus or b""

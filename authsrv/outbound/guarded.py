@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from weakref import WeakValueDictionary
 
 from authsrv.outbound.call import Call, NotConnected
-from authsrv.outbound.client import _BASE_HEADERS, _exchange
+from authsrv.outbound.exchange import BASE_HEADERS, exchange
 from authsrv.outbound.guarded_addresses import Address, Resolve, SystemResolver, is_public
 from authsrv.outbound.guarded_urls import Target, check_allowed, target_of
 from authsrv.platforms.base import OutboundError, OutboundResponse
@@ -86,7 +86,7 @@ class GuardedOutbound:
         target = self._target(url)
         deadline = asyncio.get_running_loop().time() + self._total
         # httpx would make Host itself, and reads the name as IDNA for that: it fails on names that are none.
-        everything = {**_BASE_HEADERS, **headers, "Host": target.authority}
+        everything = {**BASE_HEADERS, **headers, "Host": target.authority}
         call = Call(target.host, method, url, everything, content, max_body, opaque=False, deadline=deadline)
         try:
             async with asyncio.timeout_at(deadline), self._place(target.host):
@@ -131,7 +131,7 @@ class GuardedOutbound:
     async def _try(self, call: Call, address: Address) -> OutboundResponse:
         transport = (await self._ready(call)).to(address)
         try:
-            return await _exchange(transport, call, self._connect)
+            return await exchange(transport, call, self._connect)
         finally:
             await transport.aclose()
 

@@ -3,18 +3,12 @@
 Imports httpx at its top, so nothing may import this module before the first call. Judges nothing.
 """
 
-import logging
-from collections.abc import Awaitable, Callable, Mapping
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
-from typing import Any
 
 import httpx
 
-from authsrv.outbound.client import _LIBRARY_LOGGERS, _without_content
-
-Trace = Callable[[str, Mapping[str, Any]], Awaitable[None]]
-"""Told by httpcore before and after each of its steps (its `trace` extension)."""
+from authsrv.outbound.exchange import quiet_libraries
 
 
 class PinnedTransports:
@@ -24,8 +18,7 @@ class PinnedTransports:
     """
 
     def __init__(self, extra_ca: Path | None) -> None:
-        for name in _LIBRARY_LOGGERS:
-            logging.getLogger(name).addFilter(_without_content)
+        quiet_libraries()
         self._context = httpx.create_ssl_context(trust_env=False)
         if extra_ca is not None:
             self._context.load_verify_locations(extra_ca)
@@ -41,25 +34,13 @@ class _PinnedTransport(httpx.AsyncBaseTransport):
     def __init__(self, address: str, transport: httpx.AsyncHTTPTransport) -> None:
         self._address = address
         self._transport = transport
-        self._streams: list[Any] = []
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send it to the address. Its Host header holds the name and stays."""
         request.extensions["sni_hostname"] = request.url.raw_host.decode("ascii")
-        request.extensions["trace"] = self._noting_streams(request.extensions["trace"])
         request.url = request.url.copy_with(host=self._address)
         return await self._transport.handle_async_request(request)
 
-    def _noting_streams(self, told: Trace) -> Trace:
-        async def trace(event: str, info: Mapping[str, Any]) -> None:
-            if event == "connection.connect_tcp.complete":
-                self._streams.append(info["return_value"])
-            await told(event, info)
-
-        return trace
-
     async def aclose(self) -> None:
-        """Close the connection, also one that was given up in its TLS handshake: httpcore forgets those, open."""
+        """Close the connection."""
         await self._transport.aclose()
-        for stream in self._streams:
-            await stream.aclose()
