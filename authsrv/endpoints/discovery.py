@@ -4,7 +4,7 @@ Owns what is advertised: only what works, derived from the grants. Each document
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -14,13 +14,17 @@ from starlette.responses import Response
 from authsrv.oauth.claims import ACR, SCOPE_OF
 from authsrv.oauth.grants import GRANTS
 from authsrv.oauth.grants.base import AUTH_METHODS
+from authsrv.oauth.scopes import OFFLINE
 from authsrv.pages.localization import LOCALES
 
 CACHE = "public, max-age=3600"
 
 
-def metadata(issuer: str, scopes: list[str]) -> dict[str, Any]:
-    """The server's metadata (RFC 8414 section 2, OpenID Connect Discovery section 3)."""
+def metadata(issuer: str, scopes: Collection[str]) -> dict[str, Any]:
+    """The server's metadata (RFC 8414 section 2, OpenID Connect Discovery section 3).
+
+    `scopes` are those that some client may ask for; no other scope's claims are promised.
+    """
     return {
         "issuer": issuer,
         "authorization_endpoint": f"{issuer}/oauth2/authorize",
@@ -28,7 +32,7 @@ def metadata(issuer: str, scopes: list[str]) -> dict[str, Any]:
         "userinfo_endpoint": f"{issuer}/oauth2/userinfo",
         "end_session_endpoint": f"{issuer}/oauth2/logout",
         "jwks_uri": f"{issuer}/oauth2/jwks",
-        "scopes_supported": scopes,
+        "scopes_supported": sorted({*scopes, *(OFFLINE if OFFLINE.intersection(scopes) else ())}),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query", "fragment", "form_post"],
         "grant_types_supported": [grant.GRANT_TYPE for grant in GRANTS],
@@ -54,7 +58,7 @@ def metadata(issuer: str, scopes: list[str]) -> dict[str, Any]:
             "acr",
             "idp",
             "idp_sub",
-            *SCOPE_OF,
+            *(claim for claim, scope in SCOPE_OF.items() if scope in scopes),
         ],
         "claim_types_supported": ["normal"],
         "code_challenge_methods_supported": ["S256"],
