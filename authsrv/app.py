@@ -8,7 +8,7 @@ import asyncio
 import os
 import random
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -22,8 +22,9 @@ from authsrv.addresses import AddressResolver
 from authsrv.audit import Audit, AuditEvent
 from authsrv.composition import Parts, served, token_server
 from authsrv.config import Config
+from authsrv.config.logos import read_logo
 from authsrv.config.schema import OutboundSettings
-from authsrv.endpoints.assets import Logos, images_of
+from authsrv.endpoints.assets import Image, Logos
 from authsrv.endpoints.discovery import Document, metadata
 from authsrv.endpoints.endpoint import ErrorRenderer, not_found
 from authsrv.endpoints.hosts import HostCheck
@@ -33,6 +34,7 @@ from authsrv.endpoints.screens import Facts, Screens
 from authsrv.jobs.logout_notices import FormOutbound, LogoutNotices
 from authsrv.jobs.sweeper import Sweeper
 from authsrv.log import Emit, Event
+from authsrv.models import Project
 from authsrv.oauth.clients import ClientRegistry
 from authsrv.oauth.directory import PlatformDirectory
 from authsrv.oauth.keys import KeyRing, load_or_create
@@ -221,6 +223,12 @@ def create_app(config: Config, world: World | None = None) -> Application:
 def declared_clients(config: Config) -> tuple[DeclaredClient, ...]:
     """The file's clients as the database remembers them."""
     return tuple(DeclaredClient(c.client_id, c.project.key, c.name) for c in config.clients().values())
+
+
+def images_of(projects: Mapping[str, Project]) -> Mapping[str, Image]:
+    """The logos of these projects, by key. Raises ValueError for a file that is none."""
+    logos = {key: read_logo(Path(project.look.logo)) for key, project in projects.items() if project.look.logo}
+    return {key: Image(logo.media_type, logo.content) for key, logo in logos.items()}
 
 
 def platforms_of(config: Config) -> dict[Place, PlatformSettings]:

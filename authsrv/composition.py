@@ -126,9 +126,7 @@ def _browser_endpoints(parts: Parts, ring: KeyRing, server: TokenServer, logins:
         cookie=cookie,
         issuer=issuer,
     )
-    callback = Callback(
-        upstream=upstream, authorizer=authorizer, outcomes=outcomes, cookie=cookie, issuer=issuer
-    )
+    callback = Callback(upstream=upstream, authorizer=authorizer, outcomes=outcomes, cookie=cookie, issuer=issuer)
     return {
         "authorize": AuthorizeEndpoint(authorizer, outcomes, answers, cookie),
         "sign_in": sign_in,

@@ -12,7 +12,14 @@ from authsrv.endpoints.endpoint import sender
 from authsrv.endpoints.forms import Form, parse_form, read_form
 from authsrv.endpoints.screens import Screens, remember
 from authsrv.errors import AuthsrvError
-from authsrv.oauth.authorization_request import PARAMETERS, TARGET_PARAMETERS, UNSUPPORTED, Target, mode_of
+from authsrv.oauth.authorization_request import (
+    PARAMETERS,
+    TARGET_PARAMETERS,
+    UNSUPPORTED,
+    Target,
+    default_mode,
+    mode_of,
+)
 from authsrv.oauth.authorize import Authorizer, Granted, Outcome, Question, Refused
 
 MAX_BODY = 64 * 1024
@@ -89,7 +96,7 @@ def _how(target: Target, form: Form) -> Target:
     try:
         mode = mode_of(target.client, _readable(form, "response_mode"))
     except errors.InvalidRequest:
-        mode = "query"
+        mode = default_mode(target.client)
     return replace(target, mode=mode, state=_readable(form, "state"))
 
 

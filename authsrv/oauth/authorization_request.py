@@ -101,8 +101,13 @@ def mode_of(client: Client, asked: str) -> ResponseMode:
         if asked == mode and mode in client.response_modes:
             return mode
     if not asked:
-        return "query"
+        return default_mode(client)
     raise errors.InvalidRequest("The client may not use this response_mode.", parameter="response_mode")
+
+
+def default_mode(client: Client) -> ResponseMode:
+    """How an answer is given if the request does not say: by query, unless the entry keeps codes out of addresses."""
+    return next((mode for mode in ("query", "form_post") if mode in client.response_modes), "fragment")
 
 
 def read(client: Client, sent: Mapping[str, str]) -> AuthorizationRequest:
