@@ -27,7 +27,8 @@ class SessionCookie:
     def read(self, request: Request) -> str:
         """The cookie's value. Empty without one, and also with two: nobody can say which is the true one."""
         header = b"; ".join(header_values(request, b"cookie")).decode("latin-1")
-        pairs = (part.strip().partition("=") for part in header.split(";"))
+        # No other white space: to a browser `\xa0__Host-name` is another name, which any neighbour of ours may set.
+        pairs = (part.strip(" \t").partition("=") for part in header.split(";"))
         found = [value for name, _, value in pairs if name == self._name]
         return found[0] if len(found) == 1 else ""
 
