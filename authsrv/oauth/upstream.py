@@ -5,6 +5,7 @@ Owns the single use of `state`, and what a trip's secrets are. Knows no platform
 
 import hmac
 from base64 import urlsafe_b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,9 +25,8 @@ from authsrv.oauth.pending import Caller, PendingRequests, RequestCompleted, unk
 from authsrv.oauth.request import Sender
 from authsrv.oauth.server import ATTEMPTS, TokenServer
 from authsrv.platforms.base import BrowserTrip, Platform, Returned
-from authsrv.players import SignIn
 from authsrv.storage.base import Conflict
-from authsrv.storage.changes import AddTrip, AdvanceRequest, Change, LinkIdentity, UseTrip
+from authsrv.storage.changes import AddTrip, AdvanceRequest, Change, EndSession, LinkIdentity, UseTrip
 
 TRIP_SECONDS = 900
 
@@ -177,7 +177,9 @@ class UpstreamSignIn:
             session = await self._sessions.signed_in(back.visit, project, proof)
             own = [*signed_in.changes, *redeemed.settled(0, now), *session, _progress(back.kept), rotation]
             if await self._once(back, [UseTrip(back.trip.id, now), *own]):
-                self._note(attempt, signed_in)
+                self._logins.succeeded(attempt, signed_in)
+                self._note_ends(attempt, back, session)
+                self._note(attempt, AuditEvent("session.started", sub=signed_in.player.sub))
                 return cookie
         raise errors.TemporarilyUnavailable(retry_after=1, detail="lost every race")
 
@@ -191,11 +193,15 @@ class UpstreamSignIn:
             raise RequestCompleted(back.kept.request.client_id) from conflict
         return True
 
-    def _note(self, attempt: Attempt, signed_in: SignIn) -> None:
-        self._logins.succeeded(attempt, signed_in)
+    def _note_ends(self, attempt: Attempt, back: _Returned, changes: Sequence[Change]) -> None:
+        for change in changes:
+            if isinstance(change, EndSession) and back.visit.signed_in:
+                sub = back.visit.signed_in.player.sub
+                self._note(attempt, AuditEvent("session.ended", sub=sub, reason=change.reason))
+
+    def _note(self, attempt: Attempt, event: AuditEvent) -> None:
         client, sender = attempt.client, attempt.sender
-        event = AuditEvent("session.started", project=client.project.key, client_id=client.client_id)
-        told = replace(event, sub=signed_in.player.sub, platform=attempt.provider)
+        told = replace(event, project=client.project.key, client_id=client.client_id, platform=attempt.provider)
         self._server.audit.record(replace(told, request_id=sender.request_id, address=sender.cut_address))
 
 
