@@ -53,7 +53,7 @@ class SignedOut:
 
 @dataclass(frozen=True, slots=True)
 class _Wish:
-    """What a checked request comes to."""
+    """What a checked request comes to. The hint of a client that is gone is none."""
 
     client: Client | None
     hint: Hint | None
@@ -105,9 +105,10 @@ class Logout:
         if uri and client and uri not in client.logout.post_logout_redirect_uris:
             raise _refused("This post_logout_redirect_uri is not registered.", "post_logout_redirect_uri")
         # Without a hint nobody vouches for the client, so the player stays here (section 3, last paragraph).
-        back = uri if hint and client else ""
+        vouching = hint if client else None
+        back = uri if vouching else ""
         state = [("state", sent["state"])] if sent.get("state") else []
-        return _Wish(client, hint, append_query(back, state) if back else "")
+        return _Wish(client, vouching, append_query(back, state) if back else "")
 
     def _hint(self, text: str) -> Hint | None:
         if not text:
