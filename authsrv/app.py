@@ -8,7 +8,7 @@ import asyncio
 import os
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -73,6 +73,7 @@ class World:
     """What the server takes from outside, so that tests can bring their own.
 
     `clock` gives Unix seconds, `random` that many unpredictable bytes; `connect` makes the way out to a platform.
+    `sleep` is what background tasks rest by.
     `call_clients` makes the way out to addresses that clients gave. `emit` takes log events; without it audit events go
     nowhere.
     """
@@ -82,6 +83,7 @@ class World:
     emit: Emit = _discard
     connect: Connect = connect_by_http
     call_clients: CallClients = call_by_http
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
 class Application:
@@ -183,7 +185,8 @@ class Application:
             self._serving = self._build(ring, server)
             outbound = self._world.call_clients(self.config.outbound)
             stack.push_async_callback(outbound.aclose)
-            telling = asyncio.create_task(LogoutNotices(server, outbound).run())
+            self.notices = LogoutNotices(server, outbound, self._world.sleep)
+            telling = asyncio.create_task(self.notices.run())
             stack.callback(telling.cancel)
             sweeping = asyncio.create_task(self._sweeper().run())
             stack.callback(sweeping.cancel)
@@ -208,7 +211,7 @@ class Application:
         return await load_or_create(self.storage, passphrase, int(self._world.clock()), self._world.random)
 
     def _sweeper(self) -> Sweeper:
-        return Sweeper(self.storage, clock=self._world.clock, sleep=asyncio.sleep, chance=random.random)
+        return Sweeper(self.storage, clock=self._world.clock, sleep=self._world.sleep, chance=random.random)
 
     def _build(self, ring: KeyRing, server: TokenServer) -> ASGIApp:
         table = [*routes(served(self._parts, ring, server)), *self._demo_routes()]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from authsrv.storage.sqlite import SqliteStorage
+from tests.support.browser import Browser, shop_request
 from tests.support.server import Server, running
 from tests.support.storage import reading_connection, traced, writing_connection
 
@@ -63,6 +64,37 @@ async def test_client_credentials_touch_no_database(server: Server) -> None:
         )
         assert answer.status_code == 200
     assert ran == Ran([], [])
+
+
+async def test_a_sign_in_begun_without_a_cookie_is_one_write(server: Server) -> None:
+    browser = Browser(server)
+    async with watching(server) as ran:
+        assert (await browser.get("/oauth2/authorize", **shop_request())).status_code == 302
+    assert ran.read == []
+    assert ran.wrote == ["BEGIN IMMEDIATE", "INSERT INTO", "INSERT INTO", "DELETE FROM", "COMMIT"]
+
+
+async def test_single_sign_on_is_one_read_and_one_write(server: Server) -> None:
+    browser = Browser(server)
+    await browser.sign_in()
+    async with watching(server) as ran:
+        assert (await browser.get("/oauth2/authorize", **shop_request())).status_code == 302
+    assert ran.read == ["SELECT b.id,"]
+    assert ran.wrote == ["BEGIN IMMEDIATE", "UPDATE sessions", "INSERT INTO", "INSERT INTO", "COMMIT"]
+
+
+async def test_prompt_none_without_a_session_writes_nothing(server: Server) -> None:
+    async with watching(server) as ran:
+        await Browser(server).get("/oauth2/authorize", **(shop_request() | {"prompt": "none"}))
+    assert ran == Ran([], [])
+
+
+async def test_userinfo_is_one_read(server: Server) -> None:
+    browser = Browser(server)
+    token = (await browser.tokens())["access_token"]
+    async with watching(server) as ran:
+        assert (await browser.userinfo(token)).status_code == 200
+    assert ran == Ran(["SELECT g.id,"], [])
 
 
 async def test_discovery_and_keys_touch_no_database(server: Server) -> None:

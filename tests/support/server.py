@@ -1,5 +1,6 @@
 """The whole server in one process: app, memory or SQLite storage, and the emulated platforms behind it."""
 
+import asyncio
 import json
 import os
 from collections.abc import AsyncIterator, Mapping
@@ -24,7 +25,7 @@ from authsrv.log import Event
 from authsrv.models import StoredKey
 from authsrv.oauth.keys import first_keys
 from authsrv.pages.engine import environment
-from authsrv.platforms.base import Clock, PlatformSettings
+from authsrv.platforms.base import Clock, OutboundResponse, PlatformSettings
 from tests.support.outbound import BASE_URL, AsgiOutbound
 from tests.support.storage import migrated_file
 
@@ -54,6 +55,26 @@ def emulators(clock: Clock) -> dict[str, PlatformEmulator]:
 
 
 @dataclass
+class Notified:
+    """Takes what is posted to clients: address and form of each. `status` is what it answers."""
+
+    status: int = 200
+    got: list[tuple[str, Mapping[str, str]]] = field(default_factory=list)
+
+    async def post_form(self, url: str, form: Mapping[str, str], **_: object) -> OutboundResponse:
+        self.got.append((url, form))
+        return OutboundResponse(self.status, {}, b"")
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+
+async def _no_background(_: float) -> None:
+    """Rest for ever: a test does by itself what a background task would do in between."""
+    await asyncio.Event().wait()
+
+
+@dataclass
 class Server:
     """A running server with an HTTP client, its clock, and the platforms it asks."""
 
@@ -63,6 +84,8 @@ class Server:
     platforms: dict[str, PlatformEmulator]
     outbounds: dict[str, AsgiOutbound] = field(default_factory=dict)
     emulator: Starlette | None = None
+    notified: Notified = field(default_factory=Notified)
+    """What clients were told by the back channel; `app.notices.round()` delivers."""
     events: list[Event] = field(default_factory=list)
     """Everything that went to the log pipeline: access lines and audit events."""
 
@@ -156,9 +179,13 @@ async def running(tmp_path: Path | None = None, *, edit: Any = None) -> AsyncIte
         return outbounds.setdefault(name, AsgiOutbound(emulator))
 
     events: list[Event] = []
-    app = create_app(_config(json.dumps(block)), World(clock=clock, emit=events.append, connect=connect))
+    notified = Notified()
+    world = World(
+        clock=clock, emit=events.append, connect=connect, call_clients=lambda _: notified, sleep=_no_background
+    )
+    app = create_app(_config(json.dumps(block)), world)
     async with lifespan(app), client(app) as http:
-        yield Server(app, http, clock, platforms, outbounds, emulator, events)
+        yield Server(app, http, clock, platforms, outbounds, emulator, notified, events)
 
 
 @cache
