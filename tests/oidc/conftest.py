@@ -6,6 +6,7 @@ import pytest
 
 from tests.oidc.clients import MODES, provider
 from tests.support.browser import Browser
+from tests.support.configuration import set_environment
 from tests.support.server import Server, running
 
 
@@ -21,3 +22,9 @@ def browser(server: Server, request: pytest.FixtureRequest) -> Browser:
     browser = Browser(server)
     browser.request["response_mode"] = request.param
     return browser
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the configuration files of `tests.support.configuration` take from the environment."""
+    set_environment(monkeypatch)
