@@ -7,7 +7,7 @@ neither OAuth's wire nor platforms.
 from dataclasses import dataclass
 from typing import Literal
 
-from authsrv.models import Client, Project, SignedIn
+from authsrv.models import Client, Project, Session, SignedIn
 
 Prompt = Literal["none", "login", "consent", "select_account"]
 Step = Literal["login", "select_account", "consent"]
@@ -45,8 +45,12 @@ def next_step(
 def is_usable(signed_in: SignedIn, project: Project, now: int) -> bool:
     """Whether a session is in force, in time, and made by a platform that the project still has."""
     session = signed_in.session
-    in_time = now < min(session.expires_at, session.absolute_expires_at)
-    return session.ended_at is None and in_time and session.platform in project.platforms
+    return session.ended_at is None and is_in_time(session, now) and session.platform in project.platforms
+
+
+def is_in_time(session: Session, now: int) -> bool:
+    """Whether neither limit of a session has passed."""
+    return now < min(session.expires_at, session.absolute_expires_at)
 
 
 def needs_consent(demands: Demands, consented: frozenset[str]) -> bool:

@@ -18,6 +18,7 @@ from authsrv.oauth.pending import cross_site
 from authsrv.oauth.request import Sender
 from authsrv.oauth.server import TokenServer
 from authsrv.redirects import append_query
+from authsrv.signin import is_in_time
 from authsrv.storage.changes import Change
 
 PARAMETERS = frozenset({"id_token_hint", "client_id", "post_logout_redirect_uri", "state", "logout_hint", "ui_locales"})
@@ -93,7 +94,9 @@ class Logout:
     async def here(self, cookie: str) -> tuple[Sequence[SignedIn], str]:
         """Who is signed in in this browser, and the synchronizer token of a form to end it."""
         browser, found = await self._load(cookie)
-        return found, self._browsers.csrf(browser.row_id, _PURPOSE) if browser else ""
+        now = self._server.now()
+        in_time = [one for one in found if is_in_time(one.session, now)]
+        return in_time, self._browsers.csrf(browser.row_id, _PURPOSE) if browser else ""
 
     def _wish(self, sent: Mapping[str, str]) -> _Wish:
         hint = self._hint(sent.get("id_token_hint", ""))
