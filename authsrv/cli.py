@@ -132,6 +132,7 @@ def demo(
         with run.emulator_running(emulator_port, state):
             config = _load(path)
             _migrate_in_own_process(path)
+            run.seed(config)
             announce = run.announcer(config.issuer, emulator_port, typer.echo)
             status = process.run(config, path, on_ready=announce, stop_on_hangup=True)
     except run.DemoError as error:

@@ -7,14 +7,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from authsrv.demo.templates import directory
 from authsrv.emulator.toml import to_toml
 
 USUAL_PORT = 8080
+PROJECT = "demo"
+SHOP_SECRET = "shop-secret"
+_SCOPES = ["openid", "profile", "email", "address", "phone", "offline"]
 _HEAD = "# Written by `authsrv demo` at every start; changes made here are lost.\n\n"
 
 
 def configuration(port: int, state: Path, platforms: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """The whole configuration. `state` is the demo's directory, `platforms` the emulator's block."""
+    project = {"name": "Demo Studio", "look": _look(port), "platforms": platforms, "clients": _clients(port)}
     return {
         "issuer": _origin(port),
         "dev": True,
@@ -22,7 +27,7 @@ def configuration(port: int, state: Path, platforms: Mapping[str, Mapping[str, A
         "database": {"url": f"sqlite:///{state / 'authsrv.db'}"},
         "limits": {"multiplier": 100},
         "log": {"level": "warning", "format": "console"},
-        "projects": {"demo": {"name": "Demo", "platforms": platforms, "clients": _clients(port)}},
+        "projects": {PROJECT: project},
     }
 
 
@@ -35,8 +40,18 @@ def _origin(port: int) -> str:
     return f"http://127.0.0.1:{port}"
 
 
+def _look(port: int) -> dict[str, str]:
+    return {
+        "logo": str(directory() / "logo.svg"),
+        "accent": "#0f766e",
+        "accent_dark": "#2dd4bf",
+        "support_url": f"{_origin(port)}/demo",
+        "privacy_url": f"{_origin(port)}/demo/privacy",
+        "terms_url": f"{_origin(port)}/demo/terms",
+    }
+
+
 def _clients(port: int) -> dict[str, dict[str, Any]]:
-    ports = dict.fromkeys((port, USUAL_PORT))
     return {
         "launcher": {
             "name": "Demo launcher",
@@ -44,17 +59,8 @@ def _clients(port: int) -> dict[str, dict[str, Any]]:
             "native": True,
             "redirect_uris": ["http://127.0.0.1/callback"],
         },
-        "shop": {
-            "name": "Demo shop",
-            "secret": "shop-secret",
-            "redirect_uris": [f"{_origin(each)}/demo/callback" for each in ports],
-        },
-        "spa": {
-            "name": "Demo single-page application",
-            "type": "public",
-            "redirect_uris": [f"{_origin(port)}/demo/spa"],
-            "cors_origins": [_origin(port)],
-        },
+        "shop": _shop(port),
+        "spa": _single_page_application(port),
         "backend": {"name": "Demo game server", "type": "server", "secret": "backend-secret"},
         "40": {
             "name": "Demo game on an Xsolla SDK",
@@ -63,4 +69,39 @@ def _clients(port: int) -> dict[str, dict[str, Any]]:
             "native": True,
             "redirect_uris": ["http://127.0.0.1/blank"],
         },
+    }
+
+
+def _shop(port: int) -> dict[str, Any]:
+    ports = dict.fromkeys((port, USUAL_PORT))
+    page = f"{_origin(port)}/demo/shop"
+    return {
+        "name": "Demo shop",
+        "secret": SHOP_SECRET,
+        "redirect_uris": [f"{_origin(each)}/demo/callback" for each in ports],
+        "post_logout_redirect_uris": [page],
+        "initiate_login_uri": f"{page}/login",
+        "scopes": _SCOPES,
+        **_links(port, page),
+    }
+
+
+def _single_page_application(port: int) -> dict[str, Any]:
+    page = f"{_origin(port)}/demo/spa"
+    return {
+        "name": "Demo single-page application",
+        "type": "public",
+        "redirect_uris": [page],
+        "post_logout_redirect_uris": [page],
+        "cors_origins": [_origin(port)],
+        "scopes": _SCOPES,
+        **_links(port, page),
+    }
+
+
+def _links(port: int, page: str) -> dict[str, str]:
+    return {
+        "client_uri": page,
+        "policy_uri": f"{_origin(port)}/demo/privacy",
+        "tos_uri": f"{_origin(port)}/demo/terms",
     }

@@ -3,13 +3,11 @@
 Pure text; calls nobody.
 """
 
-import base64
-import hashlib
-import secrets
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from authsrv.demo.pkce import Pkce
 from authsrv.emulator.client import Credential
 
 CLIENT = "launcher"
@@ -29,21 +27,6 @@ class Door:
 
 
 DOORS = (Door("steam", "steam", "Steam"), Door("xbox", "xbox", "Xbox"), Door("epic", "epicgames", "Epic Games"))
-
-
-@dataclass(frozen=True, slots=True)
-class Pkce:
-    """A verifier and its S256 challenge (RFC 7636 section 4)."""
-
-    verifier: str
-    challenge: str
-
-    @classmethod
-    def fresh(cls) -> "Pkce":
-        """A pair nobody has seen before."""
-        verifier = secrets.token_urlsafe(32)
-        digest = hashlib.sha256(verifier.encode("ascii")).digest()
-        return cls(verifier, base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii"))
 
 
 def silent_login(issuer: str, door: Door, proof: Credential, pkce: Pkce, state: str) -> str:

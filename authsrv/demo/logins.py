@@ -4,6 +4,7 @@ import secrets
 from dataclasses import dataclass
 
 from authsrv.demo import curl
+from authsrv.demo.pkce import Pkce
 from authsrv.emulator import client as emulator
 
 
@@ -15,11 +16,11 @@ class Login:
     command: str
 
 
-def fresh_logins(issuer: str, emulator_port: int, pkce: curl.Pkce) -> list[Login]:
+def fresh_logins(issuer: str, emulator_port: int, pkce: Pkce) -> list[Login]:
     """One login for every platform. Raises `EmulatorError` when the emulator does not mint."""
     return [Login(door, _command(issuer, door, emulator_port, pkce)) for door in curl.DOORS]
 
 
-def _command(issuer: str, door: curl.Door, emulator_port: int, pkce: curl.Pkce) -> str:
+def _command(issuer: str, door: curl.Door, emulator_port: int, pkce: Pkce) -> str:
     proof = emulator.mint(emulator_port, door.name, curl.PLAYER)
     return curl.silent_login(issuer, door, proof, pkce, state=f"demo-{secrets.token_urlsafe(9)}")

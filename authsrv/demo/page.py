@@ -1,31 +1,23 @@
-"""The demo's pages: what runs here, commands to paste, and where the demo's web clients come back to.
+"""The demo's pages: what runs here, commands to paste, and the small print that every client links to.
 
-Served with `dev = true` only. Plain HTML, no script, no resource from elsewhere.
+Served with `dev = true` only. Plain HTML, no resource from elsewhere.
 """
 
-import base64
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from authsrv.config import Config
-from authsrv.demo import curl
+from authsrv.demo import curl, shop, spa
 from authsrv.demo.logins import Login, fresh_logins
+from authsrv.demo.pkce import Pkce
+from authsrv.demo.templates import Templates
 from authsrv.emulator import client as emulator
 from authsrv.emulator.base import PLAYERS
 from authsrv.models import Client
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
-
-_ARRIVALS = ("code", "state", "iss", "error", "error_description")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,39 +30,41 @@ class ClientRow:
 
 
 def routes(config: Config) -> list[BaseRoute]:
-    """`/demo`, and the redirect URIs `/demo/callback` and `/demo/spa`."""
-    pages = Pages(config)
+    """`/demo` and everything below it, and the way there from `/`."""
+    templates = Templates()
+    web_clients = [*shop.routes(config, templates), *spa.routes(config, templates)]
+    pages = Pages(config, templates, {route.path for route in web_clients})
     return [
+        Route("/", pages.entrance, methods=["GET"]),
         Route("/demo", pages.overview, methods=["GET"]),
-        Route("/demo/callback", pages.arrival, methods=["GET"]),
-        Route("/demo/spa", pages.arrival, methods=["GET"]),
+        Route("/demo/privacy", pages.privacy, methods=["GET"]),
+        Route("/demo/terms", pages.terms, methods=["GET"]),
+        *web_clients,
     ]
 
 
 class Pages:
     """The handlers; synchronous, so that a call to the emulator waits in a thread of its own."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, templates: Templates, doors: set[str]) -> None:
         self._config = config
-        templates = _templates()
-        self._style = (templates / "page.css").read_text(encoding="utf-8")
-        digest = base64.b64encode(hashlib.sha256(self._style.encode()).digest()).decode("ascii")
-        self._headers = {
-            "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{digest}'; "
-            "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-            "Cache-Control": "no-store",
-            "Referrer-Policy": "no-referrer",
-            "X-Content-Type-Options": "nosniff",
-        }
+        self._templates = templates
+        self._doors = doors
 
-    def overview(self, _: Request) -> HTMLResponse:
+    def entrance(self, _: Request) -> Response:
+        """From the address that people type to where there is something to see."""
+        return RedirectResponse("/demo", 302)
+
+    def overview(self, _: Request) -> Response:
         """What runs here, with fresh credentials in the commands."""
-        pkce = curl.Pkce.fresh()
+        pkce = Pkce.fresh()
         logins, trouble = _logins(self._config.issuer, pkce)
-        return self._page(
+        return self._templates.page(
             "overview.html",
             title="The authsrv demo",
             issuer=self._config.issuer,
+            has_shop=shop.LOGIN in self._doors,
+            has_spa=spa.PAGE in self._doors,
             logins=logins,
             trouble=trouble,
             mint=[curl.mint(door) for door in curl.DOORS],
@@ -80,33 +74,16 @@ class Pages:
             program=curl.PROGRAM,
         )
 
-    def arrival(self, request: Request) -> HTMLResponse:
-        """What a browser brought back to a web client."""
-        received = [(name, request.query_params[name]) for name in _ARRIVALS if name in request.query_params]
-        name = "spa" if request.url.path.endswith("/spa") else "shop"
-        return self._page("callback.html", title="Back from the login", client=name, received=received)
+    def privacy(self, _: Request) -> Response:
+        """What the demo does with what it learns."""
+        return self._templates.page("privacy.html", title="Privacy in this demo")
 
-    @cached_property
-    def _templates(self) -> "Environment":
-        """Loaded by the first view: the engine takes a tenth of a start to import."""
-        from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - see above
-
-        loader = FileSystemLoader(_templates())
-        return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-
-    def _page(self, template: str, **context: object) -> HTMLResponse:
-        text = self._templates.get_template(template).render(style=self._style, **context)
-        return HTMLResponse(text, headers=self._headers)
+    def terms(self, _: Request) -> Response:
+        """The demo's terms."""
+        return self._templates.page("terms.html", title="Terms of this demo")
 
 
-def _templates() -> Path:
-    """The demo's templates: inside the package when installed, at the top level of a checkout."""
-    package = Path(__file__).resolve().parents[1]
-    installed = package / "_templates"
-    return (installed if installed.is_dir() else package.parent / "templates") / "demo"
-
-
-def _logins(issuer: str, pkce: curl.Pkce) -> tuple[list[Login], str]:
+def _logins(issuer: str, pkce: Pkce) -> tuple[list[Login], str]:
     """The commands, or why there are none."""
     try:
         return fresh_logins(issuer, emulator.find_port(), pkce), ""

@@ -13,9 +13,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from authsrv.demo import configuration, curl
+from authsrv.config import Config
+from authsrv.demo import configuration, curl, players
 from authsrv.demo.logins import fresh_logins
+from authsrv.demo.pkce import Pkce
 from authsrv.emulator import client, host, server
+from authsrv.storage.base import StorageError
 
 START_SECONDS = 20.0
 STOP_SECONDS = 5.0
@@ -57,6 +60,14 @@ def _write(port: int, emulator_port: int, state: Path) -> Path:
     host.write_private(config, configuration.text(port, state, platforms))
     host.write_private(state / client.STATE_FILE.name, json.dumps({"port": port, "emulator_port": emulator_port}))
     return config
+
+
+def seed(config: Config) -> None:
+    """Put the demo's known player into its migrated database. Raises `DemoError`."""
+    try:
+        players.seed(config)
+    except StorageError as error:
+        raise DemoError(str(error)) from error
 
 
 def keys_directory(state: Path) -> Path:
@@ -114,10 +125,10 @@ def announcer(issuer: str, emulator_port: int, say: Callable[[str], None]) -> Ca
 
 def announcement(issuer: str, emulator_port: int) -> str:
     """What the terminal shows: where everything is, and commands to paste. Raises `EmulatorError`."""
-    pkce = curl.Pkce.fresh()
+    pkce = Pkce.fresh()
     logins = fresh_logins(issuer, emulator_port, pkce)
     parts = [
-        f"\nThe authsrv demo runs; Ctrl-C stops it. All of this, fresh each time, is at {issuer}/demo",
+        f"\nThe authsrv demo runs; Ctrl-C stops it. Sign in with a browser at {issuer}/demo",
         *(f"Log in with {login.door.title}, as a game launcher does:\n\n{login.command}" for login in logins),
         f"Exchange the code of login_url for tokens:\n\n{curl.exchange(issuer, pkce)}",
         "A credential works once and expires soon. Another one:\n\n" + "\n".join(map(curl.mint, curl.DOORS)),

@@ -19,6 +19,7 @@ TWO_CALLBACKS = [f"http://127.0.0.1:{port}/demo/callback" for port in (8080, 909
 def edit(block: dict[str, object]) -> None:
     found = clients(block)
     found["shop"]["redirect_uris"] = [*TWO_CALLBACKS, "https://shop.example/cb?from=login"]
+    found["shop"]["scopes"] = ["openid", "profile", "offline"]
     found["lax"] = {**found["shop"], "name": "Lax shop", "pkce": "optional"}
     found["strict"] = {**found["shop"], "name": "Strict shop", "state": "required"}
 
