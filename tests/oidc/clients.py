@@ -47,7 +47,6 @@ def clients_of(block: dict[str, Any]) -> dict[str, Any]:
 
 def provider(block: dict[str, Any]) -> None:
     """Let the demo shop do everything, and add an older web site without PKCE and one of somebody else's."""
-    block["projects"]["demo"].pop("look", None)  # TEMPORARY
     clients = clients_of(block)
     clients["shop"] |= {"response_modes": MODES, "scopes": SCOPES}
     clients["older"] = {

@@ -2,14 +2,13 @@
 
 import copy
 from collections.abc import AsyncIterator
-from functools import cache
 from typing import Any
 
 import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.oidc.clients import changed, clients_of, from_older, player_of
+from tests.oidc.forgery import forged
 from tests.support.browser import SHOP_CALLBACK, Browser, Page
 from tests.support.server import Server, running
 from tests.support.verification import verified
@@ -62,11 +61,6 @@ async def hint_of(browser: Browser) -> str:
     """The id_token of a sign-in for the shop."""
     found: str = (await browser.tokens())["id_token"]
     return found
-
-
-@cache
-def foreign_key() -> rsa.RSAPrivateKey:
-    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 async def test_L1_the_endpoint_is_advertised_and_takes_get_and_post(server: Server) -> None:
@@ -141,15 +135,15 @@ async def test_L6_an_unsigned_hint_is_refused(browser: Browser) -> None:
     header = jwt.get_unverified_header(hint)
     _, body, _ = hint.split(".")
     unsigned = jwt.encode(told, "", algorithm="none", headers=header | {"alg": "none"})
-    for forged in (unsigned, f"{unsigned.split('.')[0]}.{body}.", f"{hint.rpartition('.')[0]}."):
-        assert is_refused(await browser.open(LOGOUT, id_token_hint=forged, post_logout_redirect_uri=GOODBYE))
+    for text in (unsigned, f"{unsigned.split('.')[0]}.{body}.", f"{hint.rpartition('.')[0]}."):
+        assert is_refused(await browser.open(LOGOUT, id_token_hint=text, post_logout_redirect_uri=GOODBYE))
     assert await is_signed_in(browser)
 
 
 async def test_L7_a_hint_that_somebody_else_signed_is_refused(browser: Browser) -> None:
     hint = await hint_of(browser)
     told, header = await verified(browser.server, hint, "shop"), jwt.get_unverified_header(hint)
-    foreign = jwt.encode(told, foreign_key(), algorithm="RS256", headers=header)
+    foreign = forged(told, header)
     assert is_refused(await browser.open(LOGOUT, id_token_hint=foreign, post_logout_redirect_uri=GOODBYE))
     assert await is_signed_in(browser)
 
