@@ -54,6 +54,9 @@ class AuthorizationCheck:
         """Where the answer to a kept request goes, if the client still has that address."""
         sent: dict[str, str] = json.loads(pending.parameters)
         target = self.target(sent)
+        if target.client.project.key != pending.project:
+            # Its players are others now, and whoever is signed in here is one of the old ones.
+            raise errors.InvalidRequest("The client has moved; start again.", reason="request_expired")
         mode = asking.mode_of(target.client, sent.get("response_mode", ""))
         return replace(target, mode=mode, state=sent.get("state", ""))
 

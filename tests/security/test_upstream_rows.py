@@ -1,0 +1,423 @@
+"""Rows D10 to D19, D43, D44, D51 and D52 over the whole flow: what a callback may do, for whom, and how often."""
+
+from collections.abc import AsyncIterator, Callable
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from authsrv.config import Config
+from authsrv.emulator.steam.openid_cases import NS, OPENID_CASES
+from tests.support.browser import COOKIE, SHOP_CALLBACK, Browser, Page, shop_request
+from tests.support.callbacks import Pairs, altered, pairs_of, state_of, way_back, with_value, without
+from tests.support.refusals import clients, counts, demo, page, refused, tables
+from tests.support.server import Server, running
+
+PLATFORMS = ["steam", "xbox", "epicgames"]
+SILENT = {"prompt": "none"}
+_begun_with: list[dict[str, Any]] = []
+
+
+def edit(block: dict[str, Any]) -> None:
+    clients(block)["other"] = {**clients(block)["shop"], "name": "Other shop"}
+    block["projects"]["second"] = {**deepcopy(demo(block)), "name": "Second", "clients": {}}
+    _begun_with[:] = [deepcopy(block)]
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Server]:
+    async with running(edit=edit) as started:
+        yield started
+
+
+@pytest.fixture
+def browser(server: Server) -> Browser:
+    return Browser(server)
+
+
+async def reload(server: Server, change: Callable[[dict[str, Any]], object]) -> None:
+    block = deepcopy(_begun_with[0])
+    change(block)
+    await server.app.reload(Config.model_validate(block))
+
+
+async def name_of_player(browser: Browser) -> str:
+    """Who is signed in; empty if nobody."""
+    html = (await browser.open("/login")).html
+    return html.partition('id="player">')[2].partition("<")[0]
+
+
+def nobody(server: Server) -> bool:
+    """Whether no sign-in has left anything behind."""
+    found = counts(server)
+    return found["sessions"] == found["players"] == found["grants"] == 0
+
+
+REFUSED_BY_STEAM = [name for name, case in OPENID_CASES.items() if case.summary.startswith("credential_")]
+BARRED_BY_STEAM = [name for name, case in OPENID_CASES.items() if case.summary.startswith("account_")]
+STEAM_DOWN = [
+    name for name, case in OPENID_CASES.items() if case.summary.startswith("unavailable") if "hang" not in name
+]
+
+
+@pytest.mark.parametrize("case", [*REFUSED_BY_STEAM, *BARRED_BY_STEAM])
+async def test_D10_D11_D12_D13_D14_D15_D16_D19_a_forged_or_barred_assertion_signs_nobody_in(
+    browser: Browser, case: str
+) -> None:
+    begun = await browser.authorize()
+    callback = await way_back(browser, begun, case=case)
+    cookie = browser.cookies[COOKIE]
+    shown = await browser.open(callback)
+    page(shown, 403 if case in BARRED_BY_STEAM else 400)
+    assert 'id="again"' in shown.html
+    assert nobody(browser.server)
+    assert browser.cookies[COOKIE] == cookie
+    page(await browser.open(callback))
+    assert nobody(browser.server)
+    assert "code" in (await browser.prove(begun)).query  # the request itself was not used up
+
+
+async def test_D10_D14_D16_only_an_assertion_that_could_be_steams_own_is_asked_about(browser: Browser) -> None:
+    steam = browser.server.platforms["steam"]
+    for case in REFUSED_BY_STEAM:
+        await browser.open(await way_back(browser, await browser.authorize(), case=case))
+    assert steam.calls["CheckAuthentication"] == 1  # openid-forged
+    assert {str(request.url) for request in browser.server.outbounds["steam"].requests} == {
+        "http://platform.test/steam/openid/login"
+    }
+
+
+STEAM = "http://platform.test/steam/openid"
+FORGERIES: dict[str, Callable[[Pairs], Pairs]] = {
+    "D10 op_endpoint": with_value("openid.op_endpoint", "https://evil.test/openid/login"),
+    "D10 http for https": with_value("openid.op_endpoint", "https://platform.test/steam/openid/login"),
+    "D11 another host": with_value("openid.claimed_id", "https://platform.test.evil.test/openid/id/76561197960287930"),
+    "D11 user name": with_value("openid.claimed_id", "http://platform.test@evil.test/openid/id/76561197960287930"),
+    "D11 line break": with_value("openid.claimed_id", f"{STEAM}/id/76561197960287930\n"),
+    "D11 full-width": with_value("openid.claimed_id", f"{STEAM}/id/7656119796028793\uff10"),
+    "D11 path": with_value("openid.claimed_id", f"{STEAM}/id/76561197960287930/../76561197960287931"),
+    "D11 identity differs": with_value("openid.identity", f"{STEAM}/id/76561197960287931"),
+    "D12 unsigned identity": with_value("openid.signed", "signed,op_endpoint,claimed_id,return_to,response_nonce"),
+    "D12 nothing signed": with_value("openid.signed", ""),
+    "D12 more signed": with_value("openid.signed", "signed,op_endpoint,claimed_id,identity,return_to,mode"),
+    "D13 no ns": without("openid.ns"),
+    "D13 ns of version 1": with_value("openid.ns", "http://openid.net/signon/1.1"),
+    "D13 mode": with_value("openid.mode", "check_authentication"),
+    "D13 mode in another case": with_value("openid.mode", "ID_RES"),
+    "D14 no return_to": without("openid.return_to"),
+    "D14 another return_to": with_value("openid.return_to", "https://shop.example/login/steam/callback"),
+    "D15 no nonce": without("openid.response_nonce"),
+    "D16 the public profile alone": lambda pairs: [p for p in pairs if p[0] in {"state", "openid.claimed_id"}],
+    "D16 no signature": without("openid.sig"),
+    "D16 empty signature": with_value("openid.sig", ""),
+    "D19 two claimed_id": lambda pairs: [*pairs, ("openid.claimed_id", f"{STEAM}/id/76561197960287931")],
+    "D19 underscores": lambda pairs: [*pairs, ("openid_claimed_id", f"{STEAM}/id/76561197960287931")],
+    "D19 upper case": lambda pairs: [*pairs, ("OPENID.claimed_id", f"{STEAM}/id/76561197960287931")],
+    "D19 NUL": lambda pairs: [*pairs, ("openid.claimed_id\0", "x")],
+    "D19 two states": lambda pairs: [*pairs, ("state", dict(pairs)["state"])],
+    "D19 two states, the second empty": lambda pairs: [*pairs, ("state", "")],
+    "D19 control character": lambda pairs: [*pairs, ("x", "a\x1bb")],
+    "nothing": lambda _: [],
+    "the state alone": lambda pairs: [pair for pair in pairs if pair[0] == "state"],
+    "an OAuth code": lambda pairs: [("state", dict(pairs)["state"]), ("code", "asc_stolen")],
+}
+
+
+@pytest.mark.parametrize("forge", FORGERIES.values(), ids=FORGERIES.keys())
+async def test_D10_D11_D12_D13_D14_D15_D16_D19_a_callback_written_by_hand_signs_nobody_in(
+    browser: Browser, forge: Callable[[Pairs], Pairs]
+) -> None:
+    callback = await way_back(browser, await browser.authorize())
+    page(await browser.open(altered(callback, forge)))
+    assert nobody(browser.server)
+    assert await name_of_player(browser) == ""
+
+
+async def test_D13_a_cancelled_sign_in_goes_back_to_the_client_once(browser: Browser) -> None:
+    callback = await way_back(browser, await browser.authorize(), case="openid-cancelled")
+    answer = await browser.get(callback)
+    assert refused(answer) == "access_denied"
+    assert "completed" not in answer.text
+    page(await browser.open(callback))
+    assert nobody(browser.server)
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+async def test_D13_cancelling_is_the_browsers_own_doing(server: Server, platform: str) -> None:
+    attacker, victim = Browser(server), Browser(server)
+    begun = await victim.authorize()
+    theirs = state_of(await way_back(attacker, await attacker.authorize(), platform))
+    cancelled = {"steam": f"openid.ns={NS}&openid.mode=cancel"}.get(platform, "error=access_denied")
+    for state in (theirs, "", "x"):
+        page(await victim.open(f"/login/{platform}/callback?state={state}&{cancelled}"))
+    assert "code" in (await victim.prove(begun, platform)).query
+
+
+async def test_D14_D15_an_assertion_for_one_visit_is_worth_nothing_in_another(server: Server) -> None:
+    browser = Browser(server)
+    first, second = [await way_back(browser, await browser.authorize()) for _ in range(2)]
+    moved = altered(first, with_value("state", state_of(second)))
+    page(await browser.open(moved))
+    assert nobody(server)
+    assert "code" in (await browser.open(first)).query
+    before = counts(server)
+    first = await way_back(browser, await browser.authorize(prompt="login"), player="birch")
+    moved = altered(first, with_value("state", state_of(second)))
+    third = state_of(await way_back(browser, await browser.authorize(prompt="login")))
+    rewritten = altered(moved, with_value("state", third)).replace(state_of(first), third)
+    page(await browser.open(rewritten))
+    assert counts(server)["players"] == before["players"]
+    assert await name_of_player(browser) == "Amber"
+
+
+async def test_D15_a_used_nonce_is_used_in_every_browser(server: Server) -> None:
+    browser, other = Browser(server), Browser(server)
+    callback = await way_back(browser, await browser.authorize())
+    assert "code" in (await browser.open(callback)).query
+    before = counts(server)
+    page(await browser.open(callback))
+    page(await other.open(callback))
+    stranger = await way_back(other, await other.authorize(), player="birch")
+    nonce = dict(pairs_of(callback))["openid.response_nonce"]
+    page(await other.open(altered(stranger, with_value("openid.response_nonce", nonce))))
+    assert await name_of_player(other) == ""
+    assert counts(server)["sessions"] == before["sessions"] == 1
+    assert counts(server)["players"] == 1
+
+
+async def test_D15_an_assertion_is_too_old_after_five_minutes_and_a_visit_after_fifteen(server: Server) -> None:
+    late, later = Browser(server), Browser(server)
+    callback = await way_back(late, await late.authorize())
+    waiting = await way_back(later, await later.authorize(), "xbox")
+    server.clock.now += 301
+    page(await late.open(callback))
+    server.clock.now += 599
+    page(await later.open(waiting))
+    assert nobody(server)
+
+
+@pytest.mark.parametrize("case", STEAM_DOWN)
+async def test_D17_when_steam_does_not_decide_the_page_says_so_and_offers_to_try_again(
+    browser: Browser, case: str
+) -> None:
+    begun = await browser.authorize()
+    shown = await browser.open(await way_back(browser, begun, case=case))
+    html = page(shown, 503)
+    assert int(shown.headers["retry-after"]) >= 1
+    assert nobody(browser.server)
+    (again,) = [part.partition('"')[0] for part in html.split('id="again" href="')[1:]]
+    retried = await browser.open(again.removeprefix(browser.issuer))
+    assert 'id="sign-in-xbox"' in retried.html
+    assert "code" in (await browser.prove(retried)).query
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+@pytest.mark.parametrize("outage", ["connect_failure", "server_error", "garbage"])
+async def test_D17_an_outage_uses_up_neither_the_visit_nor_what_it_brought(
+    browser: Browser, platform: str, outage: Any
+) -> None:
+    callback = await way_back(browser, await browser.authorize(), platform)
+    browser.server.outbounds[platform].outage = outage
+    page(await browser.open(callback), 503)
+    assert nobody(browser.server)
+    browser.server.outbounds[platform].outage = None
+    shown = await browser.open(callback)
+    assert "code" in shown.query or outage in {"server_error", "garbage"}
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+async def test_D43_a_callback_that_somebody_else_began_does_nothing_in_this_browser(
+    server: Server, platform: str
+) -> None:
+    attacker, victim, stranger = Browser(server), Browser(server), Browser(server)
+    await victim.sign_in()
+    await stranger.authorize()
+    begun = await attacker.authorize()
+    callback = await way_back(attacker, begun, platform, "birch")
+    before = counts(server)
+    for browser in (victim, stranger, Browser(server)):
+        cookies = dict(browser.cookies)
+        page(await browser.open(callback))
+        assert browser.cookies == cookies
+    assert counts(server) == before
+    assert await name_of_player(victim) == "Amber"
+    assert await name_of_player(stranger) == ""
+    assert "code" in (await attacker.open(callback)).query  # nothing of it was used up
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+async def test_D43_what_the_attacker_brought_does_nothing_under_the_victims_own_state(
+    server: Server, platform: str
+) -> None:
+    attacker, victim = Browser(server), Browser(server)
+    mine = await way_back(victim, await victim.authorize(), platform)
+    theirs = await way_back(attacker, await attacker.authorize(), platform, "birch")
+    injected = altered(theirs, with_value("state", state_of(mine)))
+    shown = await victim.open(injected)
+    assert shown.status >= 400
+    assert await name_of_player(victim) == ""
+
+
+async def test_D43_D52_a_state_is_good_once(browser: Browser) -> None:
+    callback = await way_back(browser, await browser.authorize(), "xbox")
+    assert "code" in (await browser.open(callback)).query
+    before = counts(browser.server)
+    for _ in range(3):
+        page(await browser.open(callback))
+    assert counts(browser.server) == before
+
+
+async def test_D43_what_names_something_else_of_ours_is_no_state(browser: Browser) -> None:
+    landed = await browser.sign_in()
+    code = landed.query["code"]
+    tokens = await browser.exchanged(landed)
+    shown = await browser.authorize(prompt="select_account")
+    own = shown.forms[0].fields
+    good = state_of(await way_back(browser, await browser.press(shown, "switch")))
+    claims = browser.server.claims(tokens["access_token"])
+    others = [browser.cookies[COOKIE], code, tokens["refresh_token"], own["request"], own["session"], own["csrf"]]
+    mutated = [good[:-1], good + "A", good.upper(), good[:30] + "A" * 39, good.replace("ast_", "asb_"), ""]
+    before = counts(browser.server)
+    for state in [*others, *mutated, claims["gid"], tokens["access_token"], "\u00e9", "A" * 4000]:
+        page(await browser.open("/login/steam/callback", **{"state": state, "openid.mode": "cancel"}))
+    assert counts(browser.server) == before
+
+
+@pytest.mark.parametrize("begun_at", PLATFORMS)
+@pytest.mark.parametrize("ended_at", PLATFORMS)
+async def test_D44_the_state_of_one_platform_is_no_state_of_another(
+    browser: Browser, begun_at: str, ended_at: str
+) -> None:
+    begun = await browser.authorize()
+    callback = await way_back(browser, begun, begun_at)
+    other = await way_back(browser, begun, ended_at, "birch")
+    if begun_at != ended_at:
+        for confused in (
+            callback.replace(f"/login/{begun_at}/", f"/login/{ended_at}/"),
+            altered(other, with_value("state", state_of(callback))),
+        ):
+            page(await browser.open(confused))
+        assert nobody(browser.server)
+    assert "code" in (await browser.open(callback)).query
+
+
+@pytest.mark.parametrize("provider", ["nowhere", "epic", "STEAM", "steam%20", "steam%00", "..", "%2e%2e", "callback"])
+async def test_D44_D51_an_unknown_platform_is_nowhere(browser: Browser, provider: str) -> None:
+    begun = await browser.authorize()
+    callback = await way_back(browser, begun)
+    before = counts(browser.server)
+    departed = await browser.post(f"/login/{provider}", begun.forms[0].fields)
+    assert departed.status_code in {400, 404, 405}
+    assert (await browser.open(callback.replace("/steam/", f"/{provider}/"))).status in {400, 404}
+    assert counts(browser.server) == before
+
+
+# What a reload takes away in the middle
+
+
+async def test_D51_a_platform_that_was_removed_signs_nobody_in_and_its_sessions_are_over(browser: Browser) -> None:
+    server, waiting = browser.server, Browser(browser.server)
+    await browser.sign_in()
+    begun = await waiting.authorize()
+    callback = await way_back(waiting, begun)
+    await reload(server, lambda block: demo(block)["platforms"].pop("steam"))
+    page(await waiting.open(callback), 404)
+    page(await waiting.press(begun, "sign-in-steam"), 404)
+    assert 'id="sign-in-steam"' not in (await waiting.open("/login", request=begun.forms[0].fields["request"])).html
+    assert (await browser.authorize(**SILENT)).query["error"] == "login_required"
+    assert "code" in (await waiting.prove(begun, "xbox")).query
+
+
+async def left_behind(browser: Browser) -> tuple[str, list[Page]]:
+    """A callback and pages of three requests that were begun before a reload."""
+    callback = await way_back(browser, await browser.authorize())
+    asked = await browser.authorize()
+    await browser.prove(await browser.authorize(client_id="other"))
+    return callback, [
+        asked,
+        await browser.authorize(prompt="select_account"),
+        await browser.authorize(prompt="consent"),
+    ]
+
+
+def removed(block: dict[str, Any]) -> None:
+    del clients(block)["shop"]
+
+
+def other_address(block: dict[str, Any]) -> None:
+    clients(block)["shop"]["redirect_uris"] = ["https://shop.example/new"]
+
+
+def compatible(block: dict[str, Any]) -> None:
+    clients(block)["shop"] |= {"compat": "xsolla", "native": True}
+
+
+def without_players(block: dict[str, Any]) -> None:
+    clients(block)["shop"] = {"name": "Shop", "type": "server", "secret": "shop-secret"}
+
+
+def moved(block: dict[str, Any]) -> None:
+    block["projects"]["second"]["clients"]["shop"] = clients(block).pop("shop")
+
+
+@pytest.mark.parametrize("change", [removed, other_address, compatible, without_players, moved])
+async def test_H08_what_a_client_lost_by_a_reload_it_gets_from_no_request_begun_before(
+    browser: Browser, change: Callable[[dict[str, Any]], object]
+) -> None:
+    callback, begun = await left_behind(browser)
+    before = counts(browser.server)
+    await reload(browser.server, change)
+    page(await browser.open(callback))
+    for shown in begun:
+        page(await browser.open("/login", request=shown.forms[0].fields["request"]))
+        for button in shown.forms[0].buttons:
+            answer = await browser.press(shown, button.id)
+            assert (answer.status in {400, 404}, "code" in answer.query) == (True, False)
+    after = counts(browser.server)
+    assert after["grants"] == before["grants"]
+    assert after["sessions"] == before["sessions"]
+
+
+async def test_H08_a_client_that_moved_to_another_project_gets_its_players_and_no_others(browser: Browser) -> None:
+    _, begun = await left_behind(browser)
+    await reload(browser.server, moved)
+    handles = [shown.forms[0].fields["request"] for shown in begun]
+    for handle in handles:
+        assert "code" not in (await browser.open("/login", request=handle)).query
+    assert (await browser.authorize(**SILENT)).query["error"] == "login_required"
+    await browser.sign_in()
+    assert {grant.project for grant in tables(browser.server).grants.values() if grant.client_id == "shop"} == {
+        "second"
+    }
+    for handle in handles:
+        assert "code" not in (await browser.open("/login", request=handle)).query
+    players = tables(browser.server).players
+    for grant in tables(browser.server).grants.values():
+        assert players[grant.player_id].project == grant.project
+
+
+def third_party(block: dict[str, Any]) -> None:
+    clients(block)["shop"]["first_party"] = False
+
+
+def without_scopes(block: dict[str, Any]) -> None:
+    clients(block)["shop"]["scopes"] = ["offline"]
+
+
+async def test_H08_consent_and_scopes_are_those_of_the_moment_of_the_code(browser: Browser) -> None:
+    begun = await browser.authorize(scope="openid profile")
+    await reload(browser.server, third_party)
+    asked = await browser.prove(begun)
+    assert 'id="allow"' in asked.html
+    await reload(browser.server, without_scopes)
+    landed = await browser.open("/login", request=asked.forms[0].fields["request"])
+    assert landed.query["error"] == "invalid_scope"
+    assert tables(browser.server).consents == {}
+
+
+async def test_an_xsolla_client_cannot_sign_in_by_the_standard_page(browser: Browser) -> None:
+    sent = shop_request() | {"client_id": "40", "redirect_uri": "http://127.0.0.1/blank"}
+    page(await browser.get("/oauth2/authorize", **sent))
+    page(await browser.post_from_elsewhere("/oauth2/authorize", **sent))
+    assert counts(browser.server)["requests"] == 0
+    assert SHOP_CALLBACK not in str(sent)
