@@ -37,6 +37,7 @@ class Rule(Enum):
     ADDRESS_FAILURES = "address-failures"  # address; failures
     SECRET_FAILURES = "secret-failures"  # client_id, address; failures
     ADDRESS_SIGN_INS = "address-sign-ins"  # address; sign-ins begun in a browser
+    ADDRESS_REGISTRATIONS = "address-registrations"  # address; clients registered, read, updated and deleted
 
 
 _FAILURE_RULES = frozenset({Rule.ADDRESS_FAILURES, Rule.SECRET_FAILURES})
@@ -52,6 +53,7 @@ class Quotas:
     address_failures: int
     secret_failures: int
     address_sign_ins: int
+    address_registrations: int
 
     def of(self, rule: Rule) -> int:
         """The quota of a rule; a claimed player may try as often as a verified one."""
@@ -63,6 +65,7 @@ class Quotas:
             Rule.ADDRESS_FAILURES: self.address_failures,
             Rule.SECRET_FAILURES: self.secret_failures,
             Rule.ADDRESS_SIGN_INS: self.address_sign_ins,
+            Rule.ADDRESS_REGISTRATIONS: self.address_registrations,
         }[rule]
 
 

@@ -177,6 +177,7 @@ def test_the_defaults_are_those_of_the_models(small: Config) -> None:
         address_failures=60,
         secret_failures=10,
         address_sign_ins=120,
+        address_registrations=20,
     )
 
 
@@ -237,6 +238,7 @@ def test_the_multiplier_reaches_every_limit(write: Write) -> None:
         address_failures=6000,
         secret_failures=200,
         address_sign_ins=12_000,
+        address_registrations=2000,
     )
 
 

@@ -17,6 +17,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "authsrv.settings": (),
     "authsrv.database_url": (),
     "authsrv.strict_json": (),
+    "authsrv.client_metadata": ("authsrv.models",),
     "authsrv.players": (*NOUNS, "authsrv.storage.changes"),
     "authsrv.signin": NOUNS,
     "authsrv.redirects": NOUNS,
@@ -26,6 +27,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "authsrv.oauth": (
         *NOUNS,
         "authsrv.oauth",
+        "authsrv.client_metadata",
         "authsrv.players",
         "authsrv.signin",
         "authsrv.redirects",

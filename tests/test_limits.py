@@ -11,7 +11,13 @@ from authsrv.errors import RateLimited
 from authsrv.limits import Quotas, RateLimiter, Rule, Windows, network_of
 
 QUOTAS = Quotas(
-    client_logins=4, player_logins=3, token_requests=5, address_failures=2, secret_failures=2, address_sign_ins=3
+    client_logins=4,
+    player_logins=3,
+    token_requests=5,
+    address_failures=2,
+    secret_failures=2,
+    address_sign_ins=3,
+    address_registrations=3,
 )
 
 

@@ -18,6 +18,7 @@ _STANDARD_SETTINGS = (
     "response_modes",
     "state",
     "nonce",
+    "default_max_age",
     "userinfo_alg",
     "post_logout_redirect_uris",
     "backchannel_logout_uri",

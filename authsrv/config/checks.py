@@ -13,6 +13,7 @@ from authsrv.config.file_checks import FILE_CHECKS, file_warnings
 from authsrv.config.look_checks import look_problems
 from authsrv.config.outbound_checks import OUTBOUND_CHECKS
 from authsrv.config.problems import Finding, Path, overlap
+from authsrv.config.registration_checks import registration_problems, registration_warnings
 from authsrv.config.schema import Config
 from authsrv.config.secret_checks import literal_secrets
 from authsrv.platforms.base import PlatformSettings
@@ -27,6 +28,7 @@ def find_problems(config: Config, raw: Mapping[str, Any], broken: Collection[Pat
         if not _any_broken(broken, reads):
             yield from check(config, dev)
     yield from look_problems(config, dev)
+    yield from (one for one in registration_problems(config, dev) if not _any_broken(broken, [one.path]))
     if not dev:
         yield from literal_secrets(config, raw)
     for path, platform in _platforms(config):
@@ -45,6 +47,7 @@ def find_warnings(config: Config, broken: Collection[Path]) -> Iterator[Finding]
 
 def _warnings(config: Config) -> Iterator[Finding]:
     yield from file_warnings(config)
+    yield from registration_warnings(config)
     for path, platform in _platforms(config):
         yield from (_platform_finding(platform, text).below(path) for text in platform.warnings())
     for path, entry in _clients(config, dev=config.dev):

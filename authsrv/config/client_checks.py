@@ -138,23 +138,12 @@ def _error_redirect_uri(entry: ClientEntry) -> Iterator[Finding]:
 
 def _scopes(entry: ClientEntry) -> Iterator[Finding]:
     for place, scope in enumerate(entry.settings.scopes):
-        yield from _scope(("scopes", place), scope)
+        yield from scope_problems(("scopes", place), scope)
 
 
 def _extra_scopes(entry: ClientEntry) -> Iterator[Finding]:
     for place, scope in enumerate(entry.settings.extra_scopes or ()):
-        yield from _scope(("extra_scopes", place), scope)
-
-
-def _scope(path: Path, scope: str) -> Iterator[Finding]:
-    if not _SCOPE.fullmatch(scope):
-        yield Finding(
-            path,
-            "this is no scope: 1 to 128 ASCII characters without spaces, double quotes and backslashes",
-            'write one scope per list item: ["openid", "profile"]',
-        )
-    elif scope in RESERVED_CLAIMS:
-        yield Finding(path, f"{scope} is the name of a claim that only the server sets", "choose another name")
+        yield from scope_problems(("extra_scopes", place), scope)
 
 
 def _any_scope(entry: ClientEntry) -> Iterator[Finding]:
@@ -250,6 +239,18 @@ def redirect_problems(name: str, uris: tuple[str, ...], settings: ClientSettings
             yield Finding((name, place), refusal.what, refusal.remedy)
         if uri in uris[:place]:
             yield Finding((name, place), "the redirect URI stands here twice", "remove one")
+
+
+def scope_problems(path: Path, scope: str) -> Iterator[Finding]:
+    """What is wrong with a scope that somebody may be granted."""
+    if not _SCOPE.fullmatch(scope):
+        yield Finding(
+            path,
+            "this is no scope: 1 to 128 ASCII characters without spaces, double quotes and backslashes",
+            'write one scope per list item: ["openid", "profile"]',
+        )
+    elif scope in RESERVED_CLAIMS:
+        yield Finding(path, f"{scope} is the name of a claim that only the server sets", "choose another name")
 
 
 def is_audience(text: str) -> bool:

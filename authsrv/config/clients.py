@@ -130,6 +130,9 @@ class ClientSettings(Settings):
     nonce: Literal["optional", "required"] = Field(
         "optional", description="Whether a browser sign-in must carry a nonce."
     )
+    default_max_age: Annotated[int, Field(strict=True)] | None = Field(
+        None, ge=0, le=YEAR, description="For how many seconds a sign-in is good enough, unless a request says max_age."
+    )
     userinfo_alg: SigningAlgorithm | None = Field(
         None, description="Signature of UserInfo answers; left out, they are plain JSON."
     )
@@ -228,6 +231,7 @@ class ClientSettings(Settings):
             response_modes=frozenset(self.response_modes),
             state_required=self.state == "required",
             nonce_required=self.nonce == "required",
+            default_max_age=self.default_max_age,
             userinfo_alg=self.userinfo_alg,
             profile_in_id_token=self.profile_in_id_token,
             links=self.links(),

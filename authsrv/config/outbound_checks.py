@@ -60,12 +60,13 @@ def _backchannel_logout_uris(config: Config, dev: bool) -> Iterator[Finding]:
         for client_id, client in project.clients.items():
             path: Path = ("projects", key, "clients", client_id, "backchannel_logout_uri")
             url = client.backchannel_logout_uri
-            problem = _call_problem(url, config.outbound.allow, dev=dev) if url else None
+            problem = call_problem(url, config.outbound.allow, dev=dev) if url else None
             if problem:
                 yield problem.below(path)
 
 
-def _call_problem(url: str, allow: tuple[str, ...], *, dev: bool) -> Finding | None:
+def call_problem(url: str, allow: tuple[str, ...], *, dev: bool) -> Finding | None:
+    """Why the server could not call this address, with an empty path, or None. `allow` is that of `[outbound]`."""
     can_be_listed = _can_be_listed(url)
     if can_be_listed and url.startswith("http:") and not dev:
         return Finding(

@@ -13,9 +13,10 @@ from pydantic import BeforeValidator, Field, PrivateAttr, create_model, field_va
 
 from authsrv.config.clients import ClientSettings, Flag, TokenSettings
 from authsrv.config.problems import Problem
+from authsrv.config.registration import RegistrationSettings
 from authsrv.database_url import sqlite_file
 from authsrv.limits import Quotas
-from authsrv.models import Client, Project, ProjectLook, SessionRules
+from authsrv.models import Client, Project, ProjectLook, RegistrationPolicy, SessionRules
 from authsrv.platforms import PLATFORMS
 from authsrv.platforms.base import PlatformSettings
 from authsrv.settings import Secret, Settings
@@ -85,6 +86,9 @@ class LimitsSettings(Settings):
     sign_ins_per_minute_per_address: Count = Field(
         120, description="Sign-ins begun in browsers from one IP address, or one /64 network of IPv6."
     )
+    registrations_per_minute_per_address: Count = Field(
+        20, description="Clients registered, read, changed and deleted from one IP address, or one /64 network of IPv6."
+    )
     token_requests_per_minute: Count = Field(600, description="Token requests of one client for one player.")
     multiplier: Annotated[int, Field(strict=True)] = Field(
         1, ge=1, le=1000, description="Multiplies all of these limits, for demos and load tests."
@@ -99,6 +103,7 @@ class LimitsSettings(Settings):
             address_failures=self.failures_per_minute_per_address * self.multiplier,
             secret_failures=self.secret_failures_per_minute * self.multiplier,
             address_sign_ins=self.sign_ins_per_minute_per_address * self.multiplier,
+            address_registrations=self.registrations_per_minute_per_address * self.multiplier,
         )
 
 
@@ -176,6 +181,9 @@ class ProjectSettings(Settings):
     look: LookSettings = Field(LookSettings(), description="How the pages of the browser sign-in look.")
     platforms: dict[str, PlatformSettings] = Field({}, description="A table for each platform players come from.")
     clients: dict[str, ClientSettings] = Field({}, description="A table for each client, named by its client_id.")
+    registration: RegistrationSettings = Field(
+        RegistrationSettings(), description="Which clients may register themselves at run time."
+    )
 
     @field_validator("platforms", mode="before", json_schema_input_type=PlatformBlocks)
     @classmethod
@@ -239,6 +247,14 @@ class Config(Settings):
             client_id: client.model(client_id, models[key], self.tokens)
             for key, project in self.projects.items()
             for client_id, client in project.clients.items()
+        }
+
+    def registration_policies(self) -> dict[str, RegistrationPolicy]:
+        """What each project lets clients register, by key."""
+        models = self.project_models()
+        return {
+            key: project.registration.policy(models[key], self.tokens, callable_hosts=self.outbound.allow, dev=self.dev)
+            for key, project in self.projects.items()
         }
 
 

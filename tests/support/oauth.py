@@ -142,7 +142,7 @@ async def bench(clients: Sequence[Client] = CLIENTS, kind: type[TokenServer] = T
     storage, clock = MemoryStorage(), Clock()
     await storage.open()
     await storage.apply([AddPlayer(player())])
-    quotas = Quotas(*[10_000] * 6)
+    quotas = Quotas(*[10_000] * 7)
     server = kind(
         storage=storage,
         registry=ClientRegistry(clients),
