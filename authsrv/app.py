@@ -20,9 +20,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from authsrv.addresses import AddressResolver
 from authsrv.audit import Audit, AuditEvent
-from authsrv.composition import Parts, served, token_server
+from authsrv.composition import Parts, registrar, served, token_server
 from authsrv.config import Config
 from authsrv.config.logos import read_logo
+from authsrv.config.registered_clients import client_of
 from authsrv.config.schema import OutboundSettings
 from authsrv.endpoints.assets import Image, Logos
 from authsrv.endpoints.discovery import Document, metadata
@@ -38,6 +39,7 @@ from authsrv.models import Project
 from authsrv.oauth.clients import ClientRegistry
 from authsrv.oauth.directory import PlatformDirectory
 from authsrv.oauth.keys import KeyRing, load_or_create
+from authsrv.oauth.registered_clients import RegisteredClients
 from authsrv.oauth.server import TokenServer
 from authsrv.outbound.guarded import GuardedOutbound
 from authsrv.pages.render import Pages
@@ -94,12 +96,13 @@ class Application:
         self._world = world
         self._audit = Audit(world.emit, now=world.clock)
         self.storage: Storage = open_storage(config.database.url.get_secret_value())
-        self._registry = ClientRegistry(config.clients().values())
+        self._registered = RegisteredClients(client_of)
+        self._registry = ClientRegistry(config.clients().values(), self._registered.clients)
         self._platforms = PlatformDirectory(frozenset(PLATFORMS))
         self._verifiers = Verifiers(world.clock, world.connect)
         self._reloading = asyncio.Lock()
         self._projects = config.project_models()
-        self._metadata = Document(metadata(config.issuer, scopes_of(config)))
+        self._metadata = Document(metadata_of(config))
         providers = {name: partial(self._verifiers.probe, name) for name in PLATFORMS}
         self.readiness = Readiness({"storage": self.storage.ping}, providers)
         self._logos = Logos()
@@ -112,6 +115,7 @@ class Application:
             random=world.random,
             storage=self.storage,
             registry=self._registry,
+            registered=self._registered,
             platforms=self._platforms,
             audit=self._audit,
             metadata=self._metadata,
@@ -166,8 +170,9 @@ class Application:
         verifiers = self._verifiers.prepare(platforms_of(config))
         await self.storage.apply([SyncClients(declared_clients(config), int(self._world.clock()))])
         self._registry.replace(config.clients().values())
+        self._registered.configure(config.registration_policies())
         self._platforms.replace(verifiers)
-        self._metadata.replace(metadata(config.issuer, scopes_of(config)))
+        self._metadata.replace(metadata_of(config))
         self._projects = projects
         self._logos.replace(images)
         self.config = config
@@ -179,9 +184,11 @@ class Application:
             stack.push_async_callback(self.storage.close)
             await self.storage.open()
             stack.push_async_callback(self._verifiers.stop)
+            self._registered.load(await self.storage.load_registered_clients())
             await self._take(self.config)
             ring = await self._load_keys()
             server = token_server(self._parts, ring)
+            self.registrar = registrar(self._parts, server)
             self._serving = self._build(ring, server)
             outbound = self._world.call_clients(self.config.outbound)
             stack.push_async_callback(outbound.aclose)
@@ -211,7 +218,13 @@ class Application:
         return await load_or_create(self.storage, passphrase, int(self._world.clock()), self._world.random)
 
     def _sweeper(self) -> Sweeper:
-        return Sweeper(self.storage, clock=self._world.clock, sleep=self._world.sleep, chance=random.random)
+        return Sweeper(
+            self.storage,
+            clock=self._world.clock,
+            sleep=self._world.sleep,
+            chance=random.random,
+            chores=[self.registrar.expire],
+        )
 
     def _build(self, ring: KeyRing, server: TokenServer) -> ASGIApp:
         table = [*routes(served(self._parts, ring, server)), *self._demo_routes()]
@@ -239,6 +252,9 @@ def platforms_of(config: Config) -> dict[Place, PlatformSettings]:
     return {(key, name): block for key, project in config.projects.items() for name, block in project.platforms.items()}
 
 
-def scopes_of(config: Config) -> list[str]:
-    """Every scope that some client may ask for."""
-    return sorted({scope for client in config.clients().values() for scope in client.scopes})
+def metadata_of(config: Config) -> dict[str, Any]:
+    """What the discovery documents say."""
+    open_ones = [policy for policy in config.registration_policies().values() if policy.mode != "off"]
+    registered = {scope for policy in open_ones for scope in policy.scopes}
+    declared = {scope for client in config.clients().values() for scope in client.scopes}
+    return metadata(config.issuer, declared | registered, registration=bool(open_ones))

@@ -26,6 +26,11 @@ AuditKind = Literal[
     "refresh.reused",
     "credential.replayed",
     "client.refused",
+    "client.registered",
+    "client.updated",
+    "client.removed",
+    "client.expired",
+    "registration.refused",
     "config.reloaded",
     "keys.created",
     "server.started",
@@ -39,6 +44,7 @@ class AuditEvent:
 
     `project` is its key in the configuration, `sub` our player id, `platform` a platform's name, `reason` a stable
     machine code, `address` the `cut` form of a client address (`authsrv.addresses.ClientAddress`), never the whole.
+    `registered_with` is the name that the configuration gives an initial access token.
     """
 
     kind: AuditKind
@@ -49,6 +55,7 @@ class AuditEvent:
     reason: str = ""
     request_id: str = ""
     address: str = ""
+    registered_with: str = ""
 
 
 class Audit:
@@ -61,7 +68,7 @@ class Audit:
     def record(self, event: AuditEvent) -> None:
         """Write the event to the log. Never blocks, never raises."""
         line: Event = {"event": event.kind, "logger": "authsrv.audit", "level": "info", "time": self._now()}
-        for name in ("project", "client_id", "sub", "platform", "reason", "request_id", "address"):
+        for name in ("project", "client_id", "sub", "platform", "reason", "request_id", "address", "registered_with"):
             value = getattr(event, name)
             if value:
                 line[name] = value

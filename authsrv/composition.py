@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from authsrv.audit import Audit
+from authsrv.config.registered_clients import faults
 from authsrv.endpoints.answers import Answers
 from authsrv.endpoints.assets import Logos
 from authsrv.endpoints.authorize import AuthorizeEndpoint, Outcomes
@@ -16,6 +17,7 @@ from authsrv.endpoints.cookies import SessionCookie
 from authsrv.endpoints.discovery import Document
 from authsrv.endpoints.login import Callback, Departure, SignInPage
 from authsrv.endpoints.logout import LogoutConfirmation, LogoutEndpoint
+from authsrv.endpoints.register import ManagementEndpoint, RegistrationEndpoint
 from authsrv.endpoints.routes import Served
 from authsrv.endpoints.screens import Screens
 from authsrv.endpoints.silent import SilentEndpoint, TicketNonceEndpoint
@@ -27,6 +29,7 @@ from authsrv.oauth.authorization_check import AuthorizationCheck
 from authsrv.oauth.authorize import Authorizer
 from authsrv.oauth.browser_sessions import BrowserSessions
 from authsrv.oauth.browsers import Browsers
+from authsrv.oauth.client_management import ClientManagement
 from authsrv.oauth.clients import ClientRegistry
 from authsrv.oauth.credentials import CredentialDesk
 from authsrv.oauth.directory import PlatformDirectory
@@ -37,6 +40,9 @@ from authsrv.oauth.nonces import TicketNonces
 from authsrv.oauth.opaque import OpaqueTokens
 from authsrv.oauth.own_tokens import OwnTokens
 from authsrv.oauth.pending import PendingRequests
+from authsrv.oauth.registered_clients import RegisteredClients
+from authsrv.oauth.registrar import Registrar
+from authsrv.oauth.registration_office import RegistrationOffice
 from authsrv.oauth.server import TokenServer
 from authsrv.oauth.silent import SilentLogin
 from authsrv.oauth.tokens import TokenIssuer
@@ -58,6 +64,7 @@ class Parts:
     random: Callable[[int], bytes]
     storage: Storage
     registry: ClientRegistry
+    registered: RegisteredClients
     platforms: PlatformDirectory
     audit: Audit
     metadata: Document
@@ -80,6 +87,8 @@ def served(parts: Parts, ring: KeyRing, server: TokenServer) -> Served:
         jwks=Document(ring.jwks()),
         readiness=parts.readiness,
         logos=parts.logos,
+        registration=RegistrationEndpoint(registrar(parts, server)),
+        management=ManagementEndpoint(ClientManagement(_office(parts, server))),
         **_browser_endpoints(parts, ring, server, logins),
     )
 
@@ -95,6 +104,15 @@ def token_server(parts: Parts, ring: KeyRing) -> TokenServer:
         audit=parts.audit,
         clock=parts.clock,
     )
+
+
+def registrar(parts: Parts, server: TokenServer) -> Registrar:
+    """What registers clients, and removes those that nobody uses."""
+    return Registrar(_office(parts, server), parts.random)
+
+
+def _office(parts: Parts, server: TokenServer) -> RegistrationOffice:
+    return RegistrationOffice(server, parts.registered, faults)
 
 
 def _browser_endpoints(parts: Parts, ring: KeyRing, server: TokenServer, logins: PlatformLogins) -> Mapping[str, Any]:

@@ -24,6 +24,10 @@
     ├── RequestNotSupported         400 request_not_supported
     ├── RequestUriNotSupported      400 request_uri_not_supported
     ├── RegistrationNotSupported    400 registration_not_supported
+    ├── InvalidRedirectUri          400 invalid_redirect_uri
+    ├── InvalidClientMetadata       400 invalid_client_metadata
+    ├── InvalidSoftwareStatement    400 invalid_software_statement
+    ├── UnapprovedSoftwareStatement 400 unapproved_software_statement
     ├── NotFound                    404 not_found
     │   ├── UserNotFound            404 user_not_found
     │   └── UnsupportedProvider     404 unsupported_provider
@@ -57,6 +61,10 @@ ErrorCode = Literal[
     "request_not_supported",
     "request_uri_not_supported",
     "registration_not_supported",
+    "invalid_redirect_uri",
+    "invalid_client_metadata",
+    "invalid_software_statement",
+    "unapproved_software_statement",
     "not_found",
     "user_not_found",
     "unsupported_provider",
@@ -215,6 +223,26 @@ class RequestUriNotSupported(AuthsrvError):
 class RegistrationNotSupported(AuthsrvError):
     error = "registration_not_supported"
     text = "The registration parameter is not offered; register the client first."
+
+
+class InvalidRedirectUri(AuthsrvError):
+    error = "invalid_redirect_uri"
+    text = "A redirect URI may not be registered."
+
+
+class InvalidClientMetadata(AuthsrvError):
+    error = "invalid_client_metadata"
+    text = "The client metadata has a value that this server does not take."
+
+
+class InvalidSoftwareStatement(AuthsrvError):
+    error = "invalid_software_statement"
+    text = "The software statement is no signed JWT."
+
+
+class UnapprovedSoftwareStatement(AuthsrvError):
+    error = "unapproved_software_statement"
+    text = "This server trusts nobody's software statements; register without one."
 
 
 class NotFound(AuthsrvError):

@@ -48,11 +48,11 @@ def sign_in(
     return SignIn(player, True, (AddPlayer(player), LinkIdentity(key, player.id, now)))
 
 
-def clean_display_name(text: str) -> str:
-    """A platform's name made harmless: NFC, no control, format or bidirectional characters, 32 characters at most."""
+def clean_display_name(text: str, longest: int = _LONGEST_NAME) -> str:
+    """A foreign name made harmless: NFC, no control, format or bidirectional characters, no longer than `longest`."""
     normal = unicodedata.normalize("NFC", text[:1024])
     visible = "".join(" " if char.isspace() else char for char in normal if char.isspace() or _is_visible(char))
-    return _SPACES.sub(" ", visible).strip()[:_LONGEST_NAME].rstrip()
+    return _SPACES.sub(" ", visible).strip()[:longest].rstrip()
 
 
 def _is_visible(char: str) -> bool:

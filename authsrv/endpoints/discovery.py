@@ -20,10 +20,11 @@ from authsrv.pages.localization import LOCALES
 CACHE = "public, max-age=3600"
 
 
-def metadata(issuer: str, scopes: Collection[str]) -> dict[str, Any]:
+def metadata(issuer: str, scopes: Collection[str], *, registration: bool = False) -> dict[str, Any]:
     """The server's metadata (RFC 8414 section 2, OpenID Connect Discovery section 3).
 
-    `scopes` are those that some client may ask for; no other scope's claims are promised.
+    `scopes` are those that some client may ask for; no other scope's claims are promised. `registration` says that
+    clients may register.
     """
     return {
         "issuer": issuer,
@@ -32,6 +33,7 @@ def metadata(issuer: str, scopes: Collection[str]) -> dict[str, Any]:
         "userinfo_endpoint": f"{issuer}/oauth2/userinfo",
         "end_session_endpoint": f"{issuer}/oauth2/logout",
         "jwks_uri": f"{issuer}/oauth2/jwks",
+        **({"registration_endpoint": f"{issuer}/oauth2/register"} if registration else {}),
         "scopes_supported": sorted({*scopes, *(OFFLINE if OFFLINE.intersection(scopes) else ())}),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query", "fragment", "form_post"],

@@ -26,15 +26,27 @@ _log = logging.getLogger(__name__)
 
 
 class Endpoint:
-    """Serves one handler. Every method that is not named, HEAD too, gets 405 with `Allow`."""
+    """Serves one handler. Every method that is not named, HEAD too, gets 405 with `Allow`.
 
-    def __init__(self, handler: Handler, methods: Sequence[str], kind: dialects.Endpoint = "other") -> None:
+    `is_there` tells whether the configuration has the endpoint at present; without, there is nothing at the address.
+    """
+
+    def __init__(
+        self,
+        handler: Handler,
+        methods: Sequence[str],
+        kind: dialects.Endpoint = "other",
+        is_there: Callable[[], bool] | None = None,
+    ) -> None:
         self._handler = handler
         self._methods = methods
         self._kind = kind
+        self._is_there = is_there
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; an `AuthsrvError` is left to the hygiene layer, which renders it by `render_error`."""
+        if self._is_there is not None and not self._is_there():
+            raise NotFound
         scope["state"]["endpoint"] = self._kind
         if scope["method"] not in self._methods:
             raise HTTPException(405, headers={"Allow": ", ".join(self._methods)})

@@ -12,6 +12,7 @@ from authsrv.endpoints.endpoint import READ, Endpoint
 from authsrv.endpoints.health import live, ready
 from authsrv.endpoints.login import Callback, Departure, SignInPage
 from authsrv.endpoints.logout import LogoutConfirmation, LogoutEndpoint
+from authsrv.endpoints.register import ManagementEndpoint, RegistrationEndpoint
 from authsrv.endpoints.silent import SilentEndpoint, TicketNonceEndpoint
 from authsrv.endpoints.token import TokenEndpoint
 from authsrv.endpoints.userinfo import UserInfoEndpoint
@@ -32,6 +33,8 @@ class Served:
     userinfo: UserInfoEndpoint
     logout: LogoutEndpoint
     logout_confirmation: LogoutConfirmation
+    registration: RegistrationEndpoint
+    management: ManagementEndpoint
     logos: Logos
     metadata: Document
     jwks: Document
@@ -49,6 +52,11 @@ def routes(served: Served) -> list[BaseRoute]:
         Route("/oauth2/logout/confirm", Endpoint(served.logout_confirmation, ("POST",))),
         Route("/oauth2/userinfo", Endpoint(served.userinfo, ("GET", "POST"), "resource")),
         Route("/assets/{project}/logo", Endpoint(served.logos, READ)),
+        Route("/oauth2/register", Endpoint(served.registration, ("POST",), "resource", served.registration.is_there)),
+        Route(
+            "/oauth2/register/{client_id}",
+            Endpoint(served.management, ("GET", "PUT", "DELETE"), "resource", served.management.is_there),
+        ),
         Route("/oauth2/token", Endpoint(served.token, ("POST",), "token")),
         Route("/oauth2/social/{provider}/cross_auth", Endpoint(served.silent, ("GET", "POST"), "silent")),
         Route("/oauth2/social/steam/nonce", Endpoint(served.ticket_nonce, ("POST",))),

@@ -3,6 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from authsrv.endpoints.bearer import bearer_in_header
 from authsrv.endpoints.forms import header_values, read_form
 from authsrv.errors import InvalidRequest, InvalidToken
 from authsrv.oauth.userinfo import UserInfo
@@ -36,9 +37,7 @@ async def bearer_token(request: Request) -> str:
         )
     if len(headers) + bool(in_form) > 1:
         raise InvalidRequest("Send the access token once: in the Authorization header or in the form.")
-    if in_form:
-        return in_form
-    scheme, _, token = (headers[0].decode("latin-1") if headers else "").partition(" ")
-    if scheme.lower() != "bearer" or not token.strip():
+    token = in_form or bearer_in_header(request)
+    if not token:
         raise InvalidToken("Send an access token in the Authorization header.", reason="no_token")
-    return token.strip()
+    return token

@@ -4,7 +4,7 @@ Owns the rhythm. What counts as expired is the storage's rule; it knows no datab
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from authsrv.storage.base import Storage, StorageError, Swept
 
@@ -21,7 +21,8 @@ log = logging.getLogger("authsrv.sweeper")
 class Sweeper:
     """Sweeps the whole storage once in a while. `clock` gives Unix time, `chance` a number from 0 to 1.
 
-    The chance spreads the rounds of several nodes that were started together.
+    The chance spreads the rounds of several nodes that were started together. `chores` are done after each round, by
+    those who must know what goes; each returns how many rows went.
     """
 
     def __init__(
@@ -31,11 +32,13 @@ class Sweeper:
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]],
         chance: Callable[[], float],
+        chores: Sequence[Callable[[], Awaitable[int]]] = (),
     ) -> None:
         self._storage = storage
         self._clock = clock
         self._sleep = sleep
         self._chance = chance
+        self._chores = chores
 
     async def run(self) -> None:
         """Sweep for ever; cancel it to end it. A database that cannot is tried again in the next round."""
@@ -51,7 +54,7 @@ class Sweeper:
             await self._sleep(PAUSE)
             swept = await self._batch()
             removed += swept.rows
-        return removed
+        return removed + sum([await chore() for chore in self._chores])
 
     async def _batch(self) -> Swept:
         return await self._storage.sweep(int(self._clock()), BATCH)

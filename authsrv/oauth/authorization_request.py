@@ -118,7 +118,7 @@ def read(client: Client, sent: Mapping[str, str]) -> AuthorizationRequest:
     _check_acr(asked)
     return AuthorizationRequest(
         prompts=_prompts(sent.get("prompt", "")),
-        max_age=_max_age(sent.get("max_age", "")),
+        max_age=_max_age(sent.get("max_age", ""), client.default_max_age),
         claims=asked,
         ui_locales=sent.get("ui_locales", ""),
         wants_acr="acr_values" in sent or "id_token:acr" in asked.names,
@@ -172,9 +172,9 @@ def _prompts(text: str) -> frozenset[Prompt]:
     return known
 
 
-def _max_age(text: str) -> int | None:
+def _max_age(text: str, default: int | None) -> int | None:
     if not text:
-        return None
+        return default
     if not _MAX_AGE.fullmatch(text):
         raise errors.InvalidRequest("max_age is a number of seconds.", parameter="max_age")
     return int(text)

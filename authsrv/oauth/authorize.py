@@ -13,6 +13,7 @@ from authsrv.models import Client, LoadedRequest, SessionRules, SignedIn, Visit
 from authsrv.oauth.authorization_check import AuthorizationCheck, Checked
 from authsrv.oauth.authorization_request import Target
 from authsrv.oauth.browsers import Browsers
+from authsrv.oauth.clients import unknown_client
 from authsrv.oauth.grants.code import Authorized
 from authsrv.oauth.opaque import Opaque
 from authsrv.oauth.outages import outages_answered
@@ -21,7 +22,7 @@ from authsrv.oauth.request import Sender
 from authsrv.oauth.server import ATTEMPTS, TokenServer
 from authsrv.signin import Step, is_usable, next_step
 from authsrv.storage.base import Conflict
-from authsrv.storage.changes import Change, CompleteRequest, GiveConsent, UseSession
+from authsrv.storage.changes import Change, CompleteRequest, GiveConsent, UseClient, UseSession
 
 _NONE_FORBIDS: Mapping[Step, type[errors.AuthsrvError]] = {
     "login": errors.SignInRequired,
@@ -204,6 +205,8 @@ class Authorizer:
         except Conflict as conflict:
             if isinstance(conflict.change, CompleteRequest):
                 raise RequestCompleted(checked.target.client.client_id) from None
+            if isinstance(conflict.change, UseClient):
+                raise unknown_client() from None
             return None
         return Granted(checked.target, code)
 
@@ -216,7 +219,7 @@ class Authorizer:
             idp=session.idp,
             idp_subject=session.idp_subject,
             auth_time=session.auth_time,
-            changes=(*changes, UseSession(session.id, client_id, expires_at)),
+            changes=(*changes, *_uses(checked.target.client), UseSession(session.id, client_id, expires_at)),
             session_id=session.id,
             claims=checked.claims,
         )
@@ -237,6 +240,11 @@ def _next(checked: Checked, visit: Visit | None, done: frozenset[str]) -> Step |
     signed_in = visit.signed_in if visit else None
     consented = visit.consented if visit else frozenset[str]()
     return next_step(checked.demands, signed_in, consented, done, checked.sent.now)
+
+
+def _uses(client: Client) -> tuple[Change, ...]:
+    """A client that registered itself may go at any moment, and must not get a code after that."""
+    return (UseClient(client.client_id),) if client.registered else ()
 
 
 def _usable(visit: Visit | None, checked: Checked) -> SignedIn | None:

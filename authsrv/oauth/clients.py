@@ -21,18 +21,22 @@ _LONGEST = 512
 
 
 class ClientRegistry:
-    """All clients by id. A reload replaces them in one assignment."""
+    """All clients by id: the file's, which a reload replaces in one assignment, and those that registered themselves.
 
-    def __init__(self, clients: Iterable[Client]) -> None:
+    `registered` is looked at anew for each request; its owner changes it. A client of the file wins over one of its id.
+    """
+
+    def __init__(self, clients: Iterable[Client], registered: Mapping[str, Client] | None = None) -> None:
+        self._registered = {} if registered is None else registered
         self.replace(clients)
 
     def replace(self, clients: Iterable[Client]) -> None:
-        """Take these clients instead of the present ones."""
-        self._clients: Mapping[str, Client] = {client.client_id: client for client in clients}
+        """Take these clients of the file instead of the present ones."""
+        self._declared: Mapping[str, Client] = {client.client_id: client for client in clients}
 
     def get(self, client_id: str) -> Client | None:
         """The client, whichever surface it uses."""
-        return self._clients.get(client_id)
+        return self._declared.get(client_id) or self._registered.get(client_id)
 
     def find(self, client_id: str, surface: Surface) -> Client | None:
         """The client, if it may use this surface."""
@@ -45,17 +49,23 @@ class ClientRegistry:
             raise InvalidRequest("Send the client_id.", parameter="client_id")
         client = self.find(client_id, surface)
         if client is None:
-            raise InvalidRequest(_NO_CLIENT, parameter="client_id", reason="unknown_client")
+            raise unknown_client()
         return client
 
     def openable(self, project: str) -> tuple[Client, ...]:
         """The clients of a project that players can open from a page of ours, by name."""
-        found = [client for client in self._clients.values() if client.project.key == project]
+        everybody = {**self._registered, **self._declared}.values()
+        found = [client for client in everybody if client.project.key == project]
         return tuple(sorted((c for c in found if c.links.initiate_login_uri), key=lambda client: client.name))
 
     def cors_origins(self) -> frozenset[str]:
         """Origins of browser clients that call the token endpoint themselves."""
-        return frozenset(origin for client in self._clients.values() for origin in client.cors_origins)
+        return frozenset(origin for client in self._declared.values() for origin in client.cors_origins)
+
+
+def unknown_client() -> InvalidRequest:
+    """The request names nobody, or a client that is gone."""
+    return InvalidRequest(_NO_CLIENT, parameter="client_id", reason="unknown_client")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,4 +134,5 @@ def _matches(client: Client | None, presented: Presented) -> bool:
     # An unknown client is compared with a digest that nothing matches, so that it takes as long as a wrong secret.
     expected = client.secrets if client is not None else (_UNKNOWN,)
     proof = hashlib.sha256(presented.secret[:_LONGEST].encode("utf-8", "surrogatepass")).digest()
-    return any([compare_digest(proof, known) for known in expected])  # noqa: C419 - compares all, in constant time
+    is_right = any([compare_digest(proof, known) for known in expected])  # noqa: C419 - compares all, in constant time
+    return is_right and (client is None or client.auth_method in {None, presented.method})

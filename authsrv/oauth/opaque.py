@@ -1,4 +1,5 @@
-"""Opaque tokens: authorization codes, refresh tokens, browser cookies, the `state` of a trip, and public row ids.
+"""Opaque tokens: authorization codes, refresh tokens, browser cookies, the `state` of a trip, what registered clients
+are given, and public row ids.
 
 Owns their format: a prefix for secret scanners, the sealed row id, and a 256-bit secret of which only the SHA-256 is
 ever stored. Knows nothing of grants or storage.
@@ -19,14 +20,28 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from authsrv.models import Digest
 
-OpaqueKind = Literal["code", "refresh", "browser", "trip"]
+OpaqueKind = Literal["code", "refresh", "browser", "trip", "client_secret", "registration"]
 PublicId = Literal["gid", "sid", "request"]
 """A row that others may name: a grant in access tokens, a session in id_tokens, a pending request in our own forms."""
 
-PREFIXES: dict[OpaqueKind, str] = {"code": "asc_", "refresh": "asr_", "browser": "asb_", "trip": "ast_"}
-_TAGS: dict[OpaqueKind, bytes] = {"code": b"code", "refresh": b"refr", "browser": b"brow", "trip": b"trip"}
+PREFIXES: dict[OpaqueKind, str] = {
+    "code": "asc_",
+    "refresh": "asr_",
+    "browser": "asb_",
+    "trip": "ast_",
+    "client_secret": "ass_",
+    "registration": "asg_",
+}
+_TAGS: dict[OpaqueKind, bytes] = {
+    "code": b"code",
+    "refresh": b"refr",
+    "browser": b"brow",
+    "trip": b"trip",
+    "client_secret": b"csec",
+    "registration": b"regi",
+}
 _ID_TAGS: dict[PublicId, bytes] = {"gid": b"gid\0", "sid": b"sid\0", "request": b"requ"}
-_FORM = re.compile(r"(as[crbt]_)([A-Za-z0-9_-]{22})[A-Za-z0-9_-]{43}")
+_FORM = re.compile(r"(as[crbtsg]_)([A-Za-z0-9_-]{22})[A-Za-z0-9_-]{43}")
 _ID_FORM = re.compile(r"[A-Za-z0-9_-]{22}")
 _SUCCESSOR_INFO = b"authsrv refresh successor v1"
 _NONCE_LENGTH = 12

@@ -338,13 +338,14 @@ class RegisterClient:
 class UpdateClient:
     """Replace what a registered client registered. Guard: it is still there, and `version` is still its version.
 
-    Its version becomes the next one.
+    Its version becomes the next one. With `ask_again` the consents it was given are forgotten.
     """
 
     client_id: str
     version: int
     metadata: str
     secret_hash: Digest | None
+    ask_again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

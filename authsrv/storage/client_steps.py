@@ -32,6 +32,8 @@ def _(change: UpdateClient) -> Iterator[Step]:
             secret_hash=optional_digest("secret_hash", change.secret_hash),
         ),
     )
+    if change.ask_again:
+        yield Step(sql.DELETE_CONSENTS_OF_REGISTERED_CLIENT, checked(client_id=change.client_id), guarded=False)
 
 
 @steps_of.register

@@ -34,6 +34,14 @@ def _(change: UpdateClient, tables: Tables) -> None:
     tables.registered[client.client_id] = replace(
         client, metadata=change.metadata, secret_hash=change.secret_hash, version=client.version + 1
     )
+    if change.ask_again:
+        _forget_consents(tables, client.client_id)
+
+
+def _forget_consents(tables: Tables, client_id: str) -> None:
+    for player_id, consented in list(tables.consents):
+        if consented == client_id:
+            del tables.consents[player_id, consented]
 
 
 @write.register
@@ -47,9 +55,7 @@ def _(change: RemoveClient, tables: Tables) -> None:
     for grant in list(tables.grants.values()):
         if grant.client_id == change.client_id and grant.revoked_at is None:
             tables.grants[grant.id] = replace(grant, revoked_at=change.now, revoked_reason=CLIENT_REMOVED)
-    for player_id, client_id in list(tables.consents):
-        if client_id == change.client_id:
-            del tables.consents[player_id, client_id]
+    _forget_consents(tables, change.client_id)
 
 
 @write.register

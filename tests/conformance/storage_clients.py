@@ -147,6 +147,15 @@ async def test_an_update_of_another_version_is_a_conflict(storage: Storage) -> N
     assert await found(storage) == registered_client()
 
 
+async def test_after_an_update_players_are_asked_again_if_it_says_so(storage: Storage) -> None:
+    await signed_in(storage)
+    await registered(storage, registered_client(1), registered_client(2))
+    await storage.apply([GiveConsent(1, client_id, ("openid",), NOW) for client_id in ("c_1", "c_2")])
+    await storage.apply([UpdateClient("c_1", 1, "{}", None, ask_again=True), UpdateClient("c_2", 1, "{}", None)])
+    visits = [await storage.load_visit(1, "skyforge", client_id) for client_id in ("c_1", "c_2")]
+    assert [visit and visit.consented for visit in visits] == [set(), {"openid"}]
+
+
 async def test_of_fifty_updates_at_once_one_is_written(storage: Storage) -> None:
     await registered(storage)
     calls = [storage.apply([UpdateClient("c_1", 1, f'{{"client_name":"{n}"}}', None)]) for n in range(50)]

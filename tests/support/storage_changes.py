@@ -56,9 +56,9 @@ from tests.support.storage_clients import registered_client
 
 Call = Callable[[Storage], Awaitable[object]]
 
-IDS = st.integers(1, 3)
+IDS = st.sampled_from([1, 1, 1, 2, 2, 3])
 MORE_IDS = st.integers(1, 4)
-MAYBE_IDS = st.integers(0, 3)
+MAYBE_IDS = st.sampled_from([0, 1, 1, 2])
 TIMES = st.sampled_from([NOW, NOW + 10, NOW + 20, NOW + 1000, NOW + 3000, NOW + 90000])
 SUBJECTS = st.sampled_from(["a", "b"]).map(identity)
 TICKETS = st.sampled_from(["t1", "t2"])
@@ -132,8 +132,8 @@ BROWSER_CHANGES: st.SearchStrategy[Change] = st.one_of(
     st.builds(a_session, MORE_IDS, IDS, PROJECTS, IDS, TIMES).map(StartSession),
     st.builds(RenewSession, MORE_IDS, TEXTS, st.just("epic"), st.just("c0ffee00"), TIMES, TIMES),
     st.builds(UseSession, MORE_IDS, CLIENT_IDS, TIMES),
-    st.builds(EndSession, st.integers(0, 4), TIMES, TEXTS, st.lists(CLIENT_IDS, max_size=2).map(tuple)),
-    st.builds(a_browsers_grant, MORE_IDS, st.integers(0, 4), CLIENT_IDS, st.integers(0, 2)),
+    st.builds(EndSession, MAYBE_IDS | MORE_IDS, TIMES, TEXTS, st.lists(CLIENT_IDS, max_size=2).map(tuple)),
+    st.builds(a_browsers_grant, MORE_IDS, MAYBE_IDS, CLIENT_IDS, st.integers(0, 2)),
     st.builds(RedeemCode, MORE_IDS, TIMES, st.none() | TOKENS, TIMES),
     st.builds(GiveConsent, IDS, CLIENT_IDS, WORDS, TIMES),
     st.builds(WithdrawConsent, IDS, CLIENT_IDS, TIMES),
@@ -158,7 +158,7 @@ def a_registered_clients_grant(number: int, client_id: str, generation: int) -> 
 
 CLIENT_CHANGES: st.SearchStrategy[Change] = st.one_of(
     st.builds(a_registration, MORE_IDS, REGISTERED_IDS, PROJECTS, st.none() | TIMES, IDS),
-    st.builds(UpdateClient, REGISTERED_IDS, st.integers(1, 2), TEXTS, st.none() | TOKENS),
+    st.builds(UpdateClient, REGISTERED_IDS, st.integers(1, 2), TEXTS, st.none() | TOKENS, st.booleans()),
     st.builds(UseClient, REGISTERED_IDS),
     st.builds(RemoveClient, REGISTERED_IDS, TIMES),
     st.builds(ExpireClient, REGISTERED_IDS, TIMES),
@@ -207,7 +207,12 @@ BEGINNING: tuple[Change, ...] = (
     *(AddTrip(trip(number, request_id=number)) for number in (1, 2)),
     StartSession(session(1)),
     StartSession(session(2, browser_id=2, project="ironkeep", player_id=2)),
-    *(a_browsers_grant(number, number, "shop", 0) for number in (1, 2)),
+    StartSession(session(3, project="ironkeep")),
+    EndSession(3, NOW, "logout"),
+    *(a_browsers_grant(number, session_id, "shop", 0) for number, session_id in ((1, 1), (2, 1), (3, 0))),
     RedeemCode(1, NOW, digest("r1"), NOW + 90000),
+    GiveConsent(1, "shop", ("openid",), NOW),
+    SetProfile(1, PROFILE),
+    AddNotice(notice(1)),
 )
 """Rows for the calls to meet."""
