@@ -114,7 +114,8 @@ def _object(value: Any) -> Mapping[str, Any]:
 def _expected_sub(id_token: Mapping[str, Any]) -> str:
     asked = id_token.get("sub")
     value = asked.get("value", "") if isinstance(asked, dict) else ""
-    if not isinstance(value, str):
+    # A sub is ASCII (section 2), and JSON can spell characters that no database takes.
+    if not isinstance(value, str) or not value.isascii() or not value.isprintable():
         raise InvalidRequest(_UNREADABLE, parameter="claims")
     return value
 
