@@ -13,6 +13,8 @@ from authsrv.oauth.opaque import Opaque, OpaqueTokens
 from authsrv.storage.changes import RotateBrowser
 
 _CSRF_LENGTH = 32
+_UNPROVEN_SECONDS = 86400
+"""For how long a browser in which nobody has signed in may begin sign-ins: anybody can make one, and each is a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +46,15 @@ class Browsers:
 
     def new(self, now: int) -> tuple[Browser, NewCookie]:
         """A browser that came for the first time."""
-        row_id = self._next_id()
+        row_id, seconds = self._next_id(), _UNPROVEN_SECONDS + self._rules.request
         made = self._opaque.new("browser", row_id)
-        return Browser(row_id, made.digest, now, now + self._rules.absolute), self._cookie(made)
+        return Browser(row_id, made.digest, now, now + seconds), NewCookie(made.text, seconds)
 
     def rotated(self, browser: Browser, now: int) -> tuple[RotateBrowser, NewCookie]:
         """Another secret for the same browser, so that whoever knew the old one before a sign-in has nothing of it."""
         made = self._opaque.new("browser", browser.id)
         change = RotateBrowser(browser.id, browser.secret_hash, made.digest, now + self._rules.absolute)
-        return change, self._cookie(made)
+        return change, NewCookie(made.text, self._rules.absolute)
 
     def csrf(self, browser_id: int, purpose: str) -> str:
         """The synchronizer token of a form. It outlives a change of the cookie, so that other tabs go on working."""
@@ -61,6 +63,3 @@ class Browsers:
     def is_ours(self, csrf: str, browser_id: int, purpose: str) -> bool:
         """Whether a form was made for this browser and purpose."""
         return compare_digest(csrf.encode(), self.csrf(browser_id, purpose).encode())
-
-    def _cookie(self, made: Opaque) -> NewCookie:
-        return NewCookie(made.text, self._rules.absolute)

@@ -109,7 +109,7 @@ class UpstreamSignIn:
         try:
             return Arrival(handle, await self._sign_in(home, back))
         except errors.AuthsrvError as error:
-            if error.status < 500 and error.reason != "request_completed":
+            if _is_final(error):
                 await self._once(back, [UseTrip(back.trip.id, self._server.now())])
             return Failed(back.kept, handle, error)
 
@@ -203,6 +203,11 @@ class UpstreamSignIn:
         client, sender = attempt.client, attempt.sender
         told = replace(event, project=client.project.key, client_id=client.client_id, platform=attempt.provider)
         self._server.audit.record(replace(told, request_id=sender.request_id, address=sender.cut_address))
+
+
+def _is_final(error: errors.AuthsrvError) -> bool:
+    """Whether coming back with the same cannot end otherwise: nobody looked in an outage, nor beyond a limit."""
+    return error.status < 500 and not isinstance(error, errors.RateLimited | RequestCompleted)
 
 
 def _require_open(loaded: LoadedTrip, provider: str, now: int) -> None:
