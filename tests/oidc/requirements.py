@@ -149,14 +149,3 @@ SWITCHES: Mapping[str, str] = {
     "compat": "clients of the Xsolla profile are unknown here",
     "never": "what no entry can switch on",
 }
-
-REQUIREMENTS = {
-    **GENERAL,
-    **BASIC,
-    **CONFIG_OP,
-    **FORM_POST,
-    **RP_LOGOUT,
-    **BACK_CHANNEL,
-    **FRONT_CHANNEL,
-    **THIRD_PARTY,
-}
