@@ -16,6 +16,8 @@ from authsrv.app import World, create_app
 from authsrv.config import Config
 from authsrv.emulator.app import create_emulator
 from authsrv.platforms.base import Clock, PlatformSettings
+from tests.support.browser import COOKIE, Browser
+from tests.support.callbacks import pairs_of, way_back
 from tests.support.outbound import OUTAGES, AsgiOutbound
 from tests.support.server import VERIFIER, ManualClock, Server, client, demo_config, emulators
 from tests.support.storage import migrated_file, rows
@@ -51,6 +53,8 @@ class Run:
         self.server = server
         self.directory = directory
         self.secrets = Secrets({"client secret": CLIENT_SECRET, "passphrase": PASSPHRASE, "code verifier": VERIFIER})
+        self.passing = Secrets()
+        """What may be stored while a request waits, and is nobody else's to read in a log."""
         self._sink = sink
         self._pipeline = pipeline
 
@@ -83,7 +87,7 @@ async def run(tmp_path: Path) -> AsyncIterator[Run]:
 
     app = create_app(Config.model_validate(block), World(clock=clock, connect=connect, emit=pipeline.emit))
     async with app.router.lifespan_context(app), client(app) as http:
-        found = Run(Server(app, http, clock, platforms, outbounds), tmp_path, sink, pipeline)
+        found = Run(Server(app, http, clock, platforms, outbounds, emulator), tmp_path, sink, pipeline)
         found.secrets |= platform_secrets(block)
         yield found
     pipeline.stop()
@@ -127,6 +131,69 @@ async def log_in(run: Run, provider: str, player: str) -> None:
     await server.silent(provider, minted, state="another-request", code_challenge="c" * 43)
 
 
+async def sign_in(run: Run, platform: str, player: str) -> None:
+    """A sign-in in a browser, its tokens, a logout; then everything that was used up once more."""
+    browser = Browser(run.server)
+    client = {"state": f"canary-state-of-{platform}", "nonce": f"canary-nonce-of-{platform}"}
+    begun = await browser.authorize(**client)
+    own, first_cookie = begun.forms[0].fields, browser.cookies[COOKIE]
+    departed = await browser.post(f"/login/{platform}", own)
+    callback = await way_back(browser, begun, platform, player)
+    landed = await browser.open(callback)
+    tokens = await browser.exchanged(landed)
+    await browser.userinfo(tokens["access_token"])
+    shown = await browser.authorize(prompt="select_account", id_token_hint=tokens["id_token"])
+    back = dict(pairs_of(callback))
+    run.passing |= {f"{platform} {name}": text for name, text in client.items()}
+    run.secrets |= {f"{platform} {name} in the browser": tokens[name] for name in ("access_token", "id_token")}
+    run.secrets |= {f"{platform} {name}": back[name] for name in BROUGHT_BACK if name in back}
+    run.secrets |= {f"{platform} {name}": text for name, text in sent_along(departed).items()}
+    run.secrets |= {
+        f"{platform} code of the browser": landed.query["code"],
+        f"{platform} first cookie": first_cookie,
+        f"{platform} second cookie": browser.cookies[COOKIE],
+        f"{platform} form": own["csrf"],
+        f"{platform} second form": shown.forms[0].fields["csrf"],
+        f"{platform} request": own["request"],
+    }
+    await browser.open(callback)
+    await browser.press(begun, "cancel")
+    await browser.redeem(landed.query["code"])
+    await browser.open("/oauth2/logout", id_token_hint=tokens["id_token"])
+    browser.cookies[COOKIE] = first_cookie
+    await browser.open("/login", request=own["request"])
+
+
+BROUGHT_BACK = ("state", "code", "openid.sig", "openid.response_nonce")
+SENT_ALONG = ("state", "nonce", "code_challenge")
+
+
+def sent_along(departed: httpx.Response) -> dict[str, str]:
+    """The secrets of a trip that its address at the platform holds."""
+    query = httpx.URL(departed.headers["location"]).params
+    return {f"{name} sent along": query[name] for name in SENT_ALONG if name in query}
+
+
+async def misbehave_in_browsers(run: Run) -> None:
+    """Every secret where a browser brings something else."""
+    browser = Browser(run.server)
+    for text in [*run.secrets.values(), *run.passing.values()]:
+        if "\n" in text or len(text) > 6000:
+            continue
+        await browser.get("/login", request=text)
+        await browser.get("/login/steam/callback", **{"state": text, "code": text, "openid.sig": text})
+        await browser.get("/oauth2/authorize", client_id=text, state=text, id_token_hint=text)
+        await browser.get("/oauth2/authorize", **(browser.request | {"id_token_hint": text}))
+        await browser.get("/oauth2/authorize", **(browser.request | {"claims": text}))
+        await browser.get("/oauth2/logout", id_token_hint=text, client_id=text)
+        await browser.post("/login", {"request": text, "csrf": text, "session": text, "decision": text})
+        await browser.post(f"/login/{text.replace('/', '_')}", {"request": text, "csrf": text})
+        await browser.post("/oauth2/logout/confirm", {"request": f"id_token_hint={text}", "csrf": text})
+        await browser.userinfo(text)
+        browser.cookies = {COOKIE: text}
+        await browser.get("/login")
+
+
 async def misbehave(run: Run) -> None:
     """Every secret in a place where it does not belong: addresses, wrong parameters, broken requests."""
     server, secrets = run.server, run.secrets
@@ -162,12 +229,15 @@ async def break_platforms(run: Run) -> None:
 
 
 async def play(run: Run) -> None:
+    for platform, player in (("steam", "birch"), ("xbox", "cedar"), ("epicgames", "amber")):
+        await sign_in(run, platform, player)
     for provider, player in (("steam", "amber"), ("xbox", "birch"), ("epicgames", "cedar")):
         await log_in(run, provider, player)
     own = await run.server.token(grant_type="client_credentials", client_id="backend", client_secret=CLIENT_SECRET)
     run.secrets["token of a client"] = own.json()["access_token"]
     await break_platforms(run)
     await misbehave(run)
+    await misbehave_in_browsers(run)
 
 
 async def test_I08_I03_I02_no_secret_is_logged_even_at_debug_level(run: Run) -> None:
@@ -175,7 +245,9 @@ async def test_I08_I03_I02_no_secret_is_logged_even_at_debug_level(run: Run) -> 
     logged = run.logged().encode()
     assert logged.count(b'"event": "request"') > 100
     assert b"login.succeeded" in logged
+    assert b"session.started" in logged
     assert [name for name, spelling in run.secrets.spellings() if spelling in logged] == []
+    assert [name for name, spelling in run.passing.spellings() if spelling in logged] == []
     assert [name for name, piece in run.secrets.pieces() if piece in logged] == []
 
 
