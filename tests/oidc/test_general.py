@@ -239,9 +239,8 @@ async def test_G8_before_client_and_address_are_trusted_there_is_a_page_and_no_r
 
 @pytest.mark.parametrize("name", ["client_id", "redirect_uri"])
 async def test_G8_two_clients_or_addresses_are_neither(server: Server, name: str) -> None:
-    sent = [(key, value) for key, value in Browser(server).request.items() if value is not None]
-    query = [*sent, (name, dict(sent)[name])]
-    answer = await server.http.get("/oauth2/authorize", params=query)
+    sent = {key: value for key, value in Browser(server).request.items() if value is not None}
+    answer = await server.http.get("/oauth2/authorize", params=sent | {name: [sent[name], sent[name]]})
     assert (answer.status_code, "location" in answer.headers) == (400, False)
 
 

@@ -102,7 +102,7 @@ async def test_no_other_value_of_ours_is_an_access_token(server: Server, browser
         "\u00e9",
         "x" * 20000,
     ):
-        answer = await server.http.get(USERINFO, headers={"authorization": f"Bearer {text}".encode()})
+        answer = await server.http.get(USERINFO, headers={b"authorization": f"Bearer {text}".encode()})
         assert is_refused(answer)
 
 
