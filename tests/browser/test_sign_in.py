@@ -1,0 +1,79 @@
+"""Signing in with Chromium, from the first click to the shop, on each platform and with every kind of browser."""
+
+import pytest
+
+from tests.browser.visitor import PHONE, PLATFORMS, Visitor, Visitors
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
+
+async def test_a_new_user_is_signed_in_three_clicks_after_opening_the_demo(visitor: Visitor) -> None:
+    await visitor.open("/")
+    await visitor.press("#shop-login")
+    await visitor.press("#sign-in-steam")
+    await visitor.press("button[value=amber]")
+    await visitor.is_at("/demo/shop")
+    await visitor.reads("Welcome, Amber Vale")
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+async def test_a_player_who_comes_back_with_another_browser_is_the_same(visitors: Visitors, platform: str) -> None:
+    seen = []
+    for _ in range(2):
+        visitor = await visitors.come()
+        await visitor.sign_in(platform, "cedar")
+        seen.append(await visitor.facts())
+    assert seen[0]["Platform"] == PLATFORMS[platform]
+    assert seen[0] == seen[1]
+
+
+async def test_one_person_is_another_player_on_each_platform(visitors: Visitors) -> None:
+    subs = set()
+    for platform in PLATFORMS:
+        visitor = await visitors.come()
+        await visitor.sign_in(platform, "amber")
+        subs.add((await visitor.facts())["Player ID (sub)"])
+    assert len(subs) == len(PLATFORMS)
+
+
+async def test_who_is_signed_in_already_is_asked_nothing(visitor: Visitor) -> None:
+    await visitor.sign_in()
+    await visitor.page.context.clear_cookies(name="demo_shop")
+    await visitor.open("/demo/shop")
+    await visitor.reads("Sign in with the account that you play with")
+    await visitor.press("#sign-in")
+    await visitor.is_at("/demo/shop")
+    await visitor.reads("Welcome, Amber Vale")
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+async def test_no_page_needs_a_script(visitors: Visitors, platform: str) -> None:
+    visitor = await visitors.come(java_script_enabled=False)
+    await visitor.open("/demo")
+    await visitor.press("#shop-login")
+    await visitor.prove(platform)
+    await visitor.is_at("/demo/shop")
+    await visitor.press("#sign-out")
+    await visitor.is_at("/demo/shop")
+    await visitor.reads("Sign in with the account that you play with")
+
+
+async def test_the_keyboard_is_enough(visitor: Visitor) -> None:
+    await visitor.open("/demo")
+    for target in ("#shop-login", "#sign-in-steam", "button[value=amber]", "#sign-out"):
+        await visitor.tab_to(target)
+        async with visitor.page.expect_navigation():
+            await visitor.page.keyboard.press("Enter")
+    await visitor.is_at("/demo/shop")
+    await visitor.reads("Sign in with the account that you play with")
+
+
+async def test_a_phone_is_wide_enough(visitors: Visitors) -> None:
+    visitor = await visitors.come(PHONE, has_touch=True, is_mobile=True)
+    await visitor.open("/demo")
+    for target in ("#shop-login", "#sign-in-xbox", "button[value=birch]"):
+        assert await visitor.fits()
+        async with visitor.page.expect_navigation():
+            await visitor.page.tap(target)
+    await visitor.is_at("/demo/shop")
+    assert await visitor.fits()

@@ -1,0 +1,121 @@
+"""What a person does with a browser at the demo: open, press, and look where that leads."""
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from playwright.async_api import Browser, ConsoleMessage, Page, expect
+
+from tests.support.client_site import ClientSite
+from tests.support.demo import Demo
+
+PHONE, DESKTOP, HEIGHT = 390, 1280, 900
+MOST_STOPS = 40
+_STATUS = "Failed to load resource: the server responded with a status of"
+"""What Chromium says of every page that is not 200, and of the icon that nobody has."""
+PLATFORMS = {"steam": "Steam", "xbox": "Xbox", "epicgames": "Epic Games"}
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Somebody with a browser. `page` is the tab they look at."""
+
+    page: Page
+    demo: Demo
+    site: ClientSite
+
+    async def open(self, path: str) -> None:
+        """Go to an address of the demo."""
+        await self.page.goto(self.demo.issuer + path)
+
+    async def press(self, selector: str) -> None:
+        """Press a button or follow a link."""
+        await self.page.click(selector)
+
+    async def ask(self, client_id: str = "forum", path: str = "/callback", **changes: str) -> None:
+        """Be sent to the sign-in by a client of the test's own site."""
+        await self.page.goto(self.demo.authorize(client_id, self.site.url + path, **changes))
+
+    async def prove(self, platform: str = "steam", player: str = "amber") -> None:
+        """From the sign-in page to the platform and back."""
+        await self.press(f"#sign-in-{platform}")
+        await self.press(f"button[value={player}]")
+
+    async def sign_in(self, platform: str = "steam", player: str = "amber") -> None:
+        """Sign in to the demo's shop."""
+        await self.open("/demo/shop/login")
+        await self.prove(platform, player)
+        await self.is_at("/demo/shop")
+
+    async def new_tab(self) -> "Visitor":
+        """Another tab of the same browser."""
+        return Visitor(await self.page.context.new_page(), self.demo, self.site)
+
+    async def is_at(self, path: str) -> None:
+        """Wait until the tab shows a page of the demo, whatever its query."""
+        await self.page.wait_for_url(lambda url: url.partition("?")[0] == self.demo.issuer + path)
+
+    async def is_back(self, path: str = "/callback") -> dict[str, str]:
+        """Wait until the tab shows the client's page; the query that it came with."""
+        await self.page.wait_for_url(lambda url: url.startswith(self.site.url + path))
+        return {name: values[0] for name, values in parse_qs(urlsplit(self.page.url).query).items()}
+
+    async def reads(self, text: str) -> None:
+        """Wait until the page says so."""
+        await expect(self.page.locator("body")).to_contain_text(text)
+
+    async def is_titled(self, heading: str) -> None:
+        """Wait until the page has this heading."""
+        await expect(self.page.locator("h1")).to_have_text(heading)
+
+    async def tab_to(self, selector: str) -> None:
+        """Go there with the Tab key; the focus must be seen."""
+        for _ in range(MOST_STOPS):
+            await self.page.keyboard.press("Tab")
+            if await self.page.evaluate("selector => document.activeElement.matches(selector)", selector):
+                break
+        focused = (
+            f"document.activeElement.matches('{selector}') ? getComputedStyle(document.activeElement).outlineStyle : ''"
+        )
+        assert await self.page.evaluate(focused) not in {"", "none"}
+
+    async def fits(self) -> bool:
+        """Whether nothing of the page is wider than the window."""
+        wide: int = await self.page.evaluate("document.scrollingElement.scrollWidth - innerWidth")
+        return wide <= 0
+
+    async def facts(self) -> dict[str, str]:
+        """What the shop tells about the player."""
+        names = await self.page.locator(".who dt").all_inner_texts()
+        return dict(zip(names, await self.page.locator(".who dd").all_inner_texts(), strict=True))
+
+
+class Visitors:
+    """The browsers of one test, which know nothing of each other."""
+
+    def __init__(self, chromium: Browser, demo: Demo, site: ClientSite) -> None:
+        self._chromium = chromium
+        self._demo = demo
+        self._site = site
+        self._here: list[Visitor] = []
+        self.complaints: list[str] = []
+        """What the browsers found wrong: a refused style or frame, a failed script."""
+
+    async def come(self, width: int = DESKTOP, **options: Any) -> Visitor:
+        """A browser of this width, with options of Playwright's `new_context`."""
+        context = await self._chromium.new_context(viewport={"width": width, "height": HEIGHT}, **options)
+        context.set_default_timeout(20_000)
+        context.on("console", self._listen)
+        context.on("weberror", lambda error: self.complaints.append(str(error.error)))
+        visitor = Visitor(await context.new_page(), self._demo, self._site)
+        self._here.append(visitor)
+        return visitor
+
+    async def leave(self) -> None:
+        """Close them all."""
+        for visitor in self._here:
+            await visitor.page.context.close()
+
+    def _listen(self, message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"} and not message.text.startswith(_STATUS):
+            self.complaints.append(message.text)

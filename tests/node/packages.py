@@ -1,0 +1,28 @@
+"""The JavaScript packages of the tests, as `package-lock.json` names them."""
+
+import os
+import shutil
+import subprocess
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+DIRECTORY = Path(__file__).parent
+MODULES = DIRECTORY / "node_modules"
+
+
+def install() -> Path:
+    """Install what is not installed yet; the directory of the modules. Needs npm beside node."""
+    lock = sha256((DIRECTORY / "package-lock.json").read_bytes()).hexdigest()
+    stamp = MODULES / f".installed-{lock[:16]}"
+    if stamp.exists():
+        return MODULES
+    npm = shutil.which("npm")
+    if npm is None:
+        missing = pytest.fail if os.environ.get("CI") else pytest.skip
+        missing("this test needs npm beside node")
+    command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"]
+    subprocess.run(command, cwd=DIRECTORY, check=True, capture_output=True, timeout=120)
+    stamp.touch()
+    return MODULES
