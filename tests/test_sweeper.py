@@ -83,6 +83,19 @@ async def test_an_error_that_waiting_does_not_mend_ends_the_task() -> None:
         await sweeper(Scripted(ZeroDivisionError()), night).run()
 
 
+async def test_chores_are_done_after_each_round_and_count() -> None:
+    done: list[str] = []
+
+    async def chore() -> int:
+        done.append("chore")
+        return 5
+
+    storage = Scripted(Swept(BATCH, True), Swept(2, False))
+    night = Night(ends_after=9)
+    tidy = Sweeper(storage, clock=lambda: NOW, sleep=night.sleep, chance=lambda: 0.5, chores=[chore, chore])
+    assert (await tidy.round(), done) == (BATCH + 12, ["chore", "chore"])
+
+
 async def test_R34_a_round_removes_all_that_expired_and_nothing_else() -> None:
     storage = memory_storage()
     await storage.open()

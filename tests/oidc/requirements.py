@@ -124,6 +124,19 @@ THIRD_PARTY: Mapping[str, str] = {
     "T4": "the links that open a game name the issuer",
 }
 
+REGISTRATION: Mapping[str, str] = {
+    "Y1": "a registration is answered by 201 with all that is registered, and what the client needs to manage it",
+    "Y2": "management is bound to a token of this client, kept as a digest, dead with the client",
+    "Y3": "open registration, initial access tokens and management are settings of their own",
+    "Y4": "id_tokens are signed as registered, never unsigned",
+    "Y5": "userinfo is a signed JWT for a client that registered an algorithm",
+    "Y6": "a request without one of the registered redirect URIs ends on a page",
+    "Y7": "a registered query of a redirect URI works, and no other",
+    "Y8": "a redirect URI with a fragment is not registered",
+    "Y9": "policy and terms of the client are linked on the login page",
+    "Y17": "registrations are limited by address and in number, go unused, and share no secret",
+}
+
 SWITCHES: Mapping[str, str] = {
     "pkce": "required, or optional for a client with a secret; by S256 only",
     "nonce": "optional, or required",
