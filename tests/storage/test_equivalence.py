@@ -25,7 +25,7 @@ async def outcome(call: Call, storage: Storage) -> object:
 async def everything(storage: Storage) -> list[object]:
     """All that the loads show."""
     return await asyncio.gather(
-        *(storage.load_grant(number) for number in range(1, 5)),
+        *(storage.load_grant(number) for number in range(1, 7)),
         *(storage.load_player(identity(subject)) for subject in ("a", "b")),
         *(storage.load_reservation(digest(ticket)) for ticket in ("t1", "t2")),
         *(
@@ -34,11 +34,11 @@ async def everything(storage: Storage) -> list[object]:
             for project in ("skyforge", "ironkeep")
             for client_id in ("launcher", "shop", "c_1")
         ),
-        *(storage.load_request(number, browser_id) for number in range(1, 5) for browser_id in range(4)),
-        *(storage.load_trip(number, browser_id) for number in range(1, 5) for browser_id in range(4)),
+        *(storage.load_request(number, browser_id) for number in range(1, 7) for browser_id in range(4)),
+        *(storage.load_trip(number, browser_id) for number in range(1, 7) for browser_id in range(4)),
         *(storage.load_sessions(number) for number in (1, 2, 3)),
-        *(storage.load_session(number) for number in range(1, 5)),
-        *(storage.load_session_clients(number) for number in range(1, 5)),
+        *(storage.load_session(number) for number in range(1, 7)),
+        *(storage.load_session_clients(number) for number in range(1, 7)),
         *(storage.load_due_notices(now, limit) for now, limit in ((NOW + 20, 9), (NOW + 90000, 2))),
         *(storage.load_registered_client(client_id) for client_id in ("c_1", "c_2", "launcher")),
         storage.load_registered_clients(),

@@ -57,7 +57,7 @@ from tests.support.storage_clients import registered_client
 Call = Callable[[Storage], Awaitable[object]]
 
 IDS = st.sampled_from([1, 1, 1, 2, 2, 3])
-MORE_IDS = st.integers(1, 4)
+MORE_IDS = st.integers(1, 6)
 MAYBE_IDS = st.sampled_from([0, 1, 1, 2])
 TIMES = st.sampled_from([NOW, NOW + 10, NOW + 20, NOW + 1000, NOW + 3000, NOW + 90000])
 SUBJECTS = st.sampled_from(["a", "b"]).map(identity)
@@ -93,7 +93,7 @@ CHANGES: st.SearchStrategy[Change] = st.one_of(
     st.builds(lambda number, name: AddPlayer(player(number, name=name)), IDS, TEXTS),
     st.builds(LinkIdentity, SUBJECTS, IDS, TIMES),
     st.builds(RecordLogin, SUBJECTS, IDS, TEXTS, TIMES),
-    st.builds(a_grant, IDS, IDS, TIMES, code=st.booleans()),
+    st.builds(a_grant, MORE_IDS, IDS, TIMES, code=st.booleans()),
     st.builds(RedeemCode, IDS, TIMES, st.none() | TOKENS, TIMES),
     st.builds(CountCodeFailure, IDS | st.just(2**63)),
     st.builds(RotateRefreshToken, IDS, TOKENS, TOKENS, st.just(b"sealed"), TIMES, TIMES),
@@ -130,15 +130,15 @@ BROWSER_CHANGES: st.SearchStrategy[Change] = st.one_of(
     ),
     st.builds(UseTrip, MORE_IDS, TIMES),
     st.builds(a_session, MORE_IDS, IDS, PROJECTS, IDS, TIMES).map(StartSession),
-    st.builds(RenewSession, MORE_IDS, TEXTS, st.just("epic"), st.just("c0ffee00"), TIMES, TIMES),
-    st.builds(UseSession, MORE_IDS, CLIENT_IDS, TIMES),
+    st.builds(RenewSession, IDS, TEXTS, st.just("epic"), st.just("c0ffee00"), TIMES, TIMES),
+    st.builds(UseSession, IDS, CLIENT_IDS, TIMES),
     st.builds(EndSession, MAYBE_IDS | MORE_IDS, TIMES, TEXTS, st.lists(CLIENT_IDS, max_size=2).map(tuple)),
     st.builds(a_browsers_grant, MORE_IDS, MAYBE_IDS, CLIENT_IDS, st.integers(0, 2)),
     st.builds(RedeemCode, MORE_IDS, TIMES, st.none() | TOKENS, TIMES),
     st.builds(GiveConsent, IDS, CLIENT_IDS, WORDS, TIMES),
     st.builds(WithdrawConsent, IDS, CLIENT_IDS, TIMES),
     st.builds(lambda number, at: AddNotice(replace(notice(number), next_attempt_at=at)), IDS, TIMES),
-    st.builds(PostponeNotice, IDS, st.integers(0, 2), TIMES),
+    st.builds(PostponeNotice, IDS, st.integers(3, 5), TIMES),
     st.builds(RemoveNotice, IDS),
 )
 """What sign-ins in a browser write."""
@@ -202,9 +202,8 @@ CALLS: st.SearchStrategy[Call] = st.one_of(
 BEGINNING: tuple[Change, ...] = (
     *(AddPlayer(player(number)) for number in (1, 2)),
     *(AddBrowser(browser(number)) for number in (1, 2)),
-    AddRequest(pending(1, browser_id=0)),
-    AddRequest(pending(2, browser_id=1)),
-    *(AddTrip(trip(number, request_id=number)) for number in (1, 2)),
+    *(AddRequest(pending(number, browser_id=owner)) for number, owner in ((1, 0), (2, 1), (3, 0), (4, 1))),
+    *(AddTrip(trip(number, request_id=request_id)) for number, request_id in ((1, 1), (2, 1), (3, 2))),
     StartSession(session(1)),
     StartSession(session(2, browser_id=2, project="ironkeep", player_id=2)),
     StartSession(session(3, project="ironkeep")),
