@@ -18,6 +18,7 @@ from authsrv.emulator.base import PLAYERS
 from authsrv.oauth.claims import ACR
 from authsrv.oauth.tokens import half_hash
 from tests.oidc.clients import OLDER, PROFILE, changed, from_older, tell_everything_of
+from tests.oidc.forgery import signed
 from tests.support.browser import SHOP_CALLBACK, Browser, Page
 from tests.support.server import CHALLENGE, ISSUER, VERIFIER, Server, demo_config, emulators
 from tests.support.verification import verified
@@ -238,6 +239,14 @@ async def test_B22_max_age_and_prompt_none_end_in_login_required(server: Server,
     assert refusal(await browser.authorize(max_age="0", prompt="none")) == ("login_required", False)
 
 
+async def test_B22_max_age_0_is_a_new_sign_in_also_within_the_same_second(browser: Browser) -> None:
+    await browser.sign_in()
+    assert refusal(await browser.authorize(max_age="0", prompt="none")) == ("login_required", False)
+    page = await browser.authorize(max_age="0")
+    assert asks_to_sign_in(page)
+    assert "code" in (await browser.prove(page)).answer
+
+
 async def test_B23_a_sign_in_within_max_age_is_enough(server: Server, browser: Browser) -> None:
     before = await identity(server, await browser.tokens())
     server.clock.now += 60
@@ -286,6 +295,31 @@ async def test_B25_a_hint_that_is_no_id_token_of_this_client_is_refused(server: 
     for hint in (others["id_token"], tokens["access_token"], tokens["id_token"][:-8] + "AAAAAAAA", "nonsense"):
         assert refusal(await browser.authorize(id_token_hint=hint, prompt="none")) == ("login_required", False)
         assert refusal(await browser.authorize(id_token_hint=hint)) == ("invalid_request", False)
+
+
+NO_HINTS: dict[str, dict[str, Any]] = {
+    "another issuer": {"iss": "https://evil.example"},
+    "no issuer": {"iss": None},
+    "another client": {"aud": "older"},
+    "several clients": {"aud": ["shop", "older"]},
+    "no client": {"aud": None},
+    "no subject": {"sub": None},
+    "no time": {"iat": None},
+    "bound to no access token": {"at_hash": None},
+    "an access token of the other surface": {"token_use": "access"},
+}
+
+
+@pytest.mark.parametrize("changes", NO_HINTS.values(), ids=NO_HINTS)
+async def test_B25_a_token_of_ours_that_is_not_quite_an_id_token_is_no_hint(
+    server: Server, browser: Browser, changes: dict[str, Any]
+) -> None:
+    claims = await identity(server, await browser.tokens())
+    good = await signed(server, claims, "RS256", typ="JWT")
+    assert "code" in (await browser.authorize(id_token_hint=good, prompt="none")).answer
+    left = {name: value for name, value in (claims | changes).items() if value is not None}
+    bad = await signed(server, left, "RS256", typ="JWT")
+    assert refusal(await browser.authorize(id_token_hint=bad, prompt="none")) == ("login_required", False)
 
 
 @pytest.mark.parametrize("hint", ["amber", "nobody@nowhere.example", PLAYERS["birch"].steam_id, "\u200b'\"<>"])
