@@ -10,7 +10,7 @@ from markupsafe import escape
 
 from authsrv.platforms.base import OutboundResponse
 from tests.support.browser import SHOP_CALLBACK, Browser, Page
-from tests.support.refusals import clients, counts, told_at
+from tests.support.refusals import clients, counts, demo, told_at
 from tests.support.server import Server, running
 from tests.support.wire import ask
 
@@ -25,6 +25,7 @@ MARKUP = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
 def edit(block: dict[str, Any]) -> None:
     """An https server, not for development, with a client of every kind that shows other pages."""
     block |= {"issuer": HTTPS, "dev": False}
+    demo(block)["look"] = {}
     shop = {**clients(block)["shop"], "redirect_uris": [SHOP_CALLBACK, "https://shop.example/cb"]}
     shop |= {"name": MARKUP, "post_logout_redirect_uris": [BYE]}
     clients(block)["shop"] = shop
