@@ -165,6 +165,7 @@ class RegistrationPolicy:
 
     `initial_tokens` maps the digest of each initial access token to its name. `unused_seconds` is how long a client
     may wait for its first player. `callable_hosts` are hosts inside the studio's network that it may have us call.
+    `blocked` are ids of clients that are shut out, though registered.
     """
 
     project: Project
@@ -177,6 +178,7 @@ class RegistrationPolicy:
     pkce_required: bool
     lifetimes: Lifetimes
     callable_hosts: tuple[str, ...] = ()
+    blocked: frozenset[str] = frozenset()
     dev: bool = False
 
 

@@ -35,13 +35,14 @@ def test_Y3_registration_is_off_unless_a_project_says_otherwise(tmp_path: Path) 
 
 def test_the_policy_holds_what_the_file_says_and_digests_of_tokens(tmp_path: Path) -> None:
     text = BY_TOKEN + 'management = true\nscopes = ["openid"]\npkce = "optional"\nmax_clients = 5\nunused_days = 1\n'
+    text += 'blocked = ["c_1"]\n'
     more = '[tokens]\naccess_token_lifetime = 60\n[outbound]\nallow = ["10.0.0.7:8443"]\n'
     policy = load(written(tmp_path, text + more)).registration_policies()["p"]
     assert (policy.mode, policy.management, policy.scopes) == ("token", True, ("openid",))
     assert policy.initial_tokens == {secret_digest("canary" + LONG): "partner"}
     assert (policy.most_clients, policy.unused_seconds, policy.pkce_required) == (5, 86400, False)
     assert (policy.lifetimes, policy.callable_hosts) == (Lifetimes(access_token=60), ("10.0.0.7:8443",))
-    assert policy.project.key == "p"
+    assert (policy.project.key, policy.blocked) == ("p", frozenset({"c_1"}))
 
 
 @pytest.mark.parametrize(
@@ -112,6 +113,13 @@ MISTAKES = [
         "the secret stands in the file itself",
         'write { env = "NAME" } or { file = "path" }; only with dev = true may a secret stand here',
         id="literal",
+    ),
+    pytest.param(
+        BLOCK + 'blocked = ["c_1", "shop"]\n',
+        "projects.p.registration.blocked[1]",
+        "this is no id of a registered client: those begin with c_",
+        "remove a client of the file from the file",
+        id="blocked client of the file",
     ),
     pytest.param(
         BLOCK + "scopes = []\n",

@@ -37,6 +37,7 @@ class RegistrationSettings(Settings):
     unused_days: Annotated[int, Field(strict=True)] = Field(
         30, ge=1, le=366, description="After how many days a client goes to which nobody has signed in."
     )
+    blocked: tuple[str, ...] = Field((), description="Ids of registered clients that are shut out.")
 
     def policy(
         self, project: Project, tokens: TokenSettings, *, callable_hosts: tuple[str, ...], dev: bool
@@ -54,5 +55,6 @@ class RegistrationSettings(Settings):
             pkce_required=self.pkce == "required",
             lifetimes=ClientSettings().lifetimes(tokens),
             callable_hosts=callable_hosts,
+            blocked=frozenset(self.blocked),
             dev=dev,
         )

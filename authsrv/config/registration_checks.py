@@ -6,7 +6,7 @@ Owns the rules for initial access tokens. Knows no line numbers, and never repea
 import re
 from collections.abc import Iterator
 
-from authsrv.config.client_checks import MAX_SECRET, MIN_SECRET, scope_problems
+from authsrv.config.client_checks import MAX_SECRET, MIN_SECRET, RUNTIME_PREFIX, scope_problems
 from authsrv.config.problems import Finding, Path
 from authsrv.config.registration import RegistrationSettings
 from authsrv.config.schema import Config
@@ -20,6 +20,7 @@ def registration_problems(config: Config, dev: bool) -> Iterator[Finding]:
     yield from _modes(config)
     yield from _scopes(config)
     yield from _tokens(config, dev=dev)
+    yield from _blocked(config)
 
 
 def registration_warnings(config: Config) -> Iterator[Finding]:
@@ -77,6 +78,17 @@ def _tokens(config: Config, *, dev: bool) -> Iterator[Finding]:
                     "make another one with: openssl rand -hex 32",
                 )
             seen.setdefault(secret.get_secret_value(), name)
+
+
+def _blocked(config: Config) -> Iterator[Finding]:
+    for path, block in _blocks(config):
+        for place, client_id in enumerate(block.blocked):
+            if not client_id.startswith(RUNTIME_PREFIX):
+                yield Finding(
+                    (*path, "blocked", place),
+                    f"this is no id of a registered client: those begin with {RUNTIME_PREFIX}",
+                    "remove a client of the file from the file",
+                )
 
 
 def _token_problems(name: str, token: str, *, dev: bool) -> Iterator[Finding]:

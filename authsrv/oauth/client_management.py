@@ -110,7 +110,7 @@ class ClientManagement:
         """The client that the token was given to. Raises `InvalidToken`, also for a client that is not there."""
         row = await self._load(call.client_id)
         policy = self._clients.policies.get(row.project) if row else None
-        if row is None or policy is None or not self._opens(call.token, row):
+        if row is None or policy is None or row.client_id in policy.blocked or not self._opens(call.token, row):
             reason = "registration_token_unknown" if call.token else "no_token"
             self._office.note_refusal(call.sender, reason, client_id=row.client_id if row else "")
             raise InvalidToken("Send the registration access token of this client.", reason=reason)

@@ -66,4 +66,5 @@ class RegisteredClients:
         return tuple(row for row in self._rows.values() if row.expires_at is not None and row.expires_at < now)
 
     def _has(self, row: RegisteredClient) -> bool:
-        return row.project in self.policies
+        policy = self.policies.get(row.project)
+        return policy is not None and row.client_id not in policy.blocked

@@ -79,14 +79,14 @@ async def test_a_client_of_the_file_wins_over_a_registered_one_of_its_id() -> No
 
 async def test_a_reload_keeps_registered_clients_under_the_new_settings(server: Server) -> None:
     one = await registered(server)
-
     config = reregistering(server.app.config, scopes=("openid",))
     renamed = config.projects["demo"].model_copy(update={"name": "Another name"})
     tokens = config.tokens.model_copy(update={"access_token_lifetime": 60})
     await server.app.reload(config.model_copy(update={"projects": {"demo": renamed}, "tokens": tokens}))
     found = server.app._registry.get(one.client_id)
     assert found is not None
-    assert (found.scopes, found.lifetimes.access_token, found.project.name) == ({"openid"}, 60, "Another name")
+    assert found.scopes == {"openid"}
+    assert (found.lifetimes.access_token, found.project.name) == (60, "Another name")
 
 
 async def test_a_project_that_left_the_file_takes_its_clients_with_it_at_once(server: Server) -> None:
@@ -98,6 +98,20 @@ async def test_a_project_that_left_the_file_takes_its_clients_with_it_at_once(se
     assert (await one.read()).status_code == 404
     await server.app.reload(before)
     assert server.app._registry.get(one.client_id) is not None
+    assert (await one.read()).status_code == 200
+
+
+async def test_a_client_that_is_blocked_is_shut_out_at_once_and_comes_back_with_the_setting(server: Server) -> None:
+    one, other = await registered(server), await registered(server)
+    browser = one.browser()
+    tokens = await browser.exchanged(await browser.press(await browser.sign_in(), "allow"))
+    before = server.app.config
+    await server.app.reload(reregistering(before, blocked=(one.client_id,)))
+    assert (await browser.refresh(tokens["refresh_token"])).json()["error"] == "invalid_client"
+    assert (await browser.userinfo(tokens["access_token"])).status_code == 401
+    assert [(await each.read()).status_code for each in (one, other)] == [401, 200]
+    await server.app.reload(before)
+    assert (await browser.userinfo(tokens["access_token"])).status_code == 200
     assert (await one.read()).status_code == 200
 
 

@@ -25,9 +25,9 @@ async def server() -> AsyncIterator[Server]:
         yield started
 
 
-async def allowed(browser: Browser, **changes: str | None) -> Page:
+async def allowed(browser: Browser) -> Page:
     """A sign-in whose player lets the client have what it asks for."""
-    return await browser.press(await browser.sign_in(**changes), "allow")
+    return await browser.press(await browser.sign_in(), "allow")
 
 
 async def test_a_stock_client_registers_signs_a_player_in_changes_and_goes(server: Server) -> None:
@@ -154,12 +154,13 @@ async def test_PKCE_is_required_of_registered_clients(server: Server) -> None:
 
 async def test_PKCE_may_be_left_to_registered_clients_that_have_a_secret() -> None:
     async with running(edit=registering(pkce="optional")) as server:
-        without: dict[str, str | None] = {"code_challenge": None, "code_challenge_method": None}
-        browser = (await registered(server)).browser()
-        landed = await allowed(browser, **without)
-        assert (await browser.redeem(landed.answer["code"], code_verifier=None)).status_code == 200
+        confidential = (await registered(server)).browser()
         public = (await registered(server, token_endpoint_auth_method="none")).browser()
-        assert (await public.authorize(**without)).answer["error"] == "invalid_request"
+        for browser in (confidential, public):
+            browser.request |= {"code_challenge": None, "code_challenge_method": None}
+        landed = await allowed(confidential)
+        assert (await confidential.redeem(landed.answer["code"], code_verifier=None)).status_code == 200
+        assert (await public.authorize()).answer["error"] == "invalid_request"
 
 
 @pytest.mark.parametrize(
