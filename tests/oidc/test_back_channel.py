@@ -172,3 +172,10 @@ async def test_K8_nobody_is_told_while_the_same_player_goes_on(server: Server, b
     await switched(browser, "amber")
     await browser.press(await browser.open(LOGOUT), "no")
     assert await told(server) == {}
+
+
+async def test_K8_nobody_is_told_of_a_session_that_had_run_out_before(server: Server, browser: Browser) -> None:
+    await browser.tokens()
+    server.clock.now += 12 * 3600
+    await browser.prove(await browser.authorize(), player="birch")
+    assert await told(server) == {}

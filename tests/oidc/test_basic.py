@@ -205,6 +205,12 @@ async def test_B19_prompt_none_without_a_session_is_login_required_and_shows_no_
         assert (landed.answer["state"], landed.answered_at) == ("af0ifjsldkj", SHOP_CALLBACK)
 
 
+async def test_B19_prompt_none_is_answered_at_once_and_nothing_is_kept(server: Server, browser: Browser) -> None:
+    answer = await browser.get("/oauth2/authorize", **(browser.request | {"prompt": "none"}))
+    assert "/login" not in answer.headers.get("location", "")
+    assert "set-cookie" not in answer.headers
+
+
 async def test_B20_prompt_none_with_a_session_answers_at_once_for_the_same_sign_in(
     server: Server, browser: Browser
 ) -> None:
