@@ -411,6 +411,7 @@ CLAIMS_BOMBS = {
     "text": '"id_token"',
     "list of claims": '{"id_token":["sub"]}',
     "odd player": '{"id_token":{"sub":{"value":7}}}',
+    "NUL in the player": '{"id_token":{"sub":{"value":"a\\u0000b"}}}',
     "half a surrogate pair": '{"id_token":{"sub":{"value":"\\ud800"}}}',
 }
 
