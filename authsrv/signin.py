@@ -70,6 +70,6 @@ def _must_sign_in_again(demands: Demands, signed_in: SignedIn, done: frozenset[s
         return True
     if "login" in done:
         return False
-    too_old = demands.max_age is not None and now - signed_in.session.auth_time > demands.max_age
-    # A session made in the same second is no new sign-in.
-    return "login" in demands.prompts or too_old or demands.max_age == 0
+    # Both times are whole seconds, so that an age that looks like max_age may be almost a second more.
+    too_old = demands.max_age is not None and now - signed_in.session.auth_time >= demands.max_age
+    return "login" in demands.prompts or too_old

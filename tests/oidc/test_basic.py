@@ -238,6 +238,14 @@ async def test_B22_a_sign_in_older_than_max_age_is_not_enough(server: Server, br
     assert after["auth_time"] == before["auth_time"] + 2 == int(server.clock.now)
 
 
+@pytest.mark.parametrize("part", [0.0, 0.1, 0.5, 0.9])
+async def test_B22_a_fraction_of_a_second_too_old_is_too_old(server: Server, browser: Browser, part: float) -> None:
+    server.clock.now += part
+    await browser.sign_in()
+    server.clock.now += 1.1
+    assert asks_to_sign_in(await browser.authorize(max_age="1"))
+
+
 async def test_B22_max_age_and_prompt_none_end_in_login_required(server: Server, browser: Browser) -> None:
     await browser.sign_in()
     server.clock.now += 2
