@@ -60,10 +60,9 @@ class SignInPage:
         return self._outcomes.show(request, outcome)
 
     async def _home(self, request: Request, cookie: str) -> Response:
-        found, csrf = await self._logout.here(cookie)
-        signed_in = found[-1] if found else None
-        project = signed_in.session.project if signed_in else ""
-        return self._screens.home(request, signed_in, self._registry.openable(project), csrf)
+        here = await self._logout.here(cookie)
+        project = here.signed_in.session.project if here.signed_in else ""
+        return self._screens.home(request, here, self._registry.openable(project))
 
 
 class Departure:

@@ -56,6 +56,9 @@ class LogoutConfirmation:
         form = (await read_form(request, MAX_BODY)).take({"request", "csrf", "decision"}, limits=limits)
         if form.get("decision") == "no":
             return redirect(request, f"{self._issuer}/login")
+        if form.get("decision") == "everywhere":
+            call = LogoutCall({}, self._cookie.read(request), sender(request))
+            return shown(self._screens, request, await self._logout.everywhere(call, form.get("csrf", "")))
         sent = parse_form(form.get("request", "").encode()).take(PARAMETERS)
         call = LogoutCall(sent, self._cookie.read(request), sender(request))
         return shown(self._screens, request, await self._logout.confirm(call, form.get("csrf", "")))

@@ -16,7 +16,7 @@ from authsrv import errors
 from authsrv.errors import AuthsrvError
 from authsrv.models import Client, Project, SignedIn
 from authsrv.oauth.authorize import Question
-from authsrv.oauth.logout import Asking, SignedOut
+from authsrv.oauth.logout import Asking, Here, SignedOut
 from authsrv.oauth.pending import RequestCompleted
 from authsrv.pages.localization import negotiate
 from authsrv.pages.policy import form_target
@@ -114,16 +114,16 @@ class Screens:
         """The page that posts an answer to the client (OAuth 2.0 Form Post Response Mode)."""
         return self._draw(request.scope, FormPostPage(redirect_uri, fields, (form_target(redirect_uri),)))
 
-    def home(self, request: Request, signed_in: SignedIn | None, clients: tuple[Client, ...], csrf: str) -> Response:
+    def home(self, request: Request, here: Here, clients: tuple[Client, ...]) -> Response:
         """Who is signed in here, and the studio's games."""
-        if signed_in is None:
+        if here.signed_in is None:
             return self._draw(request.scope, HomePage(None))
-        project = self._facts.projects().get(signed_in.session.project)
+        project = self._facts.projects().get(here.signed_in.session.project)
         if project:
             remember(request, project)
         links = tuple(OpenLink(client.name, self._open(client)) for client in clients)
-        sign_out = Form(f"{self._facts.issuer}/oauth2/logout/confirm", "", csrf)
-        return self._draw(request.scope, HomePage(self._player(signed_in), links, sign_out))
+        sign_out = Form(f"{self._facts.issuer}/oauth2/logout/confirm", "", here.csrf)
+        return self._draw(request.scope, HomePage(self._player(here.signed_in), links, sign_out, here.others))
 
     def logout(self, request: Request, asked: Asking, query: str) -> Response:
         """The question whether to sign out. `query` holds the parameters of the logout request."""

@@ -53,6 +53,15 @@ class SignedOut:
 
 
 @dataclass(frozen=True, slots=True)
+class Here:
+    """Who signed in last in this browser, if anybody is, and in how many other browsers. `csrf` belongs into forms."""
+
+    signed_in: SignedIn | None
+    others: int
+    csrf: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Wish:
     """What a checked request comes to. The hint of a client that is gone is none."""
 
@@ -91,12 +100,29 @@ class Logout:
             raise cross_site()
         return await self._end([one for one in found if _concerns(one, wish)], wish, call.sender)
 
-    async def here(self, cookie: str) -> tuple[Sequence[SignedIn], str]:
-        """Who is signed in in this browser, and the synchronizer token of a form to end it."""
+    async def everywhere(self, call: LogoutCall, csrf: str) -> SignedOut:
+        """End every session of whoever is signed in in this browser, in all browsers (row E16)."""
+        browser, found = await self._load(call.cookie)
+        if browser is None or not self._browsers.is_ours(csrf, browser.row_id, _PURPOSE):
+            raise cross_site()
+        everything = {one.session.id: one for each in found for one in await self._of_player(each)}
+        return await self._end([*everything.values()], _Wish(None, None, ""), call.sender)
+
+    async def here(self, cookie: str) -> Here:
+        """Who is signed in in this browser."""
         browser, found = await self._load(cookie)
         now = self._server.now()
         in_time = [one for one in found if is_in_time(one.session, now)]
-        return in_time, self._browsers.csrf(browser.row_id, _PURPOSE) if browser else ""
+        if browser is None or not in_time:
+            return Here(None, 0, "")
+        signed_in = in_time[-1]
+        elsewhere = [one for one in await self._of_player(signed_in) if one.session.browser_id != browser.row_id]
+        others = sum(is_in_time(one.session, now) for one in elsewhere)
+        return Here(signed_in, others, self._browsers.csrf(browser.row_id, _PURPOSE))
+
+    async def _of_player(self, signed_in: SignedIn) -> Sequence[SignedIn]:
+        with outages_answered():
+            return await self._server.storage.load_player_sessions(signed_in.player.id)
 
     def _wish(self, sent: Mapping[str, str]) -> _Wish:
         hint = self._hint(sent.get("id_token_hint", ""))

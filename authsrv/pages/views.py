@@ -168,13 +168,17 @@ class DonePage:
 
 @dataclass(frozen=True, slots=True)
 class HomePage:
-    """The login page without a request: who is signed in here, and the way into the studio's games."""
+    """The login page without a request: who is signed in here, and the way into the studio's games.
+
+    `elsewhere` counts the other browsers in which the same player is signed in; `decision=everywhere` ends them all.
+    """
 
     TEMPLATE: ClassVar[str] = "home.html"
 
     player: PlayerCard | None
     links: tuple[OpenLink, ...] = ()
     sign_out: Form | None = None
+    elsewhere: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,6 +116,9 @@ class Storage(Protocol):
     async def load_sessions(self, browser_id: int) -> tuple[SignedIn, ...]:
         """Every session of a browser that has not ended, of all projects, oldest first."""
 
+    async def load_player_sessions(self, player_id: int) -> tuple[SignedIn, ...]:
+        """Every session of a player that has not ended, in all browsers, oldest first."""
+
     async def load_session(self, session_id: int) -> SignedIn | None:
         """A session and its player, ended ones included."""
 

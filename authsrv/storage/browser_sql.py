@@ -116,6 +116,11 @@ SELECT_SESSIONS = f"""
     FROM sessions s JOIN players p ON p.id = s.player_id
     WHERE s.browser_id = :browser_id AND s.ended_at IS NULL ORDER BY s.id"""  # noqa: S608 - columns from this file
 
+SELECT_PLAYER_SESSIONS = f"""
+    SELECT {_SESSION}, {_PLAYER}
+    FROM sessions s JOIN players p ON p.id = s.player_id
+    WHERE s.player_id = :player_id AND s.ended_at IS NULL ORDER BY s.id"""  # noqa: S608 - columns from this file
+
 SELECT_SESSION = f"""
     SELECT {_SESSION}, {_PLAYER}
     FROM sessions s JOIN players p ON p.id = s.player_id

@@ -25,7 +25,7 @@ from authsrv.models import (
 )
 from authsrv.storage.base import StorageError, StorageUnavailable, StoredClient, Swept
 from authsrv.storage.changes import Change
-from authsrv.storage.memory_browsers import loaded_request, open_sessions, visit
+from authsrv.storage.memory_browsers import loaded_request, open_sessions, player_sessions, visit
 from authsrv.storage.memory_tables import Tables, write
 from authsrv.storage.rows import checked, digest_column, identity_values, reservation_values, row_ids
 from authsrv.storage.steps import KEPT_AFTER_USE, writes_of
@@ -116,6 +116,11 @@ class MemoryStorage:
         checked(browser_id=browser_id)
         await self._turn()
         return tuple(open_sessions(self._tables, browser_id))
+
+    async def load_player_sessions(self, player_id: int) -> tuple[SignedIn, ...]:
+        checked(player_id=player_id)
+        await self._turn()
+        return tuple(player_sessions(self._tables, player_id))
 
     async def load_session(self, session_id: int) -> SignedIn | None:
         checked(session_id=session_id)

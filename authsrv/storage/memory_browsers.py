@@ -52,6 +52,12 @@ def open_sessions(tables: Tables, browser_id: int) -> list[SignedIn]:
     return [SignedIn(session, tables.players[session.player_id]) for session in mine]
 
 
+def player_sessions(tables: Tables, player_id: int) -> list[SignedIn]:
+    """Every session of a player that has not ended, oldest first."""
+    mine = [s for _, s in sorted(tables.sessions.items()) if s.player_id == player_id and s.ended_at is None]
+    return [SignedIn(session, tables.players[player_id]) for session in mine]
+
+
 def loaded_request(tables: Tables, request_id: int, browser_id: int) -> LoadedRequest | None:
     """A request and the visit of the browser."""
     request = tables.requests.get(request_id)

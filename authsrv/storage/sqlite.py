@@ -171,6 +171,10 @@ class SqliteStorage:
         rows = await self._read(browser_sql.SELECT_SESSIONS, checked(browser_id=browser_id))
         return tuple(map(signed_in_of, rows))
 
+    async def load_player_sessions(self, player_id: int) -> tuple[SignedIn, ...]:
+        rows = await self._read(browser_sql.SELECT_PLAYER_SESSIONS, checked(player_id=player_id))
+        return tuple(map(signed_in_of, rows))
+
     async def load_session(self, session_id: int) -> SignedIn | None:
         rows = await self._read(browser_sql.SELECT_SESSION, checked(session_id=session_id))
         return signed_in_of(rows[0]) if rows else None

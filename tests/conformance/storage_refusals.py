@@ -112,6 +112,7 @@ async def test_a_load_by_what_no_column_holds_is_refused(storage: Storage) -> No
         storage.load_request(2**63, 1),
         storage.load_trip(1, 2**63),
         storage.load_sessions(2**63),
+        storage.load_player_sessions(2**63),
         storage.load_session(2**63),
         storage.load_session_clients(2**63),
     ):

@@ -58,6 +58,16 @@ async def test_nobody_is_signed_in_at_first(storage: Storage) -> None:
     assert await storage.load_due_notices(NOW + 10**6, 10) == ()
 
 
+async def test_the_open_sessions_of_a_player_are_found_in_every_browser(storage: Storage) -> None:
+    await storage.apply([AddPlayer(player()), AddPlayer(player(2)), *(AddBrowser(browser(n)) for n in (1, 2, 3, 4))])
+    own = [session(7, browser_id=2), session(5, browser_id=1), session(6, browser_id=3)]
+    await storage.apply([*map(StartSession, own), StartSession(session(8, browser_id=4, player_id=2))])
+    await storage.apply([EndSession(6, NOW, "signed_out")])
+    expected = tuple(SignedIn(each, player()) for each in (own[1], own[0]))
+    assert await storage.load_player_sessions(1) == expected
+    assert await storage.load_player_sessions(9) == ()
+
+
 async def test_a_session_comes_back_field_by_field_with_its_player(storage: Storage) -> None:
     wanted = session(3, browser_id=5, player_id=7)
     await storage.apply([AddPlayer(player(6)), AddPlayer(player(7, name="Birch")), AddBrowser(browser(5))])

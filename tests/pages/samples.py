@@ -121,6 +121,7 @@ def _ends(words: Words) -> Iterator[tuple[str, Page]]:
     yield "done-link", DonePage(card)
     yield "home", HomePage(None, (OpenLink(words.client, "https://game.example/start"),))
     yield "home-player", HomePage(player, (OpenLink(words.client, target), OpenLink("Shop", target)), FORM)
+    yield "home-elsewhere", HomePage(player, (), FORM, 2)
     yield "logout", LogoutPage(FORM, card, player, TARGETS)
     yield "logout-alone", LogoutPage(FORM, None, PlayerCard("", "Xbox"))
     yield "logged-out", LoggedOutPage()

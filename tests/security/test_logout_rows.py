@@ -240,6 +240,30 @@ async def test_E16_the_first_page_shows_who_is_signed_in_and_ends_every_session_
     assert 'id="player"' not in (await browser.open("/login")).html
 
 
+async def test_E16_a_player_ends_all_sessions_in_all_browsers_and_nobody_elses(browser: Browser) -> None:
+    elsewhere, stranger = Browser(browser.server), Browser(browser.server)
+    await elsewhere.sign_in()
+    await stranger.sign_in(player="birch")
+    assert 'id="everywhere"' not in (await stranger.open("/login")).html
+    await browser.sign_in()
+    shown = await browser.open("/login")
+    assert "You are also signed in in 1 other browser." in shown.html
+    await browser.press(shown, "everywhere")
+    assert not await is_signed_in(browser)
+    assert not await is_signed_in(elsewhere)
+    assert await is_signed_in(stranger)
+
+
+async def test_E04_a_form_of_another_browser_ends_nothing_anywhere(browser: Browser) -> None:
+    attacker = Browser(browser.server)
+    await attacker.sign_in(player="birch")
+    await browser.sign_in()
+    form, _ = (await attacker.open("/login")).find("sign-out")
+    answer = await browser.post("/oauth2/logout/confirm", {**form.fields, "decision": "everywhere"})
+    assert answer.status_code == 403
+    assert await is_signed_in(browser)
+
+
 async def test_E10_a_session_that_is_over_shows_nobody(browser: Browser) -> None:
     await browser.sign_in()
     browser.server.clock.now += 12 * 3600

@@ -112,6 +112,7 @@ async def test_each_load_is_one_select_on_the_reader(storage: SqliteStorage) -> 
         storage.load_request(1, 1),
         storage.load_trip(1, 1),
         storage.load_sessions(1),
+        storage.load_player_sessions(1),
         storage.load_session(1),
         storage.load_session_clients(1),
         storage.load_due_notices(NOW + 7, 10),
