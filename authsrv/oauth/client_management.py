@@ -128,7 +128,7 @@ class ClientManagement:
         presented = self._server.opaque.read("registration", token)
         if presented is None or row.token_hash is None:
             return False
-        return presented.row_id == row.id and compare_digest(presented.digest, row.token_hash)
+        return compare_digest(presented.digest, row.token_hash)
 
 
 def _looks_different(before: ClientMetadata, after: ClientMetadata) -> bool:
