@@ -55,6 +55,9 @@ def serve(
 def check(
     config: ConfigOption = CONFIG,
     schema: Annotated[bool, typer.Option("--schema", help="Print the file's JSON Schema, for editors.")] = False,
+    conformance: Annotated[
+        bool, typer.Option("--conformance", help="Print how each client stands against OAuth 2.1 and FAPI 2.0.")
+    ] = False,
 ) -> None:
     """Check the configuration file.
 
@@ -72,6 +75,8 @@ def check(
         typer.echo(str(error))
         raise typer.Exit(1) from None
     typer.echo(configuration.report([], loaded.warnings))
+    if conformance:
+        typer.echo(f"\n{configuration.conformance_report(loaded)}")
 
 
 @app.command()

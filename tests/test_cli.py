@@ -102,6 +102,12 @@ def test_check_reports_every_mistake_and_fails(config: Path) -> None:
     assert "launcher.native_apps\n" in done.output
 
 
+def test_check_tells_how_each_client_stands_against_the_profiles(config: Path) -> None:
+    told = RUN.invoke(app, ["check", "--conformance", "--config", str(config)])
+    assert told.exit_code == 0
+    assert "\n  OAuth 2.1: conforms\n  FAPI 2.0:  no; " in told.output
+
+
 def test_check_prints_the_json_schema() -> None:
     done = RUN.invoke(app, ["check", "--schema"])
     assert json.loads(done.output)["title"] == "authsrv.toml"

@@ -9,9 +9,10 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from authsrv.config import Config, conformance_report
 from tests.oidc.clients import PARTNER, changed, from_partner, provider
 from tests.support.browser import SHOP_CALLBACK, Browser, Page
-from tests.support.server import ISSUER, VERIFIER, Server, running
+from tests.support.server import ISSUER, VERIFIER, Server, demo_config, emulators, running
 from tests.support.verification import verified
 
 STUDIO = "https://login.studio.example"
@@ -437,3 +438,67 @@ async def test_G16_a_public_client_in_a_browser_reads_its_tokens() -> None:
         bearer = {"authorization": f"Bearer {answer.json()['access_token']}"}
         told = await server.http.get("/oauth2/userinfo", headers=origin | bearer)
         assert (told.status_code, told.headers["access-control-allow-origin"]) == (200, "https://play.example")
+
+
+def told_of(client: dict[str, Any], client_id: str = "shop") -> str:
+    """What the self-check says of a configuration with this one client."""
+    block = {
+        "issuer": STUDIO,
+        "dev": True,
+        "database": {"url": "memory://"},
+        "projects": {"demo": {"clients": {client_id: client}}},
+    }
+    return conformance_report(Config.model_validate(block))
+
+
+SOUND = {"secret": "s" * 32, "redirect_uris": ["https://shop.example/callback"]}
+BEARER = "its access tokens are bearer tokens, not bound to a key"
+NOT_PUSHED = "its authorization requests are not pushed (PAR)"
+SECRET = "it authenticates by a secret, not by private_key_jwt or mTLS"
+
+
+@pytest.mark.parametrize(
+    ("changes", "oauth_21", "fapi_2"),
+    [
+        pytest.param(
+            {}, "conforms", f"no; {SECRET}; {BEARER}; {NOT_PUSHED}; its id_tokens are signed by RS256", id="sound"
+        ),
+        pytest.param(
+            {"pkce": "optional", "id_token_alg": "ES256", "access_token_alg": "RS256"},
+            "no; PKCE is optional",
+            f"no; {SECRET}; {BEARER}; {NOT_PUSHED}; PKCE is optional; its access tokens are signed by RS256",
+            id="without PKCE",
+        ),
+        pytest.param(
+            {"secret": None, "id_token_alg": "ES256"},
+            "conforms",
+            f"no; it is a public client; {BEARER}; {NOT_PUSHED}",
+            id="public",
+        ),
+        pytest.param(
+            {"type": "server", "redirect_uris": []}, "conforms", f"no; {SECRET}; {BEARER}", id="without players"
+        ),
+    ],
+)
+def test_G17_the_self_check_says_how_a_client_stands(changes: dict[str, Any], oauth_21: str, fapi_2: str) -> None:
+    assert told_of(SOUND | changes) == f"shop\n  OAuth 2.1: {oauth_21}\n  FAPI 2.0:  {fapi_2}"
+
+
+def test_G17_what_the_xsolla_profile_loosens_is_told() -> None:
+    redirects = ["http://localhost:3000/blank", "app://xlogin.studio"]
+    told = told_of({"compat": "xsolla", "native": True, "redirect_uris": redirects, "extra_scopes": "*"}, "40")
+    assert told.splitlines()[1] == (
+        "  OAuth 2.1: no; PKCE is optional; a redirect URI names localhost; a private scheme has no dot; "
+        "any scope is granted"
+    )
+
+
+def test_G17_every_client_of_the_file_is_reported_in_its_order() -> None:
+    config = Config.model_validate(demo_config(emulators(lambda: 0.0), "memory://"))
+    headings = [line for line in conformance_report(config).splitlines() if line and not line.startswith(" ")]
+    assert headings == list(config.clients())
+
+
+def test_G17_a_file_without_clients_is_told_so() -> None:
+    config = Config.model_validate({"issuer": STUDIO, "database": {"url": "memory://"}})
+    assert conformance_report(config) == "The configuration has no clients."
