@@ -94,9 +94,9 @@ async def _read(request: Request) -> Form:
 def _how(target: Target, form: Form) -> Target:
     """The target with the answer's mode and state, as far as they can be read."""
     try:
-        mode = mode_of(target.client, _readable(form, "response_mode"))
+        mode = mode_of(target.client, target.redirect_uri, _readable(form, "response_mode"))
     except errors.InvalidRequest:
-        mode = default_mode(target.client)
+        mode = default_mode(target.client, target.redirect_uri)
     return replace(target, mode=mode, state=_readable(form, "state"))
 
 

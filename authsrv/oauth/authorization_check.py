@@ -57,7 +57,7 @@ class AuthorizationCheck:
         if target.client.project.key != pending.project:
             # Its players are others now, and whoever is signed in here is one of the old ones.
             raise errors.InvalidRequest("The client has moved; start again.", reason="request_expired")
-        mode = asking.mode_of(target.client, sent.get("response_mode", ""))
+        mode = asking.mode_of(target.client, target.redirect_uri, sent.get("response_mode", ""))
         return replace(target, mode=mode, state=sent.get("state", ""))
 
     def kept(self, pending: PendingRequest) -> Checked:

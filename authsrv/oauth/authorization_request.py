@@ -4,7 +4,7 @@ Owns OpenID Connect Core section 3.1.2.1 but for what Authlib checks (scope and 
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
@@ -48,7 +48,7 @@ UNSUPPORTED: Mapping[str, type[errors.AuthsrvError]] = {
 }
 """Parameters that change the meaning of the others, so that ignoring them would be wrong."""
 
-_MODES: tuple[ResponseMode, ...] = get_args(ResponseMode)
+_MODES: tuple[ResponseMode, ...] = ("query", "form_post", "fragment")
 _PROMPTS: frozenset[Prompt] = frozenset(get_args(Prompt))
 _MAX_AGE = re.compile(r"[0-9]{1,9}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -95,19 +95,25 @@ def target_of(client: Client, redirect_uri: str) -> Target:
     return Target(client, redirect_uri)
 
 
-def mode_of(client: Client, asked: str) -> ResponseMode:
-    """How the answer is given. Raises `InvalidRequest` for a mode that the client's entry does not list."""
-    for mode in _MODES:
-        if asked == mode and mode in client.response_modes:
-            return mode
+def mode_of(client: Client, redirect_uri: str, asked: str) -> ResponseMode:
+    """How the answer is given. Raises `InvalidRequest` for a mode that the client may not use at this address."""
     if not asked:
-        return default_mode(client)
+        return default_mode(client, redirect_uri)
+    for mode in _possible_modes(client, redirect_uri):
+        if asked == mode:
+            return mode
     raise errors.InvalidRequest("The client may not use this response_mode.", parameter="response_mode")
 
 
-def default_mode(client: Client) -> ResponseMode:
+def default_mode(client: Client, redirect_uri: str) -> ResponseMode:
     """How an answer is given if the request does not say: by query, unless the entry keeps codes out of addresses."""
-    return next((mode for mode in ("query", "form_post") if mode in client.response_modes), "fragment")
+    return next(iter(_possible_modes(client, redirect_uri)), "query")
+
+
+def _possible_modes(client: Client, redirect_uri: str) -> Sequence[ResponseMode]:
+    """The client's modes, the usual ones first. No application can take a form at a scheme of its own."""
+    is_web = redirect_uri.startswith(("https:", "http:"))
+    return [mode for mode in _MODES if mode in client.response_modes and (is_web or mode != "form_post")]
 
 
 def read(client: Client, sent: Mapping[str, str]) -> AuthorizationRequest:
@@ -151,7 +157,7 @@ def _check_nonce(client: Client, sent: Mapping[str, str]) -> None:
 
 
 def _check_mode(client: Client, sent: Mapping[str, str]) -> None:
-    mode_of(client, sent.get("response_mode", ""))
+    mode_of(client, sent.get("redirect_uri", ""), sent.get("response_mode", ""))
 
 
 _CHECKS: tuple[Callable[[Client, Mapping[str, str]], None], ...] = (

@@ -91,6 +91,13 @@ async def test_the_loopback_address_of_ipv6_works_as_well(browser: Browser, uri:
     assert landed.answered_at == uri
 
 
+async def test_no_form_is_posted_to_a_private_scheme(browser: Browser) -> None:
+    refused = await browser.sent_by("game", PRIVATE).authorize(response_mode="form_post")
+    assert refused.url.startswith(f"{PRIVATE}?error=invalid_request")
+    posted = await browser.sent_by("game", BY_ADDRESS).authorize(response_mode="form_post", prompt="none")
+    assert posted.answer["error"] == "login_required"
+
+
 async def test_a_private_scheme_gets_the_code_and_the_page_lets_the_browser_go_there(browser: Browser) -> None:
     page = await browser.sent_by("game", PRIVATE).sign_in()
     (action,) = [
