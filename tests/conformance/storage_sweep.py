@@ -200,7 +200,9 @@ async def test_a_sweep_leaves_what_has_no_end(storage: Storage) -> None:
     await storage.apply([AddGrant(replace(grant(), expires_at=LATER))])
     await storage.sweep(LATER, 100)
     visit, loaded = await storage.load_visit(1, "skyforge", "shop"), await storage.load_grant(1)
-    assert (visit and visit.consented, loaded and loaded.profile) == ({"openid"}, PROFILE)
+    assert visit is not None
+    assert loaded is not None
+    assert (visit.consented, loaded.profile) == (frozenset({"openid"}), PROFILE)
     assert await storage.load_due_notices(LATER, 10) == (notice(),)
 
 
