@@ -37,6 +37,7 @@ async def everything(storage: Storage) -> list[object]:
         *(storage.load_request(number, browser_id) for number in range(1, 7) for browser_id in range(4)),
         *(storage.load_trip(number, browser_id) for number in range(1, 7) for browser_id in range(4)),
         *(storage.load_sessions(number) for number in (1, 2, 3)),
+        *(storage.load_player_sessions(number) for number in (1, 2, 3)),
         *(storage.load_session(number) for number in range(1, 7)),
         *(storage.load_session_clients(number) for number in range(1, 7)),
         *(storage.load_due_notices(now, limit) for now, limit in ((NOW + 20, 9), (NOW + 90000, 2))),
