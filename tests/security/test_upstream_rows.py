@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from copy import deepcopy
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -131,6 +132,15 @@ async def test_D10_D11_D12_D13_D14_D15_D16_D19_a_callback_written_by_hand_signs_
     page(await browser.open(altered(callback, forge)))
     assert nobody(browser.server)
     assert await name_of_player(browser) == ""
+
+
+@pytest.mark.parametrize("second", ["", "x", "the same"])
+async def test_D19_a_callback_with_two_states_is_nobodys_and_uses_up_neither(browser: Browser, second: str) -> None:
+    callback = await way_back(browser, await browser.authorize())
+    added = state_of(callback) if second == "the same" else second
+    for pairs in ([("state", added), *pairs_of(callback)], [*pairs_of(callback), ("state", added)]):
+        page(await browser.open(f"/login/steam/callback?{urlencode(pairs)}"))
+    assert "code" in (await browser.open(callback)).query
 
 
 async def test_D13_a_cancelled_sign_in_goes_back_to_the_client_once(browser: Browser) -> None:
