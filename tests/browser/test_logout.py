@@ -1,10 +1,8 @@
 """Signing out: asked or at once, back to the client or not, and who else learns of it."""
 
-import httpx
 import pytest
 
 from tests.browser.visitor import Visitor
-from tests.support.server import VERIFIER
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -39,7 +37,7 @@ async def test_the_own_page_signs_out(visitor: Visitor) -> None:
 
 
 async def test_a_frame_tells_the_forum_before_the_player_goes_back_to_it(visitor: Visitor) -> None:
-    id_token = await signed_in_at_the_forum(visitor)
+    id_token = await visitor.forum_token()
     back = f"{visitor.site.url}/signed-out"
     async with visitor.page.expect_response(lambda answer: "/frontchannel" in answer.url) as frame:
         await visitor.open(f"/oauth2/logout?id_token_hint={id_token}&post_logout_redirect_uri={back}&state=s1")
@@ -48,21 +46,3 @@ async def test_a_frame_tells_the_forum_before_the_player_goes_back_to_it(visitor
     assert set(told) == {"iss", "sid"}
     assert told["iss"] == visitor.demo.issuer
     assert await visitor.is_back("/signed-out") == {"state": "s1"}
-
-
-async def signed_in_at_the_forum(visitor: Visitor) -> str:
-    """Sign in to the forum; its id_token."""
-    await visitor.ask(prompt="consent")
-    await visitor.prove()
-    await visitor.press("#allow")
-    code = (await visitor.is_back())["code"]
-    form = {
-        "grant_type": "authorization_code",
-        "code": code,
-        "redirect_uri": f"{visitor.site.url}/callback",
-        "code_verifier": VERIFIER,
-    }
-    async with httpx.AsyncClient(auth=("forum", "forum-secret")) as forum:
-        answer = await forum.post(f"{visitor.demo.issuer}/oauth2/token", data=form)
-    found: str = answer.json()["id_token"]
-    return found

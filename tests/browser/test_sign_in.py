@@ -27,15 +27,6 @@ async def test_a_player_who_comes_back_with_another_browser_is_the_same(visitors
     assert seen[0] == seen[1]
 
 
-async def test_one_person_is_another_player_on_each_platform(visitors: Visitors) -> None:
-    subs = set()
-    for platform in PLATFORMS:
-        visitor = await visitors.come()
-        await visitor.sign_in(platform, "amber")
-        subs.add((await visitor.facts())["Player ID (sub)"])
-    assert len(subs) == len(PLATFORMS)
-
-
 async def test_who_is_signed_in_already_is_asked_nothing(visitor: Visitor) -> None:
     await visitor.sign_in()
     await visitor.page.context.clear_cookies(name="demo_shop")
@@ -46,12 +37,11 @@ async def test_who_is_signed_in_already_is_asked_nothing(visitor: Visitor) -> No
     await visitor.reads("Welcome, Amber Vale")
 
 
-@pytest.mark.parametrize("platform", PLATFORMS)
-async def test_no_page_needs_a_script(visitors: Visitors, platform: str) -> None:
+async def test_no_page_needs_a_script(visitors: Visitors) -> None:
     visitor = await visitors.come(java_script_enabled=False)
     await visitor.open("/demo")
     await visitor.press("#shop-login")
-    await visitor.prove(platform)
+    await visitor.prove()
     await visitor.is_at("/demo/shop")
     await visitor.press("#sign-out")
     await visitor.is_at("/demo/shop")

@@ -4,10 +4,12 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import httpx
 from playwright.async_api import Browser, ConsoleMessage, Page, expect
 
 from tests.support.client_site import ClientSite
 from tests.support.demo import Demo
+from tests.support.server import VERIFIER
 
 PHONE, DESKTOP, HEIGHT = 390, 1280, 900
 MOST_STOPS = 40
@@ -46,6 +48,22 @@ class Visitor:
         await self.open("/demo/shop/login")
         await self.prove(platform, player)
         await self.is_at("/demo/shop")
+
+    async def forum_token(self) -> str:
+        """Sign in to the forum; its id_token."""
+        await self.ask(prompt="consent")
+        await self.prove()
+        await self.press("#allow")
+        form = {
+            "grant_type": "authorization_code",
+            "code": (await self.is_back())["code"],
+            "redirect_uri": f"{self.site.url}/callback",
+            "code_verifier": VERIFIER,
+        }
+        async with httpx.AsyncClient(auth=("forum", "forum-secret")) as forum:
+            answer = await forum.post(f"{self.demo.issuer}/oauth2/token", data=form)
+        found: str = answer.json()["id_token"]
+        return found
 
     async def new_tab(self) -> "Visitor":
         """Another tab of the same browser."""

@@ -1,5 +1,8 @@
 // What a service in JavaScript does with our tokens: discovery, the key set, and a library that knows nothing of us.
+import { webcrypto } from 'node:crypto'
 import { createRemoteJWKSet, jwtVerify } from 'jose'
+
+globalThis.crypto ??= webcrypto // Node.js 18 keeps it back
 
 const read = async (stream) => {
   const chunks = []
