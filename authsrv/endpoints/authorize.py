@@ -9,7 +9,7 @@ from authsrv import errors
 from authsrv.endpoints.answers import Answers, redirect
 from authsrv.endpoints.cookies import SessionCookie
 from authsrv.endpoints.endpoint import sender
-from authsrv.endpoints.forms import Form, parse_form, read_form
+from authsrv.endpoints.forms import Form, read_parameters
 from authsrv.endpoints.screens import Screens, remember
 from authsrv.errors import AuthsrvError
 from authsrv.oauth.authorization_request import (
@@ -60,7 +60,7 @@ class AuthorizeEndpoint:
 
     async def __call__(self, request: Request) -> Response:
         """Answer at the redirect URI, or send the browser to the sign-in page."""
-        form = await _read(request)
+        form = await read_parameters(request, max_body=MAX_BODY, max_query=MAX_QUERY)
         target = self._authorizer.target(form.take(TARGET_PARAMETERS))
         remember(request, target.client.project, _readable(form, "ui_locales"))
         told = _how(target, form)
@@ -80,15 +80,6 @@ class AuthorizeEndpoint:
         if request.method == "POST" and not cookie:
             return await self._authorizer.park(target, sent, sender(request))
         return await self._authorizer.begin(target, sent, cookie, sender(request))
-
-
-async def _read(request: Request) -> Form:
-    if request.method == "POST":
-        return await read_form(request, MAX_BODY)
-    query = request.scope["query_string"]
-    if len(query) > MAX_QUERY:
-        raise errors.UriTooLong
-    return parse_form(query)
 
 
 def _how(target: Target, form: Form) -> Target:

@@ -11,7 +11,7 @@ from urllib.parse import unquote_to_bytes
 
 from starlette.requests import ClientDisconnect, Request
 
-from authsrv.errors import InvalidRequest, PayloadTooLarge, UnsupportedMediaType
+from authsrv.errors import InvalidRequest, PayloadTooLarge, UnsupportedMediaType, UriTooLong
 
 DEFAULT_LIMIT: Final = 2048
 LIMITS: Final[Mapping[str, int]] = {
@@ -183,6 +183,19 @@ async def read_form(request: Request, limit: int) -> Form:
     if body and not types:
         raise UnsupportedMediaType
     return parse_form(body)
+
+
+async def read_parameters(request: Request, *, max_body: int, max_query: int) -> Form:
+    """The body of a POST, or else the query, of an endpoint that takes its parameters either way.
+
+    Raises `UriTooLong`, and whatever `read_form` and `parse_form` do.
+    """
+    if request.method == "POST":
+        return await read_form(request, max_body)
+    query = request.scope["query_string"]
+    if len(query) > max_query:
+        raise UriTooLong
+    return parse_form(query)
 
 
 def require_identity_coding(request: Request) -> None:

@@ -1,6 +1,5 @@
 """`/oauth2/logout` and its confirmation: parse, call, answer."""
 
-from collections.abc import Mapping
 from urllib.parse import urlencode
 
 from starlette.requests import Request
@@ -9,10 +8,9 @@ from starlette.responses import Response
 from authsrv.endpoints.answers import redirect
 from authsrv.endpoints.cookies import SessionCookie
 from authsrv.endpoints.endpoint import sender
-from authsrv.endpoints.forms import parse_form, read_form
+from authsrv.endpoints.forms import parse_form, read_form, read_parameters
 from authsrv.endpoints.login import require_same_origin
 from authsrv.endpoints.screens import Screens
-from authsrv.errors import UriTooLong
 from authsrv.oauth.logout import PARAMETERS, Asking, Logout, LogoutCall, SignedOut
 
 MAX_BODY = 32 * 1024
@@ -30,7 +28,8 @@ class LogoutEndpoint:
 
     async def __call__(self, request: Request) -> Response:
         """A redirect to the client, the question, or the page that says it is done."""
-        sent, cookie = await _read(request), self._cookie.read(request)
+        form = await read_parameters(request, max_body=MAX_BODY, max_query=MAX_QUERY)
+        sent, cookie = form.take(PARAMETERS), self._cookie.read(request)
         if request.method == "POST" and not cookie:
             # Browsers hold the cookie back from another site's form; by GET they show it.
             return redirect(request, f"{self._issuer}/oauth2/logout?{urlencode(sent)}")
@@ -62,15 +61,6 @@ class LogoutConfirmation:
         sent = parse_form(form.get("request", "").encode()).take(PARAMETERS)
         call = LogoutCall(sent, self._cookie.read(request), sender(request))
         return shown(self._screens, request, await self._logout.confirm(call, form.get("csrf", "")))
-
-
-async def _read(request: Request) -> Mapping[str, str]:
-    if request.method == "POST":
-        return (await read_form(request, MAX_BODY)).take(PARAMETERS)
-    query = request.scope["query_string"]
-    if len(query) > MAX_QUERY:
-        raise UriTooLong
-    return parse_form(query).take(PARAMETERS)
 
 
 def shown(screens: Screens, request: Request, ended: SignedOut) -> Response:

@@ -7,7 +7,7 @@ from authsrv import errors
 from authsrv.endpoints import dialects
 from authsrv.endpoints.answers import redirect
 from authsrv.endpoints.endpoint import raw_target, report, sender
-from authsrv.endpoints.forms import Form, header_values, parse_form, read_form
+from authsrv.endpoints.forms import Form, header_values, read_form, read_parameters
 from authsrv.errors import AuthsrvError
 from authsrv.oauth.grants.platform import RedirectTarget
 from authsrv.oauth.nonces import LIFETIME
@@ -31,7 +31,8 @@ class SilentEndpoint:
 
     async def __call__(self, request: Request) -> Response:
         """Log a player in by the platform's proof and answer with an authorization code."""
-        form, came_from = await _read(request), sender(request)
+        form = await read_parameters(request, max_body=MAX_BODY, max_query=MAX_QUERY)
+        came_from = sender(request)
         provider = request.path_params["provider"]
         target = self._login.target(provider, form.take(TARGET_PARAMETERS), came_from.surface)
         proof = _proof(request, form.raw_form)
@@ -64,15 +65,6 @@ class TicketNonceEndpoint:
         sent = (await read_form(request, 1024)).take({"client_id"})
         nonce = self._login.ticket_nonce(sent, sender(request).surface)
         return JSONResponse({"nonce": nonce, "expires_in": LIFETIME})
-
-
-async def _read(request: Request) -> Form:
-    if request.method == "POST":
-        return await read_form(request, MAX_BODY)
-    query = request.scope["query_string"]
-    if len(query) > MAX_QUERY:
-        raise errors.UriTooLong
-    return parse_form(query)
 
 
 def _state(form: Form) -> str:
