@@ -1,45 +1,29 @@
-"""Rows D10 to D19, D43, D44, D51 and D52 over the whole flow: what a callback may do, for whom, and how often."""
+"""Rows D10 to D19, D43, D44 and D52 over the whole flow: what a callback may do, for whom, and how often."""
 
 from collections.abc import AsyncIterator, Callable
-from copy import deepcopy
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 
-from authsrv.config import Config
 from authsrv.emulator.steam.openid_cases import NS, OPENID_CASES
-from tests.support.browser import COOKIE, SHOP_CALLBACK, Browser, Page, shop_request
+from tests.support.browser import COOKIE, Browser
 from tests.support.callbacks import Pairs, altered, pairs_of, state_of, way_back, with_value, without
-from tests.support.refusals import clients, counts, demo, page, refused, tables
+from tests.support.refusals import counts, page, refused
 from tests.support.server import Server, running
 
 PLATFORMS = ["steam", "xbox", "epicgames"]
-SILENT = {"prompt": "none"}
-_begun_with: list[dict[str, Any]] = []
-
-
-def edit(block: dict[str, Any]) -> None:
-    clients(block)["other"] = {**clients(block)["shop"], "name": "Other shop"}
-    block["projects"]["second"] = {**deepcopy(demo(block)), "name": "Second", "clients": {}}
-    _begun_with[:] = [deepcopy(block)]
 
 
 @pytest.fixture
 async def server() -> AsyncIterator[Server]:
-    async with running(edit=edit) as started:
+    async with running() as started:
         yield started
 
 
 @pytest.fixture
 def browser(server: Server) -> Browser:
     return Browser(server)
-
-
-async def reload(server: Server, change: Callable[[dict[str, Any]], object]) -> None:
-    block = deepcopy(_begun_with[0])
-    change(block)
-    await server.app.reload(Config.model_validate(block))
 
 
 async def name_of_player(browser: Browser) -> str:
@@ -320,114 +304,3 @@ async def test_D44_D51_an_unknown_platform_is_nowhere(browser: Browser, provider
     assert departed.status_code in {400, 404, 405}
     assert (await browser.open(callback.replace("/steam/", f"/{provider}/"))).status in {400, 404}
     assert counts(browser.server) == before
-
-
-# What a reload takes away in the middle
-
-
-async def test_D51_a_platform_that_was_removed_signs_nobody_in_and_its_sessions_are_over(browser: Browser) -> None:
-    server, waiting = browser.server, Browser(browser.server)
-    await browser.sign_in()
-    begun = await waiting.authorize()
-    callback = await way_back(waiting, begun)
-    await reload(server, lambda block: demo(block)["platforms"].pop("steam"))
-    page(await waiting.open(callback), 404)
-    page(await waiting.press(begun, "sign-in-steam"), 404)
-    assert 'id="sign-in-steam"' not in (await waiting.open("/login", request=begun.forms[0].fields["request"])).html
-    assert (await browser.authorize(**SILENT)).query["error"] == "login_required"
-    assert "code" in (await waiting.prove(begun, "xbox")).query
-
-
-async def left_behind(browser: Browser) -> tuple[str, list[Page]]:
-    """A callback and pages of three requests that were begun before a reload."""
-    callback = await way_back(browser, await browser.authorize())
-    asked = await browser.authorize()
-    await browser.prove(await browser.authorize(client_id="other"))
-    return callback, [
-        asked,
-        await browser.authorize(prompt="select_account"),
-        await browser.authorize(prompt="consent"),
-    ]
-
-
-def removed(block: dict[str, Any]) -> None:
-    del clients(block)["shop"]
-
-
-def other_address(block: dict[str, Any]) -> None:
-    clients(block)["shop"]["redirect_uris"] = ["https://shop.example/new"]
-
-
-def compatible(block: dict[str, Any]) -> None:
-    clients(block)["shop"] |= {"compat": "xsolla", "native": True}
-
-
-def without_players(block: dict[str, Any]) -> None:
-    clients(block)["shop"] = {"name": "Shop", "type": "server", "secret": "shop-secret"}
-
-
-def moved(block: dict[str, Any]) -> None:
-    block["projects"]["second"]["clients"]["shop"] = clients(block).pop("shop")
-
-
-@pytest.mark.parametrize("change", [removed, other_address, compatible, without_players, moved])
-async def test_H08_what_a_client_lost_by_a_reload_it_gets_from_no_request_begun_before(
-    browser: Browser, change: Callable[[dict[str, Any]], object]
-) -> None:
-    callback, begun = await left_behind(browser)
-    before = counts(browser.server)
-    await reload(browser.server, change)
-    page(await browser.open(callback))
-    for shown in begun:
-        page(await browser.open("/login", request=shown.forms[0].fields["request"]))
-        for button in shown.forms[0].buttons:
-            answer = await browser.press(shown, button.id)
-            assert (answer.status in {400, 404}, "code" in answer.query) == (True, False)
-    after = counts(browser.server)
-    assert after["grants"] == before["grants"]
-    assert after["sessions"] == before["sessions"]
-
-
-async def test_H08_a_client_that_moved_to_another_project_gets_its_players_and_no_others(browser: Browser) -> None:
-    _, begun = await left_behind(browser)
-    await reload(browser.server, moved)
-    handles = [shown.forms[0].fields["request"] for shown in begun]
-    for handle in handles:
-        assert "code" not in (await browser.open("/login", request=handle)).query
-    assert (await browser.authorize(**SILENT)).query["error"] == "login_required"
-    await browser.sign_in()
-    assert {grant.project for grant in tables(browser.server).grants.values() if grant.client_id == "shop"} == {
-        "second"
-    }
-    for handle in handles:
-        assert "code" not in (await browser.open("/login", request=handle)).query
-    players = tables(browser.server).players
-    for grant in tables(browser.server).grants.values():
-        assert players[grant.player_id].project == grant.project
-
-
-def third_party(block: dict[str, Any]) -> None:
-    clients(block)["shop"]["first_party"] = False
-
-
-def without_scopes(block: dict[str, Any]) -> None:
-    clients(block)["shop"]["scopes"] = ["offline"]
-
-
-async def test_H08_consent_and_scopes_are_those_of_the_moment_of_the_code(browser: Browser) -> None:
-    begun = await browser.authorize(scope="openid profile")
-    await reload(browser.server, third_party)
-    asked = await browser.prove(begun)
-    assert 'id="allow"' in asked.html
-    await reload(browser.server, without_scopes)
-    landed = await browser.open("/login", request=asked.forms[0].fields["request"])
-    assert landed.query["error"] == "invalid_scope"
-    assert tables(browser.server).consents == {}
-
-
-async def test_an_xsolla_client_cannot_sign_in_by_the_standard_page(browser: Browser) -> None:
-    sent = shop_request() | {"client_id": "40", "redirect_uri": "http://127.0.0.1/blank"}
-    page(await browser.get("/oauth2/authorize", **sent))
-    page(await browser.post_from_elsewhere("/oauth2/authorize", **sent))
-    assert counts(browser.server)["requests"] == 0
-    assert SHOP_CALLBACK not in str(sent)
