@@ -135,7 +135,8 @@ async def sign_in(run: Run, platform: str, player: str) -> None:
     """A sign-in in a browser, its tokens, a logout; then everything that was used up once more."""
     browser = Browser(run.server)
     client = {"state": f"canary-state-of-{platform}", "nonce": f"canary-nonce-of-{platform}"}
-    begun = await browser.authorize(**client)
+    hint = f"canary-{platform}@players.example"
+    begun = await browser.authorize(**client, login_hint=hint)
     own, first_cookie = begun.forms[0].fields, browser.cookies[COOKIE]
     departed = await browser.post(f"/login/{platform}", own)
     callback = await way_back(browser, begun, platform, player)
@@ -149,6 +150,7 @@ async def sign_in(run: Run, platform: str, player: str) -> None:
     run.secrets |= {f"{platform} {name}": back[name] for name in BROUGHT_BACK if name in back}
     run.secrets |= {f"{platform} {name}": text for name, text in sent_along(departed).items()}
     run.secrets |= {
+        f"{platform} login_hint": hint,
         f"{platform} code of the browser": landed.query["code"],
         f"{platform} first cookie": first_cookie,
         f"{platform} second cookie": browser.cookies[COOKIE],

@@ -19,6 +19,9 @@ from authsrv.oauth.server import TokenServer
 from authsrv.storage.base import Conflict
 from authsrv.storage.changes import AddBrowser, AddRequest, AdvanceRequest, BindRequest, Change, CompleteRequest
 
+_NOT_KEPT = frozenset({"id_token_hint", "login_hint", "display"})
+"""What is not looked at again: a token has no place in the database, and often a login_hint is an e-mail address."""
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
@@ -143,8 +146,7 @@ class PendingRequests:
 
     def _pending(self, checked: Checked, sent: Mapping[str, str], browser_id: int) -> PendingRequest:
         now, client = checked.sent.now, checked.target.client
-        # What the hint names was read; a token has no place in the database.
-        kept = {name: value for name, value in sent.items() if name != "id_token_hint"}
+        kept = {name: value for name, value in sent.items() if name not in _NOT_KEPT}
         return PendingRequest(
             id=self._server.storage.next_id(),
             browser_id=browser_id,
