@@ -15,7 +15,7 @@ from authsrv.oauth.authorization_request import Target
 from authsrv.oauth.browsers import Browsers
 from authsrv.oauth.clients import unknown_client
 from authsrv.oauth.grants.code import Authorized
-from authsrv.oauth.opaque import Opaque
+from authsrv.oauth.opaque import Opaque, digest
 from authsrv.oauth.outages import outages_answered
 from authsrv.oauth.pending import Caller, PendingRequests, RequestCompleted, Waiting
 from authsrv.oauth.request import Sender
@@ -52,8 +52,8 @@ class Refused:
 class Question:
     """What the sign-in page asks.
 
-    `scope` is what the player would grant. `session` names the session that the page speaks of. `other_account` tells
-    that another player than the present one must sign in.
+    `scope` is what the player would grant. `session` names the session and the scope that the page speaks of.
+    `other_account` tells that another player than the present one must sign in.
     """
 
     step: Step
@@ -127,14 +127,17 @@ class Authorizer:
         decision = form.get("decision", "")
         if decision in {"cancel", "deny"}:
             return await self.refuse(kept, errors.AccessDenied("The player did not go on.", reason="cancelled"))
-        if decision == "switch":
-            return self._question("login", self._check.kept(kept.request), kept, caller.handle)
-        if decision not in {"continue", "allow"}:
+        if decision not in {"continue", "allow", "switch"}:
             raise errors.InvalidRequest("The form holds no decision.", parameter="decision")
-        if form.get("session") != self._shown(kept):
-            return await self.resume(caller)  # another tab signed somebody else in, or out
+        checked = await self._checked(kept)
+        if isinstance(checked, Refused):
+            return checked
+        if decision == "switch":
+            return self._question("login", checked, kept, caller.handle)
+        if form.get("session", "") != self._shown(checked, _signed_in(kept.visit)):
+            return await self.resume(caller)  # another tab signed somebody else in, or out, or the client may ask more
         if decision == "allow":
-            return await self._allowed(kept, caller)
+            return await self._allowed(checked, kept, caller)
         await self._pending.advance(kept, "select_account")
         return await self.resume(caller)
 
@@ -151,11 +154,17 @@ class Authorizer:
             visit = await self._server.storage.load_visit(presented.row_id, client.project.key, client.client_id)
         return visit if self._browsers.is_known(presented, visit, self._server.now()) else None
 
-    async def _resume(self, kept: LoadedRequest, caller: Caller) -> Outcome | None:
+    async def _checked(self, kept: LoadedRequest) -> Checked | Refused:
+        """A kept request as its client may ask it now: a reload may have taken something from it."""
         try:
-            checked = self._check.kept(kept.request)
+            return self._check.kept(kept.request)
         except errors.AuthsrvError as error:
-            return await self.refuse(kept, error)  # a reload took something from its client
+            return await self.refuse(kept, error)
+
+    async def _resume(self, kept: LoadedRequest, caller: Caller) -> Outcome | None:
+        checked = await self._checked(kept)
+        if isinstance(checked, Refused):
+            return checked
         step = _next(checked, kept.visit, frozenset(kept.request.progress))
         if step is None and kept.visit:
             return await self._finish(checked, kept.visit, [CompleteRequest(kept.request.id, checked.sent.now)])
@@ -173,14 +182,14 @@ class Authorizer:
             target=checked.target,
             scope=tuple(sorted(checked.demands.scope)),
             signed_in=signed_in,
-            session=self._sid(signed_in) if signed_in else "",
+            session=self._shown(checked, signed_in),
             other_account=bool(signed_in and expected and signed_in.player.sub != expected),
             ui_locales=checked.request.ui_locales,
         )
 
-    async def _allowed(self, kept: LoadedRequest, caller: Caller) -> Outcome:
+    async def _allowed(self, checked: Checked, kept: LoadedRequest, caller: Caller) -> Outcome:
         """Consent answers the last question, so nothing else may be open."""
-        checked, visit = self._check.kept(kept.request), kept.visit
+        visit = kept.visit
         open_step = _next(checked, visit, frozenset({*kept.request.progress, "consent"}))
         if open_step is not None or visit is None or visit.signed_in is None:
             return await self.resume(caller)
@@ -224,12 +233,12 @@ class Authorizer:
             claims=checked.claims,
         )
 
-    def _shown(self, kept: LoadedRequest) -> str:
-        signed_in = kept.visit.signed_in if kept.visit else None
-        return self._sid(signed_in) if signed_in else ""
-
-    def _sid(self, signed_in: SignedIn) -> str:
-        return self._server.opaque.public_id("sid", signed_in.session.id)
+    def _shown(self, checked: Checked, signed_in: SignedIn | None) -> str:
+        """What a page speaks of: a session, and what its player would grant. Empty while nobody is signed in."""
+        if signed_in is None:
+            return ""
+        sid = self._server.opaque.public_id("sid", signed_in.session.id)
+        return f"{sid}.{digest(' '.join(sorted(checked.demands.scope))).hex()}"
 
     def _note_consent(self, client: Client, sub: str, sender: Sender) -> None:
         event = AuditEvent("consent.given", project=client.project.key, client_id=client.client_id, sub=sub)
@@ -237,7 +246,7 @@ class Authorizer:
 
 
 def _next(checked: Checked, visit: Visit | None, done: frozenset[str]) -> Step | None:
-    signed_in = visit.signed_in if visit else None
+    signed_in = _signed_in(visit)
     consented = visit.consented if visit else frozenset[str]()
     return next_step(checked.demands, signed_in, consented, done, checked.sent.now)
 
@@ -247,8 +256,12 @@ def _uses(client: Client) -> tuple[Change, ...]:
     return (UseClient(client.client_id),) if client.registered else ()
 
 
+def _signed_in(visit: Visit | None) -> SignedIn | None:
+    return visit.signed_in if visit else None
+
+
 def _usable(visit: Visit | None, checked: Checked) -> SignedIn | None:
-    signed_in = visit.signed_in if visit else None
+    signed_in = _signed_in(visit)
     if signed_in is None or not is_usable(signed_in, checked.target.client.project, checked.sent.now):
         return None
     return signed_in

@@ -132,5 +132,7 @@ async def test_a_scope_that_the_client_lost_while_the_page_stood_open_is_not_gra
     partner = config.projects["demo"].clients["partner"].model_copy(update={"scopes": ("openid",)})
     config.projects["demo"].clients["partner"] = partner
     await server.app.reload(config)
+    page = await browser.press(page, "allow")
+    assert asks(page)
     tokens = await browser.exchanged(await browser.press(page, "allow"))
     assert tokens["scope"] == "openid"
