@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from authsrv import errors
 from authsrv.audit import AuditEvent
+from authsrv.limits import Rule
 from authsrv.models import Client, LoadedRequest, SessionRules, SignedIn, Visit
 from authsrv.oauth.authorization_check import AuthorizationCheck, Checked
 from authsrv.oauth.authorization_request import Target
@@ -206,6 +207,8 @@ class Authorizer:
         """Issue the code. None if the session ended meanwhile, so that the request must be looked at again."""
         if visit.signed_in is None:
             raise LookupError("nobody is signed in")
+        client, player = checked.target.client, visit.signed_in.player
+        self._server.limits.check(Rule.TOKEN_REQUESTS, client.client_id, player.sub)
         authorized = self._authorized(checked, visit.signed_in, changes)
         checked.grant.grant_id = self._server.storage.next_id()
         code: str = self._server.create_authorization_response(checked.sent, authorized, checked.grant)

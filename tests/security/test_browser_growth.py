@@ -125,3 +125,16 @@ async def test_E07_what_waits_in_one_browser_stays_eight_also_for_parked_request
             await there.follow(parked)
     assert counts(server)["requests"] == 8
     assert counts(server)["browsers"] == 1
+
+
+async def test_F13_the_codes_of_one_player_and_client_are_as_limited_as_their_tokens() -> None:
+    def few(block: dict[str, Any]) -> None:
+        block["limits"] = {"token_requests_per_minute": 5}
+
+    async with running(edit=few) as server:
+        browser = Browser(server)
+        landed = [await browser.sign_in(), *[await browser.authorize(prompt="none") for _ in range(9)]]
+        assert ["code" in each.query for each in landed] == [True] * 5 + [False] * 5
+        page(landed[-1], 429)
+        assert int(landed[-1].headers["retry-after"]) > 0
+        assert counts(server)["grants"] == 5
