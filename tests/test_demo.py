@@ -6,6 +6,7 @@ import re
 import shlex
 import signal
 import subprocess
+import sys
 from contextlib import AbstractContextManager
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -167,6 +168,21 @@ async def test_pages_load_nothing_from_elsewhere_and_allow_one_style(browser: ht
     assert re.findall(r"<script.*?>|\bsrc=\S+", answer.text) == SCRIPTS.get(path, [])
     assert ("script-src" in policy) == (path in SCRIPTS)
     assert answer.headers["cache-control"] == "no-store"
+
+
+def test_a_server_that_is_no_development_server_loads_nothing_of_the_demo() -> None:
+    program = """
+import asyncio, sys
+from authsrv.app import create_app
+from authsrv.config import Config
+app = create_app(Config.model_validate({"issuer": "https://login.studio.example", "database": {"url": "memory://"}}))
+async def serve():
+    async with app.router.lifespan_context(app):
+        print([name for name in sys.modules if name.startswith(("authsrv.demo", "authsrv.emulator"))])
+asyncio.run(serve())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 @pytest.mark.timeout(180)
