@@ -147,6 +147,9 @@ def _check_response_type(_: Client, sent: Mapping[str, str]) -> None:
 def _check_state(client: Client, sent: Mapping[str, str]) -> None:
     if client.state_required and not sent.get("state"):
         raise errors.InvalidRequest("This client must send a state.", parameter="state")
+    if sent.get("response_mode") == "form_post" and _CONTROL.search(sent.get("state", "")):
+        # A form turns line breaks into others, and the state must come back as it was sent.
+        raise errors.InvalidRequest("A state that is posted back has no control characters.", parameter="state")
 
 
 def _check_nonce(client: Client, sent: Mapping[str, str]) -> None:

@@ -101,7 +101,10 @@ class Authorizer:
             visit = await self._visit(presented, target.client)
             step = _next(checked, visit, frozenset())
             if step is not None and checked.request.silent:
-                raise _NONE_FORBIDS[step]
+                raise _forbidden(step, checked)
+            if presented is not None and visit is None:
+                # A sign-in in another tab may be changing the cookie right now; the next request shows the newer one.
+                return await self._pending.park(checked, sent, sender)
             if step is not None or visit is None:
                 return await self._pending.keep(checked, sent, visit.browser if visit else None, sender)
             if granted := await self._finish(checked, visit, ()):
@@ -170,7 +173,7 @@ class Authorizer:
         if step is None and kept.visit:
             return await self._finish(checked, kept.visit, [CompleteRequest(kept.request.id, checked.sent.now)])
         if step is not None and checked.request.silent:
-            return await self.refuse(kept, _NONE_FORBIDS[step]())
+            return await self.refuse(kept, _forbidden(step, checked))
         return self._question(step or "login", checked, kept, caller.handle)
 
     def _question(self, step: Step, checked: Checked, kept: LoadedRequest, handle: str) -> Question:
@@ -246,6 +249,15 @@ class Authorizer:
     def _note_consent(self, client: Client, sub: str, sender: Sender) -> None:
         event = AuditEvent("consent.given", project=client.project.key, client_id=client.client_id, sub=sub)
         self._server.audit.record(replace(event, request_id=sender.request_id, address=sender.cut_address))
+
+
+def _forbidden(step: Step, checked: Checked) -> errors.AuthsrvError:
+    """What `prompt=none` is told. A client whom a player never consented to learns nothing about who is signed in: to
+    it, the player it names and any other look the same.
+    """
+    if step == "consent" and checked.demands.expected_sub:
+        return errors.SignInRequired()
+    return _NONE_FORBIDS[step]()
 
 
 def _next(checked: Checked, visit: Visit | None, done: frozenset[str]) -> Step | None:

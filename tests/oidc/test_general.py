@@ -198,10 +198,18 @@ async def test_G7_a_refusal_carries_code_state_and_issuer_in_plain_text_and_neve
     assert _DESCRIPTION.fullmatch(landed.answer["error_description"])
 
 
-@pytest.mark.parametrize("state", ["\u00e6\u00f8\u00e5", "a b+c%20&=#?/", "\r\n\t", "<script>", '"\\'])
+@pytest.mark.parametrize("state", ["\u00e6\u00f8\u00e5", "a b+c%20&=#?/", "<script>", '"\\'])
 async def test_G7_the_state_comes_back_as_it_was_sent(browser: Browser, state: str) -> None:
     assert (await browser.authorize(state=state, response_type="token")).answer["state"] == state
     assert (await browser.sign_in(state=state)).answer["state"] == state
+
+
+async def test_G7_a_state_of_control_characters_comes_back_too_but_not_by_a_form_that_would_change_it() -> None:
+    async with running(edit=provider) as server:
+        landed = await Browser(server).authorize(state="\r\n\t", response_type="token")
+        assert landed.answer["state"] == "\r\n\t"
+        posted = await Browser(server).authorize(state="\r\n\t", response_mode="form_post")
+        assert (posted.answer["error"], posted.answer.get("state")) == ("invalid_request", None)
 
 
 async def test_G7_without_a_state_none_comes_back(browser: Browser) -> None:
