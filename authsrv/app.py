@@ -39,7 +39,7 @@ from authsrv.models import Project
 from authsrv.oauth.clients import ClientRegistry
 from authsrv.oauth.directory import PlatformDirectory
 from authsrv.oauth.keys import KeyRing, load_or_create
-from authsrv.oauth.registered_clients import RegisteredClients
+from authsrv.oauth.registration.clients import RegisteredClients
 from authsrv.oauth.server import TokenServer
 from authsrv.outbound.guarded import GuardedOutbound
 from authsrv.pages.render import Pages

@@ -12,7 +12,7 @@ from authsrv.endpoints.dialects import code_parameters
 from authsrv.endpoints.endpoint import report
 from authsrv.endpoints.screens import Screens
 from authsrv.errors import AuthsrvError
-from authsrv.oauth.authorization_request import Target
+from authsrv.oauth.browser.request import Target
 from authsrv.redirects import append_fragment, append_query
 
 

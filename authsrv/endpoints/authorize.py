@@ -12,7 +12,8 @@ from authsrv.endpoints.endpoint import sender
 from authsrv.endpoints.forms import Form, read_parameters
 from authsrv.endpoints.screens import Screens, remember
 from authsrv.errors import AuthsrvError
-from authsrv.oauth.authorization_request import (
+from authsrv.oauth.browser.authorize import Authorizer, Granted, Outcome, Question, Refused
+from authsrv.oauth.browser.request import (
     PARAMETERS,
     TARGET_PARAMETERS,
     UNSUPPORTED,
@@ -20,7 +21,6 @@ from authsrv.oauth.authorization_request import (
     default_mode,
     mode_of,
 )
-from authsrv.oauth.authorize import Authorizer, Granted, Outcome, Question, Refused
 
 MAX_BODY = 64 * 1024
 MAX_QUERY = 24 * 1024

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from authsrv.endpoints.forms import header_values
-from authsrv.oauth.browsers import NewCookie
+from authsrv.oauth.browser.browsers import NewCookie
 
 SECURE_NAME = "__Host-authsrv_sid"
 PLAIN_NAME = "authsrv_sid"

@@ -12,11 +12,11 @@ from authsrv.endpoints.endpoint import sender
 from authsrv.endpoints.forms import header_values, parse_form, read_form
 from authsrv.endpoints.screens import Screens
 from authsrv.errors import UriTooLong
-from authsrv.oauth.authorize import Authorizer
+from authsrv.oauth.browser.authorize import Authorizer
+from authsrv.oauth.browser.logout import Logout
+from authsrv.oauth.browser.pending import Caller, cross_site
+from authsrv.oauth.browser.upstream import Failed, Homecoming, UpstreamSignIn
 from authsrv.oauth.clients import ClientRegistry
-from authsrv.oauth.logout import Logout
-from authsrv.oauth.pending import Caller, cross_site
-from authsrv.oauth.upstream import Failed, Homecoming, UpstreamSignIn
 
 MAX_BODY = 8 * 1024
 MAX_QUERY = 16 * 1024

@@ -11,7 +11,7 @@ from authsrv.endpoints.endpoint import sender
 from authsrv.endpoints.forms import parse_form, read_form, read_parameters
 from authsrv.endpoints.login import require_same_origin
 from authsrv.endpoints.screens import Screens
-from authsrv.oauth.logout import PARAMETERS, Asking, Logout, LogoutCall, SignedOut
+from authsrv.oauth.browser.logout import PARAMETERS, Asking, Logout, LogoutCall, SignedOut
 
 MAX_BODY = 32 * 1024
 MAX_QUERY = 24 * 1024

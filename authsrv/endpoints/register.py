@@ -6,8 +6,8 @@ from starlette.responses import JSONResponse, Response
 from authsrv.endpoints.bearer import bearer_in_header
 from authsrv.endpoints.endpoint import sender
 from authsrv.endpoints.json_objects import read_object
-from authsrv.oauth.client_management import ClientManagement, ManagementCall
-from authsrv.oauth.registrar import Registrar
+from authsrv.oauth.registration.management import ClientManagement, ManagementCall
+from authsrv.oauth.registration.registrar import Registrar
 
 MAX_BODY = 64 * 1024
 

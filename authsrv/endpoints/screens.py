@@ -15,9 +15,9 @@ from starlette.types import Scope
 from authsrv import errors
 from authsrv.errors import AuthsrvError
 from authsrv.models import Client, Project, SignedIn
-from authsrv.oauth.authorize import Question
-from authsrv.oauth.logout import Asking, Here, SignedOut
-from authsrv.oauth.pending import RequestCompleted
+from authsrv.oauth.browser.authorize import Question
+from authsrv.oauth.browser.logout import Asking, Here, SignedOut
+from authsrv.oauth.browser.pending import RequestCompleted
 from authsrv.pages.localization import negotiate
 from authsrv.pages.policy import form_target
 from authsrv.pages.problems import Problem

@@ -10,10 +10,10 @@ from authsrv.endpoints.endpoint import raw_target, report, sender
 from authsrv.endpoints.forms import Form, header_values, read_form, read_parameters
 from authsrv.errors import AuthsrvError
 from authsrv.oauth.grants.platform import RedirectTarget
-from authsrv.oauth.nonces import LIFETIME
 from authsrv.oauth.request import Surface
-from authsrv.oauth.silent import SilentLogin
-from authsrv.oauth.silent_request import PARAMETERS, TARGET_PARAMETERS, SilentCall
+from authsrv.oauth.silent.login import SilentLogin
+from authsrv.oauth.silent.nonces import LIFETIME
+from authsrv.oauth.silent.request import PARAMETERS, TARGET_PARAMETERS, SilentCall
 from authsrv.platforms.base import RequestProof
 from authsrv.redirects import append_query
 

@@ -280,11 +280,9 @@ class Platform(Protocol, Generic[C]):
     @property
     def signs_in_browsers(self) -> bool:
         """Whether the settings hold what a sign-in in the browser needs."""
-        return False
 
     def sign_in_url(self, trip: BrowserTrip) -> str:
         """The platform's page that the browser is sent to. Only asked for if `signs_in_browsers`."""
-        raise NotImplementedError
 
     def parse_return(self, trip: BrowserTrip, returned: Returned) -> C:
         """Read what the browser brought back, without I/O; `verify` then settles it.
@@ -292,7 +290,6 @@ class Platform(Protocol, Generic[C]):
         Raises `SignInCancelled`, `CredentialRejected`, `UserActionRequired`, `PlatformMisconfigured` or
         `PlatformUnavailable`. The credential is single-use.
         """
-        raise NotImplementedError
 
     async def start(self) -> None:
         """Load what can be loaded ahead (key sets). A failure is not fatal and is not raised."""

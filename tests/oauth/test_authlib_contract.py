@@ -26,7 +26,7 @@ from authsrv.oauth.grants.base import LoadingGrant
 from authsrv.oauth.grants.platform import PlatformGrant
 from authsrv.oauth.request import GrantRequest, Payload, TokenRequest
 from authsrv.oauth.server import TokenServer
-from authsrv.oauth.silent_request import PARAMETERS
+from authsrv.oauth.silent.request import PARAMETERS
 from authsrv.storage.changes import Change, RedeemCode
 from tests.support.oauth import BACKEND, ISSUER, LAUNCHER, SECRET, bench, token_request
 from tests.support.server import Server, running

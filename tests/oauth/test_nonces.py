@@ -4,7 +4,7 @@ from collections.abc import Callable
 import pytest
 
 from authsrv.errors import InvalidGrant
-from authsrv.oauth.nonces import LIFETIME, TicketNonces
+from authsrv.oauth.silent.nonces import LIFETIME, TicketNonces
 
 NONCES = TicketNonces(bytes(range(32)), os.urandom)
 PREDICTABLE = TicketNonces(bytes(range(32)), lambda length: b"\x55" * length)

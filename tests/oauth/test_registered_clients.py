@@ -5,7 +5,7 @@ from dataclasses import replace
 from authsrv.config.registered_clients import client_of
 from authsrv.models import Client, Lifetimes, Project, RegisteredClient, RegistrationPolicy
 from authsrv.oauth.clients import ClientRegistry
-from authsrv.oauth.registered_clients import RegisteredClients
+from authsrv.oauth.registration.clients import RegisteredClients
 from tests.support.oauth import LAUNCHER, PROJECT
 
 POLICY = RegistrationPolicy(

@@ -12,7 +12,7 @@ from authsrv.client_metadata import ClientMetadata, from_json, to_json
 from authsrv.config.registered_clients import client_of, faults
 from authsrv.errors import AuthsrvError, InvalidClientMetadata, InvalidRedirectUri
 from authsrv.models import Digest, Lifetimes, RegisteredClient, RegistrationPolicy
-from authsrv.oauth.registration import read
+from authsrv.oauth.registration.metadata import read
 from tests.support.oauth import PROJECT
 
 CALLBACK = "https://page.example/callback"

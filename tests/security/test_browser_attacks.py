@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from authsrv.oauth import browsers
+from authsrv.oauth.browser import browsers
 from tests.support.browser import COOKIE, SHOP_CALLBACK, Browser, shop_request
 from tests.support.callbacks import state_of, way_back
 from tests.support.refusals import counts, page, tables, told_at

@@ -8,18 +8,16 @@ import pytest
 from authsrv.errors import InvalidGrant, TemporarilyUnavailable
 from authsrv.oauth import credentials
 from authsrv.oauth.credentials import LEASE, VERIFY_SECONDS, CredentialDesk, Presented
-from authsrv.platforms.base import Credential, Platform, PlatformIdentity, PlatformSettings, SingleUse, Submission
+from authsrv.platforms.base import Credential, PlatformIdentity, SingleUse, Submission
 from authsrv.storage.memory import MemoryStorage
+from tests.support.platforms import SilentOnly
 from tests.support.storage import NOW, digest
 
 
-class StuckPlatform(Platform[Credential]):
+class StuckPlatform(SilentOnly):
     """Does not answer the first time."""
 
     name: ClassVar[str] = "stuck"
-    kinds: ClassVar[tuple[str, ...]] = ("ticket",)
-    Settings: ClassVar[type[PlatformSettings]] = PlatformSettings
-    denials_are_ours: ClassVar[bool] = False
 
     def __init__(self, *, take_over: bool) -> None:
         self.take_over = take_over
@@ -33,12 +31,6 @@ class StuckPlatform(Platform[Credential]):
         if self.calls == 1:
             await asyncio.Event().wait()
         return PlatformIdentity("stuck", "stuck", "", "1")
-
-    async def start(self) -> None:
-        """Nothing to load."""
-
-    async def stop(self) -> None:
-        """Nothing to end."""
 
 
 @pytest.fixture

@@ -7,18 +7,17 @@ import pytest
 
 from authsrv.errors import TemporarilyUnavailable
 from authsrv.oauth.credentials import MOST_WAITING, CredentialDesk, Presented
-from authsrv.platforms.base import Credential, Platform, PlatformIdentity, PlatformSettings, SingleUse, Submission
+from authsrv.platforms.base import Credential, PlatformIdentity, SingleUse, Submission
 from authsrv.storage.memory import MemoryStorage
+from tests.support.platforms import SilentOnly
 from tests.support.storage import NOW, digest
 
 
-class SlowPlatform(Platform[Credential]):
+class SlowPlatform(SilentOnly):
     """Answers when it is told to."""
 
     name: ClassVar[str] = "slow"
     kinds: ClassVar[tuple[str, ...]] = ("code",)
-    Settings: ClassVar[type[PlatformSettings]] = PlatformSettings
-    denials_are_ours: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self.go_on = asyncio.Event()
@@ -33,12 +32,6 @@ class SlowPlatform(Platform[Credential]):
         self.asked.set()
         await self.go_on.wait()
         return PlatformIdentity("slow", "slow", "", "1")
-
-    async def start(self) -> None:
-        """Nothing to load."""
-
-    async def stop(self) -> None:
-        """Nothing to end."""
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from authsrv.audit import AuditEvent, AuditKind
 from authsrv.client_metadata import ClientMetadata, MetadataFault, to_json
 from authsrv.errors import InvalidClientMetadata, InvalidRedirectUri
 from authsrv.models import RegisteredClient, RegistrationPolicy
-from authsrv.oauth import registration
-from authsrv.oauth.registered_clients import RegisteredClients
+from authsrv.oauth.registration import metadata as registration
+from authsrv.oauth.registration.clients import RegisteredClients
 from authsrv.oauth.request import Sender
 from authsrv.oauth.server import TokenServer
 

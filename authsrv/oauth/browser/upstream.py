@@ -12,16 +12,16 @@ from typing import Any
 from authsrv import errors
 from authsrv.audit import AuditEvent
 from authsrv.models import LoadedRequest, LoadedTrip, Trip, Visit
-from authsrv.oauth.authorization_check import AuthorizationCheck
-from authsrv.oauth.authorization_request import Target
-from authsrv.oauth.browser_sessions import BrowserSessions, Proof
-from authsrv.oauth.browsers import Browsers, NewCookie
+from authsrv.oauth.browser.browsers import Browsers, NewCookie
+from authsrv.oauth.browser.check import AuthorizationCheck
+from authsrv.oauth.browser.pending import Caller, PendingRequests, RequestCompleted, unknown_request, wrong_browser
+from authsrv.oauth.browser.request import Target
+from authsrv.oauth.browser.sessions import BrowserSessions, Proof
 from authsrv.oauth.credentials import Redeemed
 from authsrv.oauth.directory import PlatformDirectory
 from authsrv.oauth.logins import Attempt, PlatformLogins
 from authsrv.oauth.opaque import Opaque, digest
 from authsrv.oauth.outages import outages_answered
-from authsrv.oauth.pending import Caller, PendingRequests, RequestCompleted, unknown_request, wrong_browser
 from authsrv.oauth.request import Sender
 from authsrv.oauth.server import ATTEMPTS, TokenServer
 from authsrv.platforms.base import BrowserTrip, Platform, Returned

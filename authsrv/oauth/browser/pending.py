@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from authsrv import errors
 from authsrv.limits import Rule
 from authsrv.models import Browser, LoadedRequest, PendingRequest, SessionRules, Visit
-from authsrv.oauth.authorization_check import Checked
-from authsrv.oauth.browsers import Browsers, NewCookie
+from authsrv.oauth.browser.browsers import Browsers, NewCookie
+from authsrv.oauth.browser.check import Checked
 from authsrv.oauth.opaque import Opaque
 from authsrv.oauth.outages import outages_answered
 from authsrv.oauth.request import Sender

@@ -16,7 +16,7 @@ from authsrv.limits import Rule
 from authsrv.models import RegisteredClient, RegistrationPolicy
 from authsrv.oauth.opaque import digest
 from authsrv.oauth.outages import outages_answered
-from authsrv.oauth.registration_office import RegistrationOffice
+from authsrv.oauth.registration.office import RegistrationOffice
 from authsrv.oauth.request import Sender
 from authsrv.oauth.server import ATTEMPTS
 from authsrv.storage.base import Conflict

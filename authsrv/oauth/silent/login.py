@@ -16,10 +16,10 @@ from authsrv.oauth.directory import PlatformDirectory
 from authsrv.oauth.grants.code import Authorized
 from authsrv.oauth.grants.platform import PlatformGrant, RedirectTarget, SilentRequest
 from authsrv.oauth.logins import Attempt, PlatformLogins
-from authsrv.oauth.nonces import TicketNonces
 from authsrv.oauth.request import Surface
 from authsrv.oauth.server import ATTEMPTS, TokenServer, translated
-from authsrv.oauth.silent_request import (
+from authsrv.oauth.silent.nonces import TicketNonces
+from authsrv.oauth.silent.request import (
     SilentCall,
     boolean,
     check_texts,

@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from authsrv import errors
 from authsrv.audit import AuditEvent
 from authsrv.models import Client, SignedIn
-from authsrv.oauth.browser_sessions import BrowserSessions
-from authsrv.oauth.browsers import Browsers
+from authsrv.oauth.browser.browsers import Browsers
+from authsrv.oauth.browser.pending import cross_site
+from authsrv.oauth.browser.sessions import BrowserSessions
 from authsrv.oauth.opaque import Opaque
 from authsrv.oauth.outages import outages_answered
 from authsrv.oauth.own_tokens import Hint, NotOurs, OwnTokens
-from authsrv.oauth.pending import cross_site
 from authsrv.oauth.request import Sender
 from authsrv.oauth.server import TokenServer
 from authsrv.redirects import append_query

@@ -11,14 +11,14 @@ from authsrv import errors
 from authsrv.audit import AuditEvent
 from authsrv.limits import Rule
 from authsrv.models import Client, LoadedRequest, SessionRules, SignedIn, Visit
-from authsrv.oauth.authorization_check import AuthorizationCheck, Checked
-from authsrv.oauth.authorization_request import Target
-from authsrv.oauth.browsers import Browsers
+from authsrv.oauth.browser.browsers import Browsers
+from authsrv.oauth.browser.check import AuthorizationCheck, Checked
+from authsrv.oauth.browser.pending import Caller, PendingRequests, RequestCompleted, Waiting
+from authsrv.oauth.browser.request import Target
 from authsrv.oauth.clients import unknown_client
 from authsrv.oauth.grants.code import Authorized
 from authsrv.oauth.opaque import Opaque, digest
 from authsrv.oauth.outages import outages_answered
-from authsrv.oauth.pending import Caller, PendingRequests, RequestCompleted, Waiting
 from authsrv.oauth.request import Sender
 from authsrv.oauth.server import ATTEMPTS, TokenServer
 from authsrv.signin import Step, is_usable, next_step

@@ -1,7 +1,7 @@
 """Registration of clients at run time (RFC 7591): who may register, what is written, and what goes unused.
 
 Owns the order check -> apply of the registration endpoint. Knows no HTTP framework; what metadata may hold is decided
-in `registration.py` and by the rules of the file's clients.
+in `metadata.py` and by the rules of the file's clients.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ from authsrv.errors import AccessDenied, InvalidToken
 from authsrv.limits import Rule
 from authsrv.models import RegisteredClient, RegistrationPolicy
 from authsrv.oauth.opaque import digest
-from authsrv.oauth.registration_office import RegistrationOffice
+from authsrv.oauth.registration.office import RegistrationOffice
 from authsrv.oauth.request import Sender
 from authsrv.storage.base import Conflict
 from authsrv.storage.changes import ExpireClient, RegisterClient

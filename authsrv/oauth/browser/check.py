@@ -11,8 +11,8 @@ from authlib.oauth2.rfc6749 import OAuth2Error
 
 from authsrv import errors
 from authsrv.models import Client, PendingRequest
-from authsrv.oauth import authorization_request as asking
-from authsrv.oauth.authorization_request import AuthorizationRequest, Target
+from authsrv.oauth.browser import request as asking
+from authsrv.oauth.browser.request import AuthorizationRequest, Target
 from authsrv.oauth.grants.browser import BrowserGrant, BrowserRequest
 from authsrv.oauth.own_tokens import Hint, NotOurs, OwnTokens
 from authsrv.oauth.server import TokenServer, translated

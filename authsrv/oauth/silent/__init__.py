@@ -1,0 +1,1 @@
+"""The silent login: a platform credential in, an authorization code out, without a browser."""
