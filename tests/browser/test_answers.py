@@ -4,9 +4,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.browser.visitor import Visitor, Visitors
+from tests.browser.visitor import MARKS, Visitor, Visitors
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+pytestmark = MARKS
 
 AGAIN = {"prompt": "consent"}
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.browser.visitor import Visitor
+from tests.browser.visitor import MARKS, Visitor
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+pytestmark = MARKS
 
 SIGNED_OUT = "Sign in from your game"
 

@@ -7,10 +7,10 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.browser.visitor import Visitor
+from tests.browser.visitor import MARKS, Visitor
 from tests.node.packages import install
 
-pytestmark = [pytest.mark.browser, pytest.mark.node, pytest.mark.asyncio(loop_scope="session")]
+pytestmark = [*MARKS, pytest.mark.node]
 
 PAGE = Path(__file__).with_name("fan_app.html")
 

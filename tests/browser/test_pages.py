@@ -13,12 +13,12 @@ import pytest_asyncio
 from playwright.async_api import Browser, StorageState
 
 from tests.browser.places import PLACES, PLACES_OF_A_PLAYER
-from tests.browser.visitor import DESKTOP, HEIGHT, PHONE, Visitor, Visitors
+from tests.browser.visitor import DESKTOP, HEIGHT, MARKS, PHONE, Visitor, Visitors
 from tests.node.packages import install
 from tests.support.client_site import ClientSite
 from tests.support.demo import Demo
 
-pytestmark = [pytest.mark.browser, pytest.mark.node, pytest.mark.asyncio(loop_scope="session")]
+pytestmark = [*MARKS, pytest.mark.node]
 
 Scheme = Literal["light", "dark"]
 EVERY_RULE: Mapping[str, object] = {"resultTypes": ["violations"]}

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.browser.visitor import PHONE, PLATFORMS, Visitor, Visitors
+from tests.browser.visitor import MARKS, PHONE, PLATFORMS, Visitor, Visitors
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+pytestmark = MARKS
 
 
 async def test_a_new_user_is_signed_in_three_clicks_after_opening_the_demo(visitor: Visitor) -> None:

@@ -7,9 +7,9 @@ from contextlib import closing
 import pytest
 from playwright.async_api import Route
 
-from tests.browser.visitor import PLATFORMS, Visitor, Visitors
+from tests.browser.visitor import MARKS, PLATFORMS, Visitor, Visitors
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+pytestmark = MARKS
 
 EMULATED = {"steam": "steam", "xbox": "xbox", "epicgames": "epic"}
 

@@ -5,12 +5,15 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
+import pytest
 from playwright.async_api import Browser, ConsoleMessage, Page, expect
 
 from tests.support.client_site import ClientSite
 from tests.support.demo import Demo
 from tests.support.server import VERIFIER
 
+MARKS = [pytest.mark.browser, pytest.mark.timeout(180), pytest.mark.asyncio(loop_scope="session")]
+"""Of every test with a browser; the first of a run also starts the demo and Chromium."""
 PHONE, DESKTOP, HEIGHT = 390, 1280, 900
 MOST_STOPS = 40
 _STATUS = "Failed to load resource: the server responded with a status of"

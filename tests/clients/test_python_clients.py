@@ -20,6 +20,8 @@ from requests_oauthlib import OAuth2Session as RequestsOAuth2Session
 from tests.clients.presser import Presser
 from tests.support.demo import Demo
 
+pytestmark = pytest.mark.timeout(120)
+
 SCOPE = "openid profile email offline"
 SIGN_IN = ("sign-in-xbox", "amber")
 
