@@ -15,7 +15,7 @@ run: $(INSTALLED)
 	@exec $(PYTHON) -m authsrv demo --port "$(PORT)" --emulator-port "$(EMULATOR_PORT)"
 
 test: $(INSTALLED)
-	$(PYTHON) -m pytest $(ARGS)
+	$(PYTHON) -m pytest -n auto --dist loadfile $(ARGS)
 
 check: lint types test
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+HERE = Path(__file__).parent
 TOOLS: Mapping[str, tuple[str, ...]] = {
     "browser": ("chromium", "chromium-browser", "google-chrome"),
     "node": ("node",),
@@ -31,12 +32,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for item in items if item not in left_out]
 
 
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Where workers collect and run, only the controller is heard, and it does not know how many tests there are."""
+    if not config.getoption("numprocesses", default=None):
+        return []
+    marked = {mark for mark in TOOLS for file in HERE.rglob("test_*.py") if f"mark.{mark}" in file.read_text("utf-8")}
+    lacking = [f"{mark} tests (no {TOOLS[mark][0]})" for mark in TOOLS if mark in marked and _missing(mark)]
+    return [f"{_verb()}: {', '.join(lacking)}"] if lacking else []
+
+
+def _verb() -> str:
+    return "will fail" if os.environ.get("CI") else "left out"
+
+
 def pytest_report_collectionfinish(config: pytest.Config) -> str | list[str]:
     lacking = config.stash.get(_left_out, Counter())
     if not lacking:
         return []
-    verb = "will fail" if os.environ.get("CI") else "left out"
-    return f"{verb}: " + ", ".join(f"{count} {mark} tests (no {TOOLS[mark][0]})" for mark, count in lacking.items())
+    return f"{_verb()}: " + ", ".join(f"{count} {mark} tests (no {TOOLS[mark][0]})" for mark, count in lacking.items())
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

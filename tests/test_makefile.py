@@ -46,7 +46,8 @@ def test_every_verb_exists(checkout: Path, verb: str) -> None:
 def test_check_is_lint_types_and_tests(checkout: Path) -> None:
     planned = make(checkout, "--dry-run", "check").stdout
     commands = [line.rpartition(" -m ")[2] for line in planned.splitlines()]
-    assert [command.strip() for command in commands] == ["ruff check .", "ruff format --check .", "mypy", "pytest"]
+    in_parallel = "pytest -n auto --dist loadfile"
+    assert [command.strip() for command in commands] == ["ruff check .", "ruff format --check .", "mypy", in_parallel]
 
 
 def test_ports_are_handed_to_the_demo(checkout: Path) -> None:

@@ -20,7 +20,7 @@ PAGE_HEADERS: Mapping[str, str] = MappingProxyType(
 """For the answer that carries one of these documents."""
 
 _STYLE = """
-:root { color-scheme: light dark; --line: #8885; --well: #8882; }
+:root { color-scheme: light dark; background: Canvas; color: CanvasText; --line: #8885; --well: #8882; }
 * { box-sizing: border-box; }
 body { margin: 0; font: 1rem/1.5 system-ui, sans-serif; }
 main { max-width: 32rem; margin: 0 auto; padding: 1.5rem 1rem 3rem; }

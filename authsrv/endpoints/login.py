@@ -114,7 +114,7 @@ class Callback:
             return self._cookie.set(redirect(request, again), arrival.cookie)
         if arrival.error.reason == "cancelled":
             return self._outcomes.show(request, await self._authorizer.refuse(arrival.kept, arrival.error))
-        request.scope["state"]["again"] = again
+        request.scope["state"].update(again=again, platform=home.provider)
         raise arrival.error
 
 

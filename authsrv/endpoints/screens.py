@@ -105,7 +105,7 @@ class Screens:
         if asked.step == "select_account":
             return self._draw(request.scope, ChooseAccountPage(form, client, player, form_targets=targets))
         uri = asked.target.redirect_uri
-        native = asks_every_time(asked.target.client, uri)
+        native = asked.target.client.native and asks_every_time(asked.target.client, uri)
         host = "" if native else urlsplit(uri).hostname or ""
         page = ConsentPage(form, client, player, asked.scope, host, native, form_targets=targets)
         return self._draw(request.scope, page)
@@ -140,13 +140,14 @@ class Screens:
         if ended.client:
             remember(request, ended.client.project)
         client = _card(ended.client) if ended.client else None
-        native = bool(ended.continue_to) and not ended.continue_to.startswith("https:")
+        native = ended.client is not None and asks_every_time(ended.client, ended.continue_to) and ended.client.native
         return self._draw(request.scope, LoggedOutPage(client, ended.continue_to, ended.frames, native))
 
     def error(self, scope: Scope, error: AuthsrvError, reference: str) -> Response:
         """What went wrong, what to do, and under which reference the log knows more.
 
-        An endpoint that knows a way to go on leaves its address in the request's state as `again`.
+        An endpoint that knows a way to go on leaves its address in the request's state as `again`, and the name of the
+        platform that the error is about as `platform`.
         """
         client = self._facts.client(error.client_id) if isinstance(error, RequestCompleted) else None
         if client:
@@ -157,6 +158,7 @@ class Screens:
             reference,
             again=scope["state"].get("again", ""),
             parameter=error.parameter,
+            platform=self._facts.titles.get(scope["state"].get("platform", ""), ""),
             action_url=error.interaction_url,
             retry_after=error.retry_after,
         )
