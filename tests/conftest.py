@@ -36,7 +36,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     """Where workers collect and run, only the controller is heard, and it does not know how many tests there are."""
     if not config.getoption("numprocesses", default=None):
         return []
-    marked = {mark for mark in TOOLS for file in HERE.rglob("test_*.py") if f"mark.{mark}" in file.read_text("utf-8")}
+    marked = {mark for mark in TOOLS for file in HERE.rglob("*.py") if f"mark.{mark}" in file.read_text("utf-8")}
     lacking = [f"{mark} tests (no {TOOLS[mark][0]})" for mark in TOOLS if mark in marked and _missing(mark)]
     return [f"{_verb()}: {', '.join(lacking)}"] if lacking else []
 
