@@ -1,7 +1,6 @@
 """The real program, killed and started again: what was acknowledged holds, and players stay who they are."""
 
 import json
-import os
 import shutil
 import signal
 import socket
@@ -22,6 +21,7 @@ import pytest
 
 from authsrv.storage.changes import AddKeys
 from authsrv.storage.sqlite import SqliteStorage
+from tests.node.packages import DIRECTORY, install
 from tests.support import launcher
 from tests.support.oauth import stored_keys
 from tests.support.serving import Place, emulator_running
@@ -268,27 +268,11 @@ def test_the_launcher_uses_nothing_of_authsrv() -> None:
     assert "from tests" not in source
 
 
-NODE = Path(__file__).with_name("node")
-
-
 @pytest.fixture(scope="module")
-def verifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def verifier() -> Path:
     """The directory of the JavaScript verifier with its pinned library installed."""
-    directory = tmp_path_factory.mktemp("node")
-    for name in ("package.json", "package-lock.json", "verify.mjs"):
-        shutil.copy(NODE / name, directory)
-    npm = shutil.which("npm")
-    if npm is None:
-        missing = pytest.fail if os.environ.get("CI") else pytest.skip
-        missing("this test needs npm beside node")
-    subprocess.run(
-        [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"],
-        cwd=directory,
-        check=True,
-        capture_output=True,
-        timeout=120,
-    )
-    return directory
+    install()
+    return DIRECTORY
 
 
 @pytest.mark.node
