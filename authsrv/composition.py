@@ -4,9 +4,8 @@ Owns nothing but the order of construction; `app.py` owns what lives longer than
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from authsrv.audit import Audit
 from authsrv.config.registered_clients import faults
@@ -18,7 +17,7 @@ from authsrv.endpoints.discovery import Document
 from authsrv.endpoints.login import Callback, Departure, SignInPage
 from authsrv.endpoints.logout import LogoutConfirmation, LogoutEndpoint
 from authsrv.endpoints.register import ManagementEndpoint, RegistrationEndpoint
-from authsrv.endpoints.routes import Served
+from authsrv.endpoints.routes import BrowserSurface, Served
 from authsrv.endpoints.screens import Screens
 from authsrv.endpoints.silent import SilentEndpoint, TicketNonceEndpoint
 from authsrv.endpoints.token import TokenEndpoint
@@ -73,6 +72,16 @@ class Parts:
     logos: Logos
 
 
+@dataclass(frozen=True, slots=True)
+class _Drivers:
+    """What decides and writes behind the browser's endpoints."""
+
+    authorizer: Authorizer
+    upstream: UpstreamSignIn
+    logout: Logout
+    userinfo: UserInfo
+
+
 def served(parts: Parts, ring: KeyRing, server: TokenServer) -> Served:
     """Every endpoint of the server on these keys."""
     desk = CredentialDesk(parts.storage, parts.random)
@@ -86,10 +95,9 @@ def served(parts: Parts, ring: KeyRing, server: TokenServer) -> Served:
         metadata=parts.metadata,
         jwks=Document(ring.jwks()),
         readiness=parts.readiness,
-        logos=parts.logos,
         registration=RegistrationEndpoint(registrar(parts, server)),
         management=ManagementEndpoint(ClientManagement(_office(parts, server))),
-        **_browser_endpoints(parts, ring, server, logins),
+        browser=_browser_surface(parts, _drivers(parts, ring, server, logins)),
     )
 
 
@@ -115,42 +123,48 @@ def _office(parts: Parts, server: TokenServer) -> RegistrationOffice:
     return RegistrationOffice(server, parts.registered, faults)
 
 
-def _browser_endpoints(parts: Parts, ring: KeyRing, server: TokenServer, logins: PlatformLogins) -> Mapping[str, Any]:
-    issuer, screens, cookie = parts.issuer, parts.screens, SessionCookie(parts.issuer)
-    own_tokens = OwnTokens(issuer, ring)
+def _drivers(parts: Parts, ring: KeyRing, server: TokenServer, logins: PlatformLogins) -> _Drivers:
+    own_tokens = OwnTokens(parts.issuer, ring)
     browsers = Browsers(server.opaque, ring.derive(b"authsrv forms v1"), parts.rules, parts.storage.next_id)
     check, sessions = AuthorizationCheck(server, own_tokens), BrowserSessions(server, parts.rules)
     pending = PendingRequests(server, browsers, parts.rules)
-    authorizer = Authorizer(server=server, check=check, browsers=browsers, pending=pending, rules=parts.rules)
-    logout = Logout(server=server, browsers=browsers, sessions=sessions, own_tokens=own_tokens)
-    upstream = UpstreamSignIn(
-        server=server,
-        check=check,
-        browsers=browsers,
-        pending=pending,
-        platforms=parts.platforms,
-        logins=logins,
-        sessions=sessions,
-        key=ring.derive(b"authsrv trips v1"),
+    return _Drivers(
+        authorizer=Authorizer(server=server, check=check, browsers=browsers, pending=pending, rules=parts.rules),
+        upstream=UpstreamSignIn(
+            server=server,
+            check=check,
+            browsers=browsers,
+            pending=pending,
+            platforms=parts.platforms,
+            logins=logins,
+            sessions=sessions,
+            key=ring.derive(b"authsrv trips v1"),
+        ),
+        logout=Logout(server=server, browsers=browsers, sessions=sessions, own_tokens=own_tokens),
+        userinfo=UserInfo(server, own_tokens),
     )
+
+
+def _browser_surface(parts: Parts, drivers: _Drivers) -> BrowserSurface:
+    issuer, screens, cookie = parts.issuer, parts.screens, SessionCookie(parts.issuer)
+    authorizer, upstream, logout = drivers.authorizer, drivers.upstream, drivers.logout
     answers = Answers(screens, issuer)
     outcomes = Outcomes(screens, answers, cookie, issuer)
-    sign_in = SignInPage(
-        authorizer=authorizer,
-        logout=logout,
-        registry=parts.registry,
-        outcomes=outcomes,
-        screens=screens,
-        cookie=cookie,
-        issuer=issuer,
+    return BrowserSurface(
+        authorize=AuthorizeEndpoint(authorizer, outcomes, answers, cookie),
+        sign_in=SignInPage(
+            authorizer=authorizer,
+            logout=logout,
+            registry=parts.registry,
+            outcomes=outcomes,
+            screens=screens,
+            cookie=cookie,
+            issuer=issuer,
+        ),
+        departure=Departure(upstream, cookie, issuer),
+        callback=Callback(upstream=upstream, authorizer=authorizer, outcomes=outcomes, cookie=cookie, issuer=issuer),
+        userinfo=UserInfoEndpoint(drivers.userinfo),
+        logout=LogoutEndpoint(logout, screens, cookie, issuer),
+        logout_confirmation=LogoutConfirmation(logout, screens, cookie, issuer),
+        logos=parts.logos,
     )
-    callback = Callback(upstream=upstream, authorizer=authorizer, outcomes=outcomes, cookie=cookie, issuer=issuer)
-    return {
-        "authorize": AuthorizeEndpoint(authorizer, outcomes, answers, cookie),
-        "sign_in": sign_in,
-        "departure": Departure(upstream, cookie, issuer),
-        "callback": callback,
-        "userinfo": UserInfoEndpoint(UserInfo(server, own_tokens)),
-        "logout": LogoutEndpoint(logout, screens, cookie, issuer),
-        "logout_confirmation": LogoutConfirmation(logout, screens, cookie, issuer),
-    }

@@ -20,12 +20,9 @@ from authsrv.serving.readiness import Readiness
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
-    """What the routes lead to."""
+class BrowserSurface:
+    """What browsers are sent to, and what tells their clients about the player."""
 
-    token: TokenEndpoint
-    silent: SilentEndpoint
-    ticket_nonce: TicketNonceEndpoint
     authorize: AuthorizeEndpoint
     sign_in: SignInPage
     departure: Departure
@@ -33,9 +30,19 @@ class Served:
     userinfo: UserInfoEndpoint
     logout: LogoutEndpoint
     logout_confirmation: LogoutConfirmation
+    logos: Logos
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What the routes lead to."""
+
+    token: TokenEndpoint
+    silent: SilentEndpoint
+    ticket_nonce: TicketNonceEndpoint
+    browser: BrowserSurface
     registration: RegistrationEndpoint
     management: ManagementEndpoint
-    logos: Logos
     metadata: Document
     jwks: Document
     readiness: Readiness
@@ -43,15 +50,16 @@ class Served:
 
 def routes(served: Served) -> list[BaseRoute]:
     """The table of routes. What is not here is 404 in the dialect of its path."""
+    browser = served.browser
     return [
-        Route("/oauth2/authorize", Endpoint(served.authorize, ("GET", "POST"))),
-        Route("/login", Endpoint(served.sign_in, ("GET", "POST"))),
-        Route("/login/{provider}", Endpoint(served.departure, ("POST",))),
-        Route("/login/{provider}/callback", Endpoint(served.callback, ("GET",))),
-        Route("/oauth2/logout", Endpoint(served.logout, ("GET", "POST"))),
-        Route("/oauth2/logout/confirm", Endpoint(served.logout_confirmation, ("POST",))),
-        Route("/oauth2/userinfo", Endpoint(served.userinfo, ("GET", "POST"), "resource")),
-        Route("/assets/{project}/logo", Endpoint(served.logos, READ)),
+        Route("/oauth2/authorize", Endpoint(browser.authorize, ("GET", "POST"))),
+        Route("/login", Endpoint(browser.sign_in, ("GET", "POST"))),
+        Route("/login/{provider}", Endpoint(browser.departure, ("POST",))),
+        Route("/login/{provider}/callback", Endpoint(browser.callback, ("GET",))),
+        Route("/oauth2/logout", Endpoint(browser.logout, ("GET", "POST"))),
+        Route("/oauth2/logout/confirm", Endpoint(browser.logout_confirmation, ("POST",))),
+        Route("/oauth2/userinfo", Endpoint(browser.userinfo, ("GET", "POST"), "resource")),
+        Route("/assets/{project}/logo", Endpoint(browser.logos, READ)),
         Route("/oauth2/register", Endpoint(served.registration, ("POST",), "resource", served.registration.is_there)),
         Route(
             "/oauth2/register/{client_id}",
