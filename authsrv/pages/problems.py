@@ -122,7 +122,7 @@ EXPLANATIONS: Final[Mapping[Problem, Explanation]] = {
     "platform_refused": Explanation(
         N_("The platform did not confirm the sign-in"),
         N_("We could not make sure that this account is yours. The confirmation may have been too old or used before."),
-        _START_AGAIN,
+        N_("Try again, or choose another way to sign in."),
     ),
     "platform_unavailable": Explanation(
         N_("The platform does not answer"),
