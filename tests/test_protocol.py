@@ -366,9 +366,10 @@ async def test_F07_the_second_request_of_a_connection_has_its_deadline_too() -> 
 async def test_F07_many_slow_senders_do_not_disturb_a_healthy_client() -> None:
     app = Recorder()
     async with serving(app, guarded_protocol(QUICK)) as server:
-        slow = [await asyncio.open_connection("127.0.0.1", port(server)) for _ in range(100)]
-        for _, writer in slow:
-            writer.write(b"GET /slow HT")
+        slow = []
+        for _ in range(100):
+            slow.append(await asyncio.open_connection("127.0.0.1", port(server)))
+            slow[-1][1].write(b"GET /slow HT")  # at once: who says nothing by the deadline is closed without a word
         async with connection(server) as client:
             client.send(GET + b"\r\n")
             assert (await client.answer()).startswith(b"HTTP/1.1 200 ")
