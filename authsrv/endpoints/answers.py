@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from starlette.requests import Request
 from starlette.responses import Response
 
-from authsrv.endpoints.dialects import code_parameters
+from authsrv.endpoints.dialects import code_parameters, identified
 from authsrv.endpoints.endpoint import report
 from authsrv.endpoints.screens import Screens
 from authsrv.errors import AuthsrvError
@@ -31,9 +31,7 @@ class Answers:
         """A refusal, with the `state` unless that is what is wrong."""
         report(error)
         told = [("error", error.error), ("error_description", error.description)]
-        if target.state and error.parameter != "state":
-            told.append(("state", target.state))
-        return self._answer(request, target, [*told, ("iss", self._issuer)])
+        return self._answer(request, target, identified(told, error, target.state, self._issuer))
 
     def _answer(self, request: Request, target: Target, told: Sequence[tuple[str, str]]) -> Response:
         if target.mode == "form_post":

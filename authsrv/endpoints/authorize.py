@@ -62,7 +62,7 @@ class AuthorizeEndpoint:
         """Answer at the redirect URI, or send the browser to the sign-in page."""
         form = await read_parameters(request, max_body=MAX_BODY, max_query=MAX_QUERY)
         target = self._authorizer.target(form.take(TARGET_PARAMETERS))
-        remember(request, target.client.project, _readable(form, "ui_locales"))
+        remember(request, target.client.project, form.readable("ui_locales"))
         told = _how(target, form)
         try:
             outcome = await self._begin(request, told, form)
@@ -85,14 +85,7 @@ class AuthorizeEndpoint:
 def _how(target: Target, form: Form) -> Target:
     """The target with the answer's mode and state, as far as they can be read."""
     try:
-        mode = mode_of(target.client, target.redirect_uri, _readable(form, "response_mode"))
+        mode = mode_of(target.client, target.redirect_uri, form.readable("response_mode"))
     except errors.InvalidRequest:
         mode = default_mode(target.client, target.redirect_uri)
-    return replace(target, mode=mode, state=_readable(form, "state"))
-
-
-def _readable(form: Form, name: str) -> str:
-    try:
-        return form.take({name}).get(name, "")
-    except errors.InvalidRequest:
-        return ""
+    return replace(target, mode=mode, state=form.readable("state"))

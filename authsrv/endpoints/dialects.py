@@ -92,9 +92,16 @@ def code_parameters(code: str, state: str, issuer: str) -> Sequence[tuple[str, s
 
 
 def error_parameters(dialect: Dialect, error: AuthsrvError, state: str, issuer: str) -> Sequence[tuple[str, str]]:
-    """A refusal with the `state`, unless that is what is wrong, and `iss`."""
+    """A refusal in the words of a surface."""
+    return identified(dialect.redirect_error(error), error, state, issuer)
+
+
+def identified(
+    told: Sequence[tuple[str, str]], error: AuthsrvError, state: str, issuer: str
+) -> Sequence[tuple[str, str]]:
+    """What is told of a refusal, with the `state`, unless that is what is wrong, and `iss` (RFC 9207)."""
     echoed = [("state", state)] if state and error.parameter != "state" else []
-    return [*dialect.redirect_error(error), *echoed, ("iss", issuer)]
+    return [*told, *echoed, ("iss", issuer)]
 
 
 def _extras(error: AuthsrvError) -> dict[str, str]:

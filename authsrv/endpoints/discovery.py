@@ -19,6 +19,25 @@ from authsrv.pages.localization import LOCALES
 
 CACHE = "public, max-age=3600"
 
+_TOKEN_CLAIMS = (
+    *("iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "amr", "at_hash", "sid", "acr"),
+    *("idp", "idp_sub"),
+)
+"""The claims of an id_token that need no scope: the standard's, and ours."""
+_ALWAYS: Mapping[str, Any] = {
+    "claim_types_supported": ["normal"],
+    "code_challenge_methods_supported": ["S256"],
+    "authorization_response_iss_parameter_supported": True,
+    "claims_parameter_supported": True,
+    "request_parameter_supported": False,
+    "request_uri_parameter_supported": False,
+    "backchannel_logout_supported": True,
+    "backchannel_logout_session_supported": True,
+    "frontchannel_logout_supported": True,
+    "frontchannel_logout_session_supported": True,
+}
+"""What does not depend on the configuration."""
+
 
 def metadata(issuer: str, scopes: Collection[str], *, registration: bool = False) -> dict[str, Any]:
     """The server's metadata (RFC 8414 section 2, OpenID Connect Discovery section 3).
@@ -46,32 +65,8 @@ def metadata(issuer: str, scopes: Collection[str], *, registration: bool = False
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "ui_locales_supported": list(LOCALES),
         "token_endpoint_auth_methods_supported": AUTH_METHODS,
-        "claims_supported": [
-            "iss",
-            "sub",
-            "aud",
-            "exp",
-            "iat",
-            "auth_time",
-            "nonce",
-            "amr",
-            "at_hash",
-            "sid",
-            "acr",
-            "idp",
-            "idp_sub",
-            *(claim for claim, scope in SCOPE_OF.items() if scope in scopes),
-        ],
-        "claim_types_supported": ["normal"],
-        "code_challenge_methods_supported": ["S256"],
-        "authorization_response_iss_parameter_supported": True,
-        "claims_parameter_supported": True,
-        "request_parameter_supported": False,
-        "request_uri_parameter_supported": False,
-        "backchannel_logout_supported": True,
-        "backchannel_logout_session_supported": True,
-        "frontchannel_logout_supported": True,
-        "frontchannel_logout_session_supported": True,
+        "claims_supported": [*_TOKEN_CLAIMS, *(claim for claim, scope in SCOPE_OF.items() if scope in scopes)],
+        **_ALWAYS,
     }
 
 

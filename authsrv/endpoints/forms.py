@@ -76,6 +76,13 @@ class Form:
                 found[name] = _text(name, raw, limits.get(name, DEFAULT_LIMIT))
         return found
 
+    def readable(self, name: str) -> str:
+        """A value as far as it can be read, for giving it back beside an error; else empty."""
+        try:
+            return self.take({name}).get(name, "")
+        except InvalidRequest:
+            return ""
+
     def everything(self, limit: int = 4096) -> list[tuple[str, str]]:
         """Every parameter in order, repetitions included, for a reader with rules of its own about names.
 

@@ -7,7 +7,7 @@ from authsrv import errors
 from authsrv.endpoints import dialects
 from authsrv.endpoints.answers import redirect
 from authsrv.endpoints.endpoint import raw_target, report, sender
-from authsrv.endpoints.forms import Form, header_values, read_form, read_parameters
+from authsrv.endpoints.forms import header_values, read_form, read_parameters
 from authsrv.errors import AuthsrvError
 from authsrv.oauth.grants.platform import RedirectTarget
 from authsrv.oauth.request import Surface
@@ -43,8 +43,8 @@ class SilentEndpoint:
         except AuthsrvError as error:
             if not target.is_redirect:
                 raise _for_header(error, proof, came_from.surface) from error
-            return self._redirect_error(request, target, error, _state(form))
-        url = append_query(target.redirect_uri, dialects.code_parameters(code, _state(form), self._issuer))
+            return self._redirect_error(request, target, error, form.readable("state"))
+        url = append_query(target.redirect_uri, dialects.code_parameters(code, form.readable("state"), self._issuer))
         return redirect(request, url) if target.is_redirect else JSONResponse({"login_url": url})
 
     def _redirect_error(self, request: Request, target: RedirectTarget, error: AuthsrvError, state: str) -> Response:
@@ -65,13 +65,6 @@ class TicketNonceEndpoint:
         sent = (await read_form(request, 1024)).take({"client_id"})
         nonce = self._login.ticket_nonce(sent, sender(request).surface)
         return JSONResponse({"nonce": nonce, "expires_in": LIFETIME})
-
-
-def _state(form: Form) -> str:
-    try:
-        return form.take({"state"}).get("state", "")
-    except errors.InvalidRequest:
-        return ""  # cannot be read, so it cannot be given back
 
 
 def _proof(request: Request, body: bytes) -> RequestProof | None:

@@ -43,12 +43,8 @@ class SigningKey:
     kid: str
     alg: SigningAlgorithm
     private: PrivateKey
+    public: PublicKey
     jwk: Mapping[str, str]
-
-    @property
-    def public(self) -> PublicKey:
-        """The half that verifies."""
-        return self.private.public_key()
 
 
 class KeyRing:
@@ -161,9 +157,9 @@ def _prepare(stored: StoredKey, material: bytes) -> SigningKey:
     # The server made this key itself; testing its primes anew would be half of a cold start.
     private = serialization.load_der_private_key(material, None, unsafe_skip_rsa_key_validation=True)
     if isinstance(private, ec.EllipticCurvePrivateKey):
-        return SigningKey(stored.kid, "ES256", private, _published(stored, _ec_members(private)))
+        return SigningKey(stored.kid, "ES256", private, private.public_key(), _published(stored, _ec_members(private)))
     if isinstance(private, rsa.RSAPrivateKey):
-        return SigningKey(stored.kid, "RS256", private, _published(stored, _rsa_members(private)))
+        return SigningKey(stored.kid, "RS256", private, private.public_key(), _published(stored, _rsa_members(private)))
     raise KeyRingError(f"The stored key {stored.kid} is of a kind that this version does not know.")
 
 

@@ -5,7 +5,7 @@ Knows no HTTP framework, no platform by name and no request's parameters.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -130,18 +130,9 @@ class PlatformLogins:
         self._record(attempt, "login.succeeded", sub=signed_in.player.sub)
 
     def _record(self, attempt: Attempt, kind: AuditKind, *, sub: str = "", reason: str = "") -> None:
-        self._server.audit.record(
-            AuditEvent(
-                kind,
-                project=attempt.client.project.key,
-                client_id=attempt.client.client_id,
-                sub=sub,
-                platform=attempt.provider,
-                reason=reason,
-                request_id=attempt.sender.request_id,
-                address=attempt.sender.cut_address,
-            )
-        )
+        client = attempt.client
+        event = AuditEvent(kind, project=client.project.key, client_id=client.client_id, sub=sub, reason=reason)
+        self._server.note(replace(event, platform=attempt.provider), attempt.sender)
 
 
 def _is_provoked(error: errors.AuthsrvError) -> bool:

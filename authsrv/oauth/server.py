@@ -5,6 +5,7 @@ HTTP framework, no platform by name and no database.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from authlib.oauth2.rfc6749 import AuthorizationServer, OAuth2Error
@@ -100,6 +101,10 @@ class TokenServer(AuthorizationServer):
         """Write; a database that cannot is an outage to the caller."""
         with outages_answered():
             await self.storage.apply(changes)
+
+    def note(self, event: AuditEvent, sender: Sender) -> None:
+        """Audit what a sender's request led to."""
+        self.audit.record(replace(event, request_id=sender.request_id, address=sender.cut_address))
 
     def now(self) -> int:
         """Unix seconds."""

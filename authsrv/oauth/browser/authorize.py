@@ -5,7 +5,7 @@ name; what a sign-in needs is decided in `authsrv/signin.py`.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from authsrv import errors
 from authsrv.audit import AuditEvent
@@ -248,7 +248,7 @@ class Authorizer:
 
     def _note_consent(self, client: Client, sub: str, sender: Sender) -> None:
         event = AuditEvent("consent.given", project=client.project.key, client_id=client.client_id, sub=sub)
-        self._server.audit.record(replace(event, request_id=sender.request_id, address=sender.cut_address))
+        self._server.note(event, sender)
 
 
 def _forbidden(step: Step, checked: Checked) -> errors.AuthsrvError:

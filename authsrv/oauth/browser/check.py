@@ -52,7 +52,9 @@ class AuthorizationCheck:
 
     def kept_target(self, pending: PendingRequest) -> Target:
         """Where the answer to a kept request goes, if the client still has that address."""
-        sent: dict[str, str] = json.loads(pending.parameters)
+        return self._kept_target(pending, json.loads(pending.parameters))
+
+    def _kept_target(self, pending: PendingRequest, sent: Mapping[str, str]) -> Target:
         target = self.target(sent)
         if target.client.project.key != pending.project:
             # Its players are others now, and whoever is signed in here is one of the old ones.
@@ -62,7 +64,8 @@ class AuthorizationCheck:
 
     def kept(self, pending: PendingRequest) -> Checked:
         """A kept request: its client may have lost something meanwhile. Raises `AuthsrvError`."""
-        return self._checked(self.kept_target(pending), json.loads(pending.parameters), pending.expected_sub)
+        sent: dict[str, str] = json.loads(pending.parameters)
+        return self._checked(self._kept_target(pending, sent), sent, pending.expected_sub)
 
     def _checked(self, target: Target, sent: Mapping[str, str], expected_sub: str) -> Checked:
         request = asking.read(target.client, sent)

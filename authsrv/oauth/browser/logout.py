@@ -4,7 +4,7 @@ Owns when the player must be asked, and that nobody is sent to an address that i
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from authsrv import errors
 from authsrv.audit import AuditEvent
@@ -19,7 +19,6 @@ from authsrv.oauth.request import Sender
 from authsrv.oauth.server import TokenServer
 from authsrv.redirects import append_query
 from authsrv.signin import is_in_time
-from authsrv.storage.changes import Change
 
 PARAMETERS = frozenset({"id_token_hint", "client_id", "post_logout_redirect_uri", "state", "logout_hint", "ui_locales"})
 _PURPOSE = "logout"
@@ -164,21 +163,20 @@ class Logout:
 
     async def _end(self, found: Sequence[SignedIn], wish: _Wish, sender: Sender) -> SignedOut:
         now = self._server.now()
-        frames = [frame for one in found for frame in await self._frames(one)]
-        changes: list[Change] = [
-            change for one in found for change in await self._sessions.ended(one, "signed_out", now)
-        ]
-        await self._server.apply(changes)
+        endings = [await self._sessions.ended(one, "signed_out", now) for one in found]
+        await self._server.apply([change for ending in endings for change in ending.changes])
         for one in found:
             event = AuditEvent("session.ended", project=one.session.project, sub=one.player.sub, reason="signed_out")
-            self._server.audit.record(replace(event, request_id=sender.request_id, address=sender.cut_address))
-        return SignedOut(wish.client, wish.continue_to, tuple(frames))
+            self._server.note(event, sender)
+        both = zip(found, endings, strict=True)
+        frames = tuple(frame for one, ending in both for frame in self._frames(one, ending.clients))
+        return SignedOut(wish.client, wish.continue_to, frames)
 
-    async def _frames(self, signed_in: SignedIn) -> list[str]:
-        """Where each client of the session learns of its end by the browser (Front-Channel Logout 1.0 section 3)."""
+    def _frames(self, signed_in: SignedIn, clients: Sequence[Client]) -> list[str]:
+        """Where each client of a session learns of its end by the browser (Front-Channel Logout 1.0 section 3)."""
         sid = self._server.opaque.public_id("sid", signed_in.session.id)
         told = [("iss", self._server.tokens.issuer), ("sid", sid)]
-        uris = [client.logout.frontchannel_logout_uri for client in await self._sessions.clients(signed_in)]
+        uris = [client.logout.frontchannel_logout_uri for client in clients]
         return [append_query(uri, told) for uri in uris if uri]
 
 

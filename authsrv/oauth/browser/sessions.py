@@ -23,6 +23,14 @@ class Proof:
     now: int
 
 
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The end of a session: who took part in it, and everything to be written, the notices to them included."""
+
+    clients: Sequence[Client]
+    changes: Sequence[Change]
+
+
 class BrowserSessions:
     """Begins, renews and ends sessions."""
 
@@ -40,22 +48,21 @@ class BrowserSessions:
             return [self._renew(before, proof)]
         reason = "replaced" if in_force else "expired"
         ended = await self.ended(before, reason, proof.now, tell=in_force)
-        return [*ended, self._start(visit, project, proof)]
+        return [*ended.changes, self._start(visit, project, proof)]
 
-    async def clients(self, signed_in: SignedIn) -> Sequence[Client]:
-        """The clients that took part in a session and are still there."""
+    async def _clients(self, signed_in: SignedIn) -> Sequence[Client]:
         with outages_answered():
             ids = await self._server.storage.load_session_clients(signed_in.session.id)
         found = (self._server.registry.get(client_id) for client_id in ids)
         return [client for client in found if client is not None]
 
-    async def ended(self, signed_in: SignedIn, reason: str, now: int, *, tell: bool = True) -> Sequence[Change]:
-        """Everything to be written for the end of a session, the notices to its clients included."""
-        clients = await self.clients(signed_in)
+    async def ended(self, signed_in: SignedIn, reason: str, now: int, *, tell: bool = True) -> Ending:
+        """What the end of a session comes to. Only clients that are still there take part."""
+        clients = await self._clients(signed_in)
         bound = tuple(client.client_id for client in clients if client.logout.session_bound)
         told = [client for client in clients if client.logout.backchannel_logout_uri and tell]
         notices = [self._notice(client, signed_in, now) for client in told]
-        return [EndSession(signed_in.session.id, now, reason, bound), *notices]
+        return Ending(clients, [EndSession(signed_in.session.id, now, reason, bound), *notices])
 
     def _renew(self, before: SignedIn, proof: Proof) -> Change:
         identity, ends = proof.identity, proof.now + self._rules.idle

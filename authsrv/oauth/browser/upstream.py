@@ -202,7 +202,7 @@ class UpstreamSignIn:
     def _note(self, attempt: Attempt, event: AuditEvent) -> None:
         client, sender = attempt.client, attempt.sender
         told = replace(event, project=client.project.key, client_id=client.client_id, platform=attempt.provider)
-        self._server.audit.record(replace(told, request_id=sender.request_id, address=sender.cut_address))
+        self._server.note(told, sender)
 
 
 def _is_final(error: errors.AuthsrvError) -> bool:

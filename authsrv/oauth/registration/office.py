@@ -4,7 +4,6 @@ Owns the shape of the client information response (RFC 7591 section 3.2.1, RFC 7
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 from authsrv.audit import AuditEvent, AuditKind
@@ -63,9 +62,9 @@ class RegistrationOffice:
     def note(self, kind: AuditKind, row: RegisteredClient, sender: Sender) -> None:
         """Record what happened to a client."""
         event = AuditEvent(kind, project=row.project, client_id=row.client_id, registered_with=row.registered_with)
-        self.server.audit.record(replace(event, request_id=sender.request_id, address=sender.cut_address))
+        self.server.note(event, sender)
 
     def note_refusal(self, sender: Sender, reason: str, *, project: str = "", client_id: str = "") -> None:
         """Record that somebody was turned away."""
         event = AuditEvent("registration.refused", project=project, client_id=client_id, reason=reason)
-        self.server.audit.record(replace(event, request_id=sender.request_id, address=sender.cut_address))
+        self.server.note(event, sender)
