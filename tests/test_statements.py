@@ -89,6 +89,15 @@ async def test_prompt_none_without_a_session_writes_nothing(server: Server) -> N
     assert ran == Ran([], [])
 
 
+async def test_a_logout_reads_browser_sessions_and_participants_once_and_writes_once(server: Server) -> None:
+    browser = Browser(server)
+    hint = (await browser.tokens())["id_token"]
+    async with watching(server) as ran:
+        assert (await browser.get("/oauth2/logout", id_token_hint=hint)).status_code == 200
+    assert ran.read == ["SELECT b.id,", "SELECT s.id,", "SELECT client_id"]
+    assert (ran.wrote[0], ran.wrote.count("COMMIT")) == ("BEGIN IMMEDIATE", 1)
+
+
 async def test_userinfo_is_one_read(server: Server) -> None:
     browser = Browser(server)
     token = (await browser.tokens())["access_token"]
