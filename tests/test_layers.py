@@ -17,6 +17,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "authsrv.settings": (),
     "authsrv.database_url": (),
     "authsrv.strict_json": (),
+    "authsrv.shipped": (),
     "authsrv.client_metadata": ("authsrv.models",),
     "authsrv.players": (*NOUNS, "authsrv.storage.changes"),
     "authsrv.signin": NOUNS,
@@ -38,8 +39,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "authsrv.storage.changes",
     ),
     "authsrv.platforms": (*NOUNS, "authsrv.platforms"),
-    "authsrv.storage": (*NOUNS, "authsrv.storage", "authsrv.database_url"),
-    "authsrv.pages": (*NOUNS, "authsrv.pages"),
+    "authsrv.storage": (*NOUNS, "authsrv.storage", "authsrv.database_url", "authsrv.shipped"),
+    "authsrv.pages": (*NOUNS, "authsrv.pages", "authsrv.shipped"),
     "authsrv.endpoints": (
         *NOUNS,
         "authsrv.endpoints",

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import HTMLResponse
 
+from authsrv.shipped import shipped
+
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 
 def directory() -> Path:
-    """Where they lie: inside the package when installed, at the top level of a checkout."""
-    package = Path(__file__).resolve().parents[1]
-    installed = package / "_templates"
-    return (installed if installed.is_dir() else package.parent / "templates") / "demo"
+    """Where they lie."""
+    return shipped("templates") / "demo"
 
 
 class Templates:

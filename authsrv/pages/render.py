@@ -16,6 +16,7 @@ from authsrv.pages.colours import Colour, Palette, palette
 from authsrv.pages.policy import policy
 from authsrv.pages.problems import EXPLANATIONS
 from authsrv.pages.views import Look, Page
+from authsrv.shipped import shipped
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -31,7 +32,7 @@ class Pages:
     """Every page of the sign-in. `templates` holds `pages/` and `locales/`; the shipped ones are the default."""
 
     def __init__(self, templates: Path | None = None, random: Callable[[int], bytes] = os.urandom) -> None:
-        self._directory = templates or _shipped()
+        self._directory = templates or shipped("templates")
         self._random = random
 
     def render(self, page: Page, look: Look, locale: str, *, status: int = 200) -> HTMLResponse:
@@ -70,13 +71,6 @@ class Pages:
         from authsrv.pages.catalogues import Catalogues  # noqa: PLC0415 - see the module's docstring
 
         return Catalogues(self._directory / "locales")
-
-
-def _shipped() -> Path:
-    """Inside the package when installed, at the top level of a checkout."""
-    package = Path(__file__).resolve().parents[1]
-    installed = package / "_templates"
-    return installed if installed.is_dir() else package.parent / "templates"
 
 
 def _palette(accent: str, surface: Colour) -> Palette:

@@ -12,6 +12,7 @@ import sqlalchemy
 from alembic import command
 from alembic.config import Config
 
+from authsrv.shipped import shipped
 from authsrv.storage.base import StorageError
 from authsrv.storage.files import create, path_of, refuse_network, tighten
 from authsrv.storage.lock import ProcessLock
@@ -96,9 +97,7 @@ def configuration(connection: sqlalchemy.Connection) -> Config:
 
 def scripts() -> Path:
     """The migrations: inside the package when installed, at the top level of a checkout."""
-    package = Path(__file__).resolve().parents[1]
-    installed = package / "_migrations"
-    return installed if installed.is_dir() else package.parent / "migrations"
+    return shipped("migrations")
 
 
 def main(arguments: list[str]) -> str | None:

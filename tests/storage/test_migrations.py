@@ -13,8 +13,8 @@ import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
 
+from authsrv import shipped
 from authsrv.models import LoadedGrant
-from authsrv.storage import migrate as migrations
 from authsrv.storage.base import SchemaMismatch, StorageError
 from authsrv.storage.changes import (
     AddBrowser,
@@ -281,8 +281,7 @@ def test_a_backup_holds_what_is_still_in_the_log_and_replaces_an_older_one(tmp_p
 
 
 def test_an_installed_package_brings_its_own_migrations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    module = tmp_path / "authsrv" / "storage" / "migrate.py"
-    monkeypatch.setattr(migrations, "__file__", str(module))
+    monkeypatch.setattr(shipped, "__file__", str(tmp_path / "authsrv" / "shipped.py"))
     assert scripts() == tmp_path / "migrations"
     (tmp_path / "authsrv" / "_migrations").mkdir(parents=True)
     assert scripts() == tmp_path / "authsrv" / "_migrations"
