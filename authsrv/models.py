@@ -4,7 +4,7 @@ Times are Unix seconds, secrets are SHA-256 digests, absent texts are empty. Kno
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NewType
 
 Digest = NewType("Digest", bytes)
@@ -254,11 +254,42 @@ class LoadedGrant:
     """A grant with the player it belongs to and what is told of them, read by one SELECT.
 
     `profile` is a JSON object of standard claims (OpenID Connect Core section 5.1); empty for a player without one.
+    Whatever was issued before `not_before` is void. `token_revoked` is about the access token that was asked about.
     """
 
     grant: Grant
     player: Player
     profile: str = ""
+    not_before: int = 0
+    token_revoked: bool = False
+
+
+NotBeforeKind = Literal["player", "client", "project"]
+"""Whose tokens a not-before is about; its subject is the player's `sub`, the client_id or the project's key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What may have ended an access token of no player: the strictest not-before, or a revocation of its own."""
+
+    not_before: int = 0
+    token_revoked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Revocations:
+    """What ended lately, for verifiers that never ask us. Each in a steady order.
+
+    `jtis` are access tokens and `grants` rows of grants; `not_befores` maps players by `sub`, clients and projects to
+    the time before which everything is void; `disabled` clients that left to when they did; `kids` signing keys that
+    were given up in an emergency.
+    """
+
+    jtis: tuple[str, ...] = ()
+    grants: tuple[int, ...] = ()
+    not_befores: Mapping[tuple[NotBeforeKind, str], int] = field(default_factory=dict)
+    disabled: Mapping[str, int] = field(default_factory=dict)
+    kids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ from authsrv.storage import (  # noqa: F401 - they register what writes their ch
     client_steps,
     memory_browsers,
     memory_clients,
+    memory_revocations,
+    revocation_steps,
 )
 from authsrv.storage.base import Storage, StorageError
 from authsrv.storage.memory import MemoryStorage

@@ -18,7 +18,9 @@ from authsrv.models import (
     Player,
     RegisteredClient,
     Reservation,
+    Revocations,
     SignedIn,
+    Standing,
     StoredKey,
     Visit,
 )
@@ -95,8 +97,17 @@ class Storage(Protocol):
     async def load_reservation(self, digest: Digest) -> Reservation | None:
         """The reservation of a credential, if any."""
 
-    async def load_grant(self, grant_id: int) -> LoadedGrant | None:
-        """A grant and its player, used and revoked ones included."""
+    async def load_grant(self, grant_id: int, jti: str = "") -> LoadedGrant | None:
+        """A grant and its player, used and revoked ones included, and how the access token of this `jti` stands."""
+
+    async def load_standing(self, client_id: str, project: str, jti: str) -> Standing:
+        """How an access token of a client's own stands, for which there is no grant."""
+
+    async def load_revocations(self, since: int, now: int) -> Revocations:
+        """What ended after `since`, and the tokens revoked one by one that are still in time.
+
+        Of grants only those that ever gave tokens; of times only those after `since`.
+        """
 
     async def load_player(self, key: IdentityKey) -> Player | None:
         """The player an identity belongs to."""
@@ -143,8 +154,8 @@ class Storage(Protocol):
     async def sweep(self, now: int, limit: int) -> Swept:
         """Remove at most `limit` expired rows, in short writes.
 
-        That is reservations, requests, trips and browsers, then sessions whose absolute limit has passed, with who took
-        part in them: of each what expired first goes first. Grants come last, in the order of their ids.
+        That is reservations, requests, trips, browsers and revoked tokens, then sessions whose absolute limit has
+        passed, with who took part in them: of each what expired first goes first. Grants come last, in the order of their ids.
 
         A used code stays for 30 minutes after its use, a revoked grant until `expires_at`, so that reuse is seen.
         Grants whose `expires_at` has passed go; nothing that is still of use ever does.

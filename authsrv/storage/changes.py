@@ -12,6 +12,7 @@ from authsrv.models import (
     Grant,
     IdentityKey,
     LogoutNotice,
+    NotBeforeKind,
     PendingRequest,
     Player,
     RegisteredClient,
@@ -102,11 +103,29 @@ class RevokeGrant:
 
 
 @dataclass(frozen=True, slots=True)
+class RevokeToken:
+    """End one access token before its time. Idempotent; it is forgotten after `expires_at`."""
+
+    jti: str
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetNotBefore:
+    """Whatever was issued before `not_before` is void. Only ever rises: an earlier time changes nothing."""
+
+    kind: NotBeforeKind
+    subject: str
+    not_before: int
+
+
+@dataclass(frozen=True, slots=True)
 class SettleCredential:
     """The reserved credential was accepted and led to this identity and grant. Guard: `holder` still holds it.
 
     From `pending` (first answer) or `settled` (a repeat inside the window, which replaces `grant_id`). The grant that
-    is replaced ends if its code was never redeemed, so that of repeats at the same time one code alone stays alive.
+    is replaced ends if its code was never redeemed, or without a code if its refresh token was never used, so that of
+    repeats at the same time one answer alone stays alive.
     """
 
     digest: Digest
@@ -380,6 +399,8 @@ Change = (
     | CountCodeFailure
     | RotateRefreshToken
     | RevokeGrant
+    | RevokeToken
+    | SetNotBefore
     | SettleCredential
     | RefuseCredential
     | ReleaseCredential

@@ -19,13 +19,16 @@ from authsrv.models import (
     Player,
     RegisteredClient,
     Reservation,
+    Revocations,
     SignedIn,
+    Standing,
     StoredKey,
     Visit,
 )
 from authsrv.storage.base import StorageError, StorageUnavailable, StoredClient, Swept
 from authsrv.storage.changes import Change
 from authsrv.storage.memory_browsers import loaded_request, open_sessions, player_sessions, visit
+from authsrv.storage.memory_revocations import revocations, standing
 from authsrv.storage.memory_tables import Tables, write
 from authsrv.storage.rows import checked, digest_column, identity_values, reservation_values, row_ids
 from authsrv.storage.steps import KEPT_AFTER_USE, writes_of
@@ -81,13 +84,26 @@ class MemoryStorage:
         await self._turn()
         return self._tables.reservations.get(digest)
 
-    async def load_grant(self, grant_id: int) -> LoadedGrant | None:
+    async def load_grant(self, grant_id: int, jti: str = "") -> LoadedGrant | None:
+        checked(jti=jti)
         await self._turn()
         grant = self._tables.grants.get(grant_id)
         if grant is None:
             return None
-        profile = self._tables.profiles.get(grant.player_id, "")
-        return LoadedGrant(grant, self._tables.players[grant.player_id], profile)
+        player = self._tables.players[grant.player_id]
+        stands = standing(self._tables, grant.client_id, grant.project, jti, player.sub)
+        profile = self._tables.profiles.get(player.id, "")
+        return LoadedGrant(grant, player, profile, stands.not_before, stands.token_revoked)
+
+    async def load_standing(self, client_id: str, project: str, jti: str) -> Standing:
+        checked(client_id=client_id, project=project, jti=jti)
+        await self._turn()
+        return standing(self._tables, client_id, project, jti)
+
+    async def load_revocations(self, since: int, now: int) -> Revocations:
+        checked(since=since, now=now)
+        await self._turn()
+        return revocations(self._tables, since, now)
 
     async def load_player(self, key: IdentityKey) -> Player | None:
         identity_values(key)

@@ -14,6 +14,7 @@ from authsrv.models import (
     Grant,
     IdentityKey,
     LogoutNotice,
+    NotBeforeKind,
     PendingRequest,
     Player,
     RegisteredClient,
@@ -62,6 +63,8 @@ class Tables:
     consents: dict[tuple[int, str], tuple[str, ...]] = field(default_factory=dict)
     notices: dict[int, LogoutNotice] = field(default_factory=dict)
     registered: dict[str, RegisteredClient] = field(default_factory=dict)
+    revoked_tokens: dict[str, int] = field(default_factory=dict)
+    not_befores: dict[tuple[NotBeforeKind, str], int] = field(default_factory=dict)
 
     def copy(self) -> "Tables":
         """Tables of their own with the same rows."""
@@ -81,6 +84,8 @@ class Tables:
         for rows in (self.reservations, self.requests, self.trips, self.browsers):
             expired = sorted((row.expires_at, key) for key, row in rows.items() if row.expires_at < now)
             removed += _remove(rows, [key for _, key in expired][: limit - removed])
+        void = sorted((expires_at, jti) for jti, expires_at in self.revoked_tokens.items() if expires_at < now)
+        removed += _remove(self.revoked_tokens, [jti for _, jti in void][: limit - removed])
         over = sorted((s.absolute_expires_at, s.id) for s in self.sessions.values() if s.absolute_expires_at < now)
         gone = {id_ for _, id_ in over[: limit - removed]}
         self.session_clients = {pair for pair in self.session_clients if pair[0] not in gone}
@@ -157,6 +162,13 @@ def _with_unused_code(grants: Mapping[int, Grant], grant_id: int) -> Grant | Non
     return grant
 
 
+def _unused(grants: Mapping[int, Grant], grant_id: int) -> Grant | None:
+    grant = grants.get(grant_id)
+    if grant is None or grant.code_hash is not None:
+        return _with_unused_code(grants, grant_id)
+    return grant if grant.revoked_at is None and grant.refresh_generation <= 1 else None
+
+
 @write.register
 def _(change: CountCodeFailure, tables: Tables) -> None:
     grant = tables.grants.get(change.grant_id)
@@ -192,7 +204,7 @@ def _(change: SettleCredential, tables: Tables) -> None:
     row = tables.reservations.get(change.digest)
     if row is None or row.holder != change.holder or row.state == "refused":
         raise Conflict(change)
-    replaced = _with_unused_code(tables.grants, row.grant_id)
+    replaced = _unused(tables.grants, row.grant_id)
     if replaced is not None and row.state == "settled" and replaced.id != change.grant_id:
         tables.grants[replaced.id] = replace(replaced, revoked_at=change.now, revoked_reason=SUPERSEDED)
     tables.reservations[row.digest] = replace(

@@ -53,7 +53,11 @@ SELECT_GRANT = """
         g.code_hash, g.code_expires_at, g.code_used_at, g.code_challenge, g.code_failures, g.refresh_hash,
         g.refresh_generation, g.refresh_previous_hash, g.refresh_rotated_at, g.refresh_successor, g.revoked_at,
         g.revoked_reason, g.session_id, g.claims,
-        p.id, p.sub, p.project, p.display_name, p.created_at, p.last_login_at, coalesce(f.profile, '')
+        p.id, p.sub, p.project, p.display_name, p.created_at, p.last_login_at, coalesce(f.profile, ''),
+        coalesce((SELECT max(n.not_before) FROM not_befores n
+            WHERE (n.kind = 'player' AND n.subject = p.sub) OR (n.kind = 'client' AND n.subject = g.client_id)
+                OR (n.kind = 'project' AND n.subject = g.project)), 0) AS not_before,
+        EXISTS (SELECT 1 FROM revoked_tokens t WHERE t.jti = :jti) AS token_revoked
     FROM grants g JOIN players p ON p.id = g.player_id LEFT JOIN profiles f ON f.player_id = p.id
     WHERE g.id = :grant_id"""
 
@@ -74,11 +78,13 @@ REVOKE_GRANT = """
     UPDATE grants SET revoked_at = :now, revoked_reason = :reason
     WHERE id = :grant_id AND revoked_at IS NULL"""
 
+# Of an answer without a code, a refresh token that was never rotated is what nobody used.
 # The replaced grant is looked up here and not by the caller: two repeats at once would both replace the first one.
-REVOKE_REPLACED_CODE = """
+REVOKE_REPLACED_GRANT = """
     UPDATE grants SET revoked_at = :now, revoked_reason = :reason
     WHERE id = (SELECT grant_id FROM credentials WHERE digest = :digest AND holder = :holder AND state = 'settled')
-        AND id <> :grant_id AND code_hash IS NOT NULL AND code_used_at IS NULL AND revoked_at IS NULL"""
+        AND id <> :grant_id AND revoked_at IS NULL
+        AND CASE WHEN code_hash IS NULL THEN refresh_generation <= 1 ELSE code_used_at IS NULL END"""
 
 # --- single-use credentials ---
 

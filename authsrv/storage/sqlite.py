@@ -1,7 +1,7 @@
 """Storage in one SQLite file: one reader, one writer, one process.
 
 Owns which of the two connections does what for each call of the contract. What it does there stands in
-`sqlite_units.py`, the SQL in `sql.py`, `browser_sql.py` and `client_sql.py`, transactions in `sqlite_groups.py`.
+`sqlite_units.py`, the SQL in `sql.py` and the modules `*_sql.py`, transactions in `sqlite_groups.py`.
 """
 
 import asyncio
@@ -22,17 +22,20 @@ from authsrv.models import (
     Player,
     RegisteredClient,
     Reservation,
+    Revocations,
     SignedIn,
+    Standing,
     StoredKey,
     Visit,
 )
-from authsrv.storage import browser_sql, client_sql, sql
+from authsrv.storage import browser_sql, client_sql, revocation_sql, sql
 from authsrv.storage.base import SchemaMismatch, StorageError, StorageUnavailable, StoredClient, Swept
 from authsrv.storage.browser_rows import loaded_request_of, loaded_trip_of, notice_of, signed_in_of, visit_of
 from authsrv.storage.changes import Change
 from authsrv.storage.client_rows import registered_client_of
 from authsrv.storage.files import exists, path_of, refuse_network, tighten
 from authsrv.storage.lock import ProcessLock
+from authsrv.storage.revocation_steps import revocations_of, standing_of
 from authsrv.storage.rows import (
     INT64,
     Row,
@@ -143,11 +146,19 @@ class SqliteStorage:
         rows = await self._read(sql.SELECT_RESERVATION, checked(digest=digest_column("digest", digest)))
         return reservation_of(rows[0]) if rows else None
 
-    async def load_grant(self, grant_id: int) -> LoadedGrant | None:
+    async def load_grant(self, grant_id: int, jti: str = "") -> LoadedGrant | None:
         if grant_id not in INT64:
             return None
-        rows = await self._read(sql.SELECT_GRANT, {"grant_id": grant_id})
+        rows = await self._read(sql.SELECT_GRANT, checked(grant_id=grant_id, jti=jti))
         return loaded_grant_of(rows[0]) if rows else None
+
+    async def load_standing(self, client_id: str, project: str, jti: str) -> Standing:
+        values = checked(client_id=client_id, project=project, jti=jti)
+        (row,) = await self._read(revocation_sql.SELECT_STANDING, values)
+        return standing_of(row)
+
+    async def load_revocations(self, since: int, now: int) -> Revocations:
+        return revocations_of(await self._read(revocation_sql.SELECT_REVOCATIONS, checked(since=since, now=now)))
 
     async def load_player(self, key: IdentityKey) -> Player | None:
         rows = await self._read(sql.SELECT_PLAYER_BY_IDENTITY, identity_values(key))

@@ -7,7 +7,7 @@ loop and no transaction: `sqlite_groups.py` puts one around each unit.
 import sqlite3
 from collections.abc import Sequence
 
-from authsrv.storage import browser_sql, sql
+from authsrv.storage import browser_sql, revocation_sql, sql
 from authsrv.storage.base import Conflict, StorageError
 from authsrv.storage.changes import Change
 from authsrv.storage.rows import Row, Values
@@ -20,6 +20,7 @@ _SWEEPS = (
     browser_sql.SWEEP_REQUESTS,
     browser_sql.SWEEP_TRIPS,
     browser_sql.SWEEP_BROWSERS,
+    revocation_sql.SWEEP_REVOKED_TOKENS,
     browser_sql.SWEEP_SESSIONS,
 )
 """One for each table whose rows go as soon as they have expired."""

@@ -36,7 +36,7 @@ from authsrv.storage.rows import (
 )
 
 SUPERSEDED = "superseded"
-"""`revoked_reason` of a grant whose unused code was replaced by a fresh one."""
+"""`revoked_reason` of a grant whose unused answer was replaced by a fresh one."""
 
 
 KEPT_AFTER_USE = 30 * 60
@@ -144,7 +144,7 @@ def _(change: SettleCredential) -> Iterator[Step]:
         now=change.now,
         reason=SUPERSEDED,
     )
-    yield Step(sql.REVOKE_REPLACED_CODE, values, guarded=False)
+    yield Step(sql.REVOKE_REPLACED_GRANT, values, guarded=False)
     yield Step(sql.SETTLE_CREDENTIAL, values)
 
 

@@ -20,7 +20,7 @@ def upgrade() -> None:
         sa.Column("expires_at", INT64, nullable=False),
         sqlite_strict=True,
     )
-    op.create_index("revoked_tokens_by_expiry", "revoked_tokens", ["expires_at"])
+    op.create_index("revoked_tokens_by_expiry", "revoked_tokens", ["expires_at", "jti"])
     op.create_table(
         "not_befores",
         sa.Column("kind", TEXT, nullable=False),

@@ -25,7 +25,13 @@ async def outcome(call: Call, storage: Storage) -> object:
 async def everything(storage: Storage) -> list[object]:
     """All that the loads show."""
     return await asyncio.gather(
-        *(storage.load_grant(number) for number in range(1, 7)),
+        *(storage.load_grant(number, "t1") for number in range(1, 7)),
+        *(
+            storage.load_standing(client_id, "skyforge", jti)
+            for client_id in ("launcher", "shop")
+            for jti in ("t1", "t2")
+        ),
+        *(storage.load_revocations(since, NOW + 15) for since in (0, NOW + 15)),
         *(storage.load_player(identity(subject)) for subject in ("a", "b")),
         *(storage.load_reservation(digest(ticket)) for ticket in ("t1", "t2")),
         *(

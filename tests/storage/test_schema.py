@@ -22,12 +22,12 @@ from authsrv.models import (
     StoredKey,
     Trip,
 )
-from authsrv.storage import browser_sql, client_sql, sql
+from authsrv.storage import browser_sql, client_sql, revocation_sql, sql
 from tests.support.storage import migrated_file, rows
 
 STATEMENTS = {
     name: text
-    for module in (sql, browser_sql, client_sql)
+    for module in (sql, browser_sql, client_sql, revocation_sql)
     for name, text in vars(module).items()
     if name.isupper() and not name.startswith("_")
 }
@@ -91,7 +91,11 @@ VISIT = [*fields(Browser, Session, Player), "scope"]
 @pytest.mark.parametrize(
     ("name", "columns"),
     [
-        pytest.param("SELECT_GRANT", [*fields(Grant, Player), "coalesce(f.profile, '')"], id="grant"),
+        pytest.param(
+            "SELECT_GRANT",
+            [*fields(Grant, Player), "coalesce(f.profile, '')", "not_before", "token_revoked"],
+            id="grant",
+        ),
         pytest.param("SELECT_PLAYER_BY_IDENTITY", fields(Player), id="player"),
         pytest.param("SELECT_KEYS", fields(StoredKey), id="keys"),
         pytest.param("SELECT_VISIT", VISIT, id="visit"),

@@ -12,6 +12,7 @@ from tests.conformance.storage_clients import *  # noqa: F403 - the suite
 from tests.conformance.storage_consents import *  # noqa: F403 - the suite
 from tests.conformance.storage_races import *  # noqa: F403 - the suite
 from tests.conformance.storage_refusals import *  # noqa: F403 - the suite
+from tests.conformance.storage_revocations import *  # noqa: F403 - the suite
 from tests.conformance.storage_sessions import *  # noqa: F403 - the suite
 from tests.conformance.storage_sweep import *  # noqa: F403 - the suite
 from tests.conformance.storage_trips import *  # noqa: F403 - the suite

@@ -38,8 +38,10 @@ from authsrv.storage.changes import (
     RemoveNotice,
     RenewSession,
     RevokeGrant,
+    RevokeToken,
     RotateBrowser,
     RotateRefreshToken,
+    SetNotBefore,
     SetProfile,
     SettleCredential,
     StartSession,
@@ -71,6 +73,7 @@ CLIENTS = st.builds(DeclaredClient, CLIENT_IDS, st.just("skyforge"), TEXTS)
 PROJECTS = st.sampled_from(["skyforge", "ironkeep"])
 COOKIES = st.sampled_from(["cookie 1", "cookie 2", "other"]).map(digest)
 WORDS = st.sampled_from([(), ("openid",), ("openid", "email"), ("email", "openid"), ("two words",)])
+TOKEN_IDS = st.sampled_from(["t1", "t2", "", "\ud800"])
 STEPS = st.sampled_from([(), ("login",), ("login", "select_account")])
 
 
@@ -98,6 +101,10 @@ CHANGES: st.SearchStrategy[Change] = st.one_of(
     st.builds(CountCodeFailure, IDS | st.just(2**63)),
     st.builds(RotateRefreshToken, IDS, TOKENS, TOKENS, st.just(b"sealed"), TIMES, TIMES),
     st.builds(RevokeGrant, IDS, TIMES, TEXTS),
+    st.builds(RevokeToken, TOKEN_IDS, TIMES),
+    st.builds(SetNotBefore, st.just("player"), st.sampled_from(["sub-1", "sub-2"]), TIMES),
+    st.builds(SetNotBefore, st.just("client"), CLIENT_IDS, TIMES),
+    st.builds(SetNotBefore, st.just("project"), PROJECTS, TIMES),
     st.builds(SettleCredential, TICKETS.map(digest), HOLDERS, SUBJECTS, IDS, TIMES),
     st.builds(RefuseCredential, TICKETS.map(digest), HOLDERS, st.just("credential_rejected"), TIMES),
     st.builds(ReleaseCredential, TICKETS.map(digest), HOLDERS),

@@ -1,0 +1,47 @@
+"""What the changes about tokens that end before their time do to the memory backend's tables, and what is read of them.
+
+Owns guards and row changes; the model that `revocation_sql.py` is held against. Knows no transaction.
+"""
+
+from collections.abc import Iterator
+
+from authsrv.models import Grant, Revocations, Standing
+from authsrv.storage.changes import RevokeToken, SetNotBefore
+from authsrv.storage.memory_tables import Tables, write
+from authsrv.storage.revocation_steps import revocations_of
+
+
+@write.register
+def _(change: RevokeToken, tables: Tables) -> None:
+    tables.revoked_tokens.setdefault(change.jti, change.expires_at)
+
+
+@write.register
+def _(change: SetNotBefore, tables: Tables) -> None:
+    key = (change.kind, change.subject)
+    tables.not_befores[key] = max(change.not_before, tables.not_befores.get(key, change.not_before))
+
+
+def standing(tables: Tables, client_id: str, project: str, jti: str, sub: str = "") -> Standing:
+    """The strictest not-before over a token, and whether it was revoked itself."""
+    over = (("client", client_id), ("project", project), ("player", sub))
+    return Standing(max(tables.not_befores.get(key, 0) for key in over), jti in tables.revoked_tokens)
+
+
+def revocations(tables: Tables, since: int, now: int) -> Revocations:
+    """What ended lately."""
+    return revocations_of(_rows(tables, since, now))
+
+
+def _rows(tables: Tables, since: int, now: int) -> Iterator[tuple[str, str, int]]:
+    yield from (("jti", jti, 0) for jti, expires_at in tables.revoked_tokens.items() if expires_at > now)
+    yield from (("grant", "", grant.id) for grant in tables.grants.values() if _ended_after(grant, since))
+    yield from ((kind, subject, at) for (kind, subject), at in tables.not_befores.items() if at > since)
+    for client_id, client in tables.clients.items():
+        if client.disabled_at is not None and client.disabled_at > since:
+            yield "disabled", client_id, client.disabled_at
+
+
+def _ended_after(grant: Grant, since: int) -> bool:
+    gave_tokens = grant.code_hash is None or grant.code_used_at is not None
+    return grant.revoked_at is not None and grant.revoked_at > since and gave_tokens

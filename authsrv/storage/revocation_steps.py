@@ -1,0 +1,44 @@
+"""Changes about tokens that end before their time as statements, registered with `steps.py`; and what is read of them.
+
+Owns their values and rows. Knows no driver and no transaction.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from authsrv.models import NotBeforeKind, Revocations, Standing
+from authsrv.storage import revocation_sql as sql
+from authsrv.storage.changes import RevokeToken, SetNotBefore
+from authsrv.storage.rows import Row, checked, required
+from authsrv.storage.steps import Step, steps_of
+
+
+@steps_of.register
+def _(change: RevokeToken) -> Iterator[Step]:
+    values = checked(jti=required("jti", change.jti), expires_at=change.expires_at)
+    yield Step(sql.INSERT_REVOKED_TOKEN, values, guarded=False)
+
+
+@steps_of.register
+def _(change: SetNotBefore) -> Iterator[Step]:
+    subject = required("subject", change.subject)
+    values = checked(kind=change.kind, subject=subject, not_before=change.not_before)
+    yield Step(sql.RAISE_NOT_BEFORE, values, guarded=False)
+
+
+def standing_of(row: Row) -> Standing:
+    """How a client's own token stands."""
+    not_before, token_revoked = row
+    return Standing(not_before, bool(token_revoked))
+
+
+def revocations_of(rows: Iterable[Row]) -> Revocations:
+    """What ended lately, in a steady order whatever the rows' is."""
+    found = sorted((str(kind), str(name), int(number)) for kind, name, number in rows)
+    kinds: tuple[NotBeforeKind, ...] = ("client", "player", "project")
+    return Revocations(
+        jtis=tuple(name for kind, name, _ in found if kind == "jti"),
+        grants=tuple(number for kind, _, number in found if kind == "grant"),
+        not_befores={(one, name): number for one in kinds for kind, name, number in found if kind == one},
+        disabled={name: number for kind, name, number in found if kind == "disabled"},
+        kids=tuple(name for kind, name, _ in found if kind == "kid"),
+    )
