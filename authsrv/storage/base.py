@@ -155,7 +155,8 @@ class Storage(Protocol):
         """Remove at most `limit` expired rows, in short writes.
 
         That is reservations, requests, trips, browsers and revoked tokens, then sessions whose absolute limit has
-        passed, with who took part in them: of each what expired first goes first. Grants come last, in the order of their ids.
+        passed, with who took part in them: of each what expired first goes first. Grants come last, in the order of
+        their ids.
 
         A used code stays for 30 minutes after its use, a revoked grant until `expires_at`, so that reuse is seen.
         Grants whose `expires_at` has passed go; nothing that is still of use ever does.

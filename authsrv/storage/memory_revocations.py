@@ -5,7 +5,7 @@ Owns guards and row changes; the model that `revocation_sql.py` is held against.
 
 from collections.abc import Iterator
 
-from authsrv.models import Grant, Revocations, Standing
+from authsrv.models import Grant, NotBeforeKind, Revocations, Standing
 from authsrv.storage.changes import RevokeToken, SetNotBefore
 from authsrv.storage.memory_tables import Tables, write
 from authsrv.storage.revocation_steps import revocations_of
@@ -24,7 +24,7 @@ def _(change: SetNotBefore, tables: Tables) -> None:
 
 def standing(tables: Tables, client_id: str, project: str, jti: str, sub: str = "") -> Standing:
     """The strictest not-before over a token, and whether it was revoked itself."""
-    over = (("client", client_id), ("project", project), ("player", sub))
+    over: tuple[tuple[NotBeforeKind, str], ...] = (("client", client_id), ("project", project), ("player", sub))
     return Standing(max(tables.not_befores.get(key, 0) for key in over), jti in tables.revoked_tokens)
 
 

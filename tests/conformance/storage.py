@@ -271,14 +271,6 @@ async def test_superseding_leaves_a_redeemed_grant_alone(storage: Storage) -> No
     assert loaded.grant.revoked_at is None
 
 
-async def test_superseding_leaves_a_grant_without_a_code_alone(storage: Storage) -> None:
-    await led_to(storage, replace(grant(), code_hash=None))
-    await storage.apply([settling(2, NOW + 3)])
-    loaded = await storage.load_grant(1)
-    assert loaded is not None
-    assert loaded.grant.revoked_at is None
-
-
 # --- single-use credentials ---
 
 
