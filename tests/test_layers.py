@@ -8,7 +8,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "authsrv"
 
-NOUNS = ("authsrv.models", "authsrv.errors", "authsrv.settings", "authsrv.strict_json")
+NOUNS = ("authsrv.models", "authsrv.errors", "authsrv.settings", "authsrv.strict_json", "authsrv.compact_jws")
 """What everybody may know."""
 
 ALLOWED: dict[str, tuple[str, ...]] = {
@@ -17,6 +17,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "authsrv.settings": (),
     "authsrv.database_url": (),
     "authsrv.strict_json": (),
+    "authsrv.compact_jws": ("authsrv.strict_json",),
     "authsrv.shipped": (),
     "authsrv.client_metadata": ("authsrv.models",),
     "authsrv.players": (*NOUNS, "authsrv.storage.changes"),

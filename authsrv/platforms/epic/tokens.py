@@ -3,7 +3,6 @@
 Owns which claims must hold. Knows no request, no code exchange and no settings file.
 """
 
-import base64
 import hashlib
 import logging
 import re
@@ -16,17 +15,16 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from authsrv.compact_jws import take_apart
 from authsrv.models import Digest
 from authsrv.platforms.base import Clock, CredentialRejected
 from authsrv.platforms.jwks import KeySource, RsaJwk
-from authsrv.strict_json import strict_json
 
 LEEWAY = 60
 _MAX_TOKEN = 8 * 1024
 _MAX_KID = 256
 _USUAL_LIFETIME = 7200
 MAX_LIFETIME = 86400  # bounds how long the replay guard must remember a token
-_COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _ACCOUNT_ID = re.compile(r"[0-9a-f]{32}")
 _LOG = logging.getLogger(__name__)
 
@@ -163,23 +161,22 @@ class ConnectIdTokens(_IdTokens):
 
 
 def _read(text: str) -> tuple[Mapping[str, Any], UnverifiedToken]:
-    if len(text) > _MAX_TOKEN or not _COMPACT.fullmatch(text):
-        raise _malformed("not a compact JWS")
-    head, body, tail = text.split(".")
-    header = _json_object(head)
-    _check_header(header)
-    claims = _json_object(body)
+    try:
+        jws = take_apart(text, _MAX_TOKEN)
+    except ValueError as error:
+        raise _malformed(str(error)) from None
+    _check_header(jws.header)
     token = UnverifiedToken(
-        kid=header["kid"],
-        claims=claims,
-        iat=_whole_seconds(claims, "iat"),
-        exp=_whole_seconds(claims, "exp"),
-        signing_input=f"{head}.{body}".encode("ascii"),
-        signature=_base64url(tail),
+        kid=jws.header["kid"],
+        claims=jws.unverified,
+        iat=_whole_seconds(jws.unverified, "iat"),
+        exp=_whole_seconds(jws.unverified, "exp"),
+        signing_input=jws.signing_input,
+        signature=jws.signature,
     )
     if token.exp - token.iat > MAX_LIFETIME:
         raise CredentialRejected("credential_rejected", "No Epic token lives as long as this one claims to.")
-    return header, token
+    return jws.header, token
 
 
 def _check_header(header: Mapping[str, Any]) -> None:
@@ -191,26 +188,6 @@ def _check_header(header: Mapping[str, Any]) -> None:
     kid = header.get("kid")
     if not isinstance(kid, str) or not 0 < len(kid) <= _MAX_KID:
         raise _malformed("kid is missing or not a text")
-
-
-def _json_object(part: str) -> Mapping[str, Any]:
-    try:
-        value = strict_json(_base64url(part))
-    except ValueError:
-        raise _malformed("a part is not strict JSON") from None
-    if not isinstance(value, dict):
-        raise _malformed("a part is not a JSON object")
-    return value
-
-
-def _base64url(part: str) -> bytes:
-    try:
-        data = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
-    except ValueError:
-        raise _malformed("a part is not base64url") from None
-    if base64.urlsafe_b64encode(data).rstrip(b"=") != part.encode("ascii"):
-        raise _malformed("a part is not canonical base64url")
-    return data
 
 
 def _whole_seconds(claims: Mapping[str, Any], name: str) -> int:
