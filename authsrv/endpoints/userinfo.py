@@ -32,7 +32,7 @@ async def bearer_token(request: Request) -> str:
     if request.method == "POST":
         in_form = (
             (await read_form(request, MAX_BODY))
-            .take({"access_token"}, limits={"access_token": 16 * 1024})
+            .take({"access_token"}, limits={"access_token": MAX_BODY})
             .get("access_token", "")
         )
     if len(headers) + bool(in_form) > 1:

@@ -105,7 +105,7 @@ class AuthorizationCheck:
             raise kind(_FOREIGN_HINT, parameter="id_token_hint", detail=str(error)) from None
 
     def _hint_for(self, client: Client, text: str) -> Hint:
-        hint = self._own_tokens.hint(text)
+        hint = self._own_tokens.hint(text, self._server.now())
         if hint.client_id != client.client_id:
             raise NotOurs("issued to another client")
         return hint

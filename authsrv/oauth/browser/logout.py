@@ -142,7 +142,7 @@ class Logout:
         if not text:
             return None
         try:
-            return self._own_tokens.hint(text)
+            return self._own_tokens.hint(text, self._server.now())
         except NotOurs as error:
             raise _refused("The id_token_hint is not ours.", "id_token_hint", str(error)) from None
 
