@@ -213,7 +213,7 @@ class Browser:
         return await self.server.refresh(refresh_token, **(own | changes))
 
     async def userinfo(self, access_token: str) -> httpx.Response:
-        return await self.server.http.get("/oauth2/userinfo", headers={"authorization": f"Bearer {access_token}"})
+        return await self.server.userinfo(access_token)
 
     def _own(self) -> dict[str, str]:
         cookie = "; ".join(f"{name}={value}" for name, value in self.cookies.items())

@@ -1,4 +1,6 @@
-"""The notation of the security checklist, section 4.2: PAGE-400 is `page(answer)`, RED(x) is `refused(answer) == x`."""
+"""The notation of the security checklist, section 4.2: PAGE-400 is `page(answer)`, RED(x) is `refused(answer) == x`,
+TOK(x) is `token_error(answer) == x`.
+"""
 
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -35,6 +37,20 @@ def refused(answer: httpx.Response, redirect_uri: str = SHOP_CALLBACK, state: st
     assert "code" not in told
     assert answer.headers["cache-control"] == "no-store"
     return told["error"]
+
+
+def token_error(answer: httpx.Response, status: int | None = None) -> str:
+    """The error of a token request, in RFC 6749's JSON and nothing that may be cached or quoted."""
+    told = answer.json()
+    assert answer.status_code == (status or (401 if told["error"] == "invalid_client" else 400)), answer.text
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["cache-control"] == "no-store"
+    assert told.keys() <= {"error", "error_description", "parameter", "reason"}
+    assert told["error_description"].isascii()
+    assert told["error_description"].isprintable()
+    assert not set('"\\') & set(told["error_description"])
+    error: str = told["error"]
+    return error
 
 
 def told_at(location: str) -> tuple[str, dict[str, str]]:

@@ -142,6 +142,13 @@ class Server:
         }
         return await self.token(**(request | changes))
 
+    async def userinfo(self, access_token: str) -> httpx.Response:
+        return await self.http.get("/oauth2/userinfo", headers={"authorization": f"Bearer {access_token}"})
+
+    def audited(self, kind: str) -> list[Event]:
+        """The audit events of this kind."""
+        return [event for event in self.events if event["logger"] == "authsrv.audit" and event["event"] == kind]
+
 
 def launcher_request() -> dict[str, str | None]:
     """What the demo launcher sends besides the credential."""
@@ -164,9 +171,11 @@ def demo_config(platforms: dict[str, PlatformEmulator], database: str, **changes
 
 
 @asynccontextmanager
-async def running(tmp_path: Path | None = None, *, edit: Any = None) -> AsyncIterator[Server]:
+async def running(
+    tmp_path: Path | None = None, *, edit: Any = None, clock: ManualClock | None = None
+) -> AsyncIterator[Server]:
     """A server on memory storage, or on a SQLite file below `tmp_path`. `edit` may change the configuration's dict."""
-    clock = ManualClock()
+    clock = clock or ManualClock()
     platforms = emulators(clock)
     emulator: Starlette = create_emulator(list(platforms.values()), clock=clock)
     url = "memory://" if tmp_path is None else f"sqlite:///{_database(tmp_path)}"
