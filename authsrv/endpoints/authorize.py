@@ -12,6 +12,7 @@ from authsrv.endpoints.endpoint import sender
 from authsrv.endpoints.forms import Form, read_parameters
 from authsrv.endpoints.screens import Screens, remember
 from authsrv.errors import AuthsrvError
+from authsrv.oauth import audiences
 from authsrv.oauth.browser.authorize import Authorizer, Granted, Outcome, Question, Refused
 from authsrv.oauth.browser.request import (
     PARAMETERS,
@@ -76,7 +77,8 @@ class AuthorizeEndpoint:
         for name, unsupported in UNSUPPORTED.items():
             if name in form:
                 raise unsupported(parameter=name)
-        sent, cookie = form.take(PARAMETERS), self._cookie.read(request)
+        sent = form.take(PARAMETERS, repeatable=audiences.PARAMETERS)
+        cookie = self._cookie.read(request)
         if request.method == "POST" and not cookie:
             return await self._authorizer.park(target, sent, sender(request))
         return await self._authorizer.begin(target, sent, cookie, sender(request))

@@ -4,7 +4,7 @@ The only place that turns an `AuthsrvError` into a response. Knows no endpoint b
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -13,9 +13,11 @@ from starlette.types import Receive, Scope, Send
 
 from authsrv.addresses import ClientAddress
 from authsrv.endpoints import dialects
+from authsrv.endpoints.forms import Form
 from authsrv.endpoints.screens import Screens
 from authsrv.errors import AuthsrvError, NotFound
-from authsrv.oauth.request import Sender
+from authsrv.oauth import audiences
+from authsrv.oauth.request import Sender, Surface
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -105,6 +107,16 @@ def sender(request: Request) -> Sender:
     address: ClientAddress = state["client_address"]
     surface = dialects.dialect_of(request.scope["path"]).surface
     return Sender(surface, address.bucket, address.cut, state["request_id"])
+
+
+def parameters(form: Form, names: frozenset[str], surface: Surface) -> Mapping[str, str]:
+    """The known parameters of a request for a code or a token, as far as the surface has them.
+
+    Xsolla's has one `audience` and no `resource`. Raises what `Form.take` does.
+    """
+    if surface == "xsolla":
+        return form.take(names - {"resource"})
+    return form.take(names, repeatable=audiences.PARAMETERS)
 
 
 def raw_target(scope: Scope) -> bytes:

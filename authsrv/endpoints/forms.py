@@ -5,7 +5,7 @@ surface; what it refuses is an `AuthsrvError` that the surface renders.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -28,8 +28,13 @@ LIMITS: Final[Mapping[str, int]] = {
     "subject_token": 80 * 1024,
     "token": 16 * 1024,
     "claims": 8 * 1024,
+    "audience": 4096,
+    "resource": 4096,
 }
 """The longest value of a parameter in characters, after decoding; `DEFAULT_LIMIT` for the others."""
+
+MOST_REPEATS: Final = 16
+"""How often a parameter may come that may come more than once."""
 
 _LONGEST_NAME: Final = 256
 """Bytes as sent. Decoding is slow, and a longer name is none that we know, whatever it says."""
@@ -63,15 +68,22 @@ class Form:
     def __repr__(self) -> str:
         return f"Form({len(self._values)} names)"
 
-    def take(self, names: Iterable[str], *, limits: Mapping[str, int] = LIMITS) -> Mapping[str, str]:
+    def take(
+        self,
+        names: Iterable[str],
+        *,
+        limits: Mapping[str, int] = LIMITS,
+        repeatable: Container[str] = (),
+    ) -> Mapping[str, str]:
         """The decoded values of the known `names`; those not sent or sent empty are absent (RFC 6749 section 3.1).
 
-        Names that are not asked for are ignored, however broken. Raises `InvalidRequest` with `parameter` set when a
-        known one repeats, is no percent-encoded UTF-8, has NUL, or exceeds its limit.
+        Those that are `repeatable` may come several times; their values are joined by spaces. Names that are not asked
+        for are ignored, however broken. Raises `InvalidRequest` with `parameter` set when another known one repeats, or
+        one is no percent-encoded UTF-8, has NUL, or exceeds its limit, which holds for joined values together.
         """
         found = {}
         for name in names:
-            raw = self.raw(name)
+            raw = self._joined(name) if name in repeatable else self.raw(name)
             if raw:
                 found[name] = _text(name, raw, limits.get(name, DEFAULT_LIMIT))
         return found
@@ -97,6 +109,12 @@ class Form:
         if len(values) > 1:
             raise InvalidRequest(_REPEATED, parameter=name)
         return values[0] if values else b""
+
+    def _joined(self, name: str) -> bytes:
+        values = self._values.get(name, ())
+        if len(values) > MOST_REPEATS:
+            raise InvalidRequest(_TOO_MANY, parameter=name)
+        return b"+".join(value for value in values if value)
 
 
 def parse_form(raw: bytes, *, max_fields: int = 256) -> Form:

@@ -6,7 +6,7 @@ from starlette.responses import JSONResponse, Response
 from authsrv import errors
 from authsrv.endpoints import dialects
 from authsrv.endpoints.answers import redirect
-from authsrv.endpoints.endpoint import raw_target, report, sender
+from authsrv.endpoints.endpoint import parameters, raw_target, report, sender
 from authsrv.endpoints.forms import header_values, read_form, read_parameters
 from authsrv.errors import AuthsrvError
 from authsrv.oauth.grants.platform import RedirectTarget
@@ -37,7 +37,8 @@ class SilentEndpoint:
         target = self._login.target(provider, form.take(TARGET_PARAMETERS), came_from.surface)
         proof = _proof(request, form.raw_form)
         try:
-            code = await self._login.login(SilentCall(provider, form.take(PARAMETERS), came_from, proof), target)
+            sent = parameters(form, PARAMETERS, came_from.surface)
+            code = await self._login.login(SilentCall(provider, sent, came_from, proof), target)
         except errors.RateLimited:
             raise  # a redirect cannot say when to come back
         except AuthsrvError as error:

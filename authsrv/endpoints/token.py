@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from authsrv.endpoints import dialects
-from authsrv.endpoints.endpoint import sender
+from authsrv.endpoints.endpoint import parameters, sender
 from authsrv.endpoints.forms import header_values, parse_form, read_form
 from authsrv.errors import InvalidClient, InvalidRequest
 from authsrv.oauth.request import TokenRequest
@@ -25,7 +25,8 @@ class TokenEndpoint:
         if dialect.surface == "standard":
             refuse_secret_in_query(request.scope["query_string"])
         form = await read_form(request, MAX_BODY)
-        call = TokenRequest(form.take(TOKEN_PARAMETERS), authorization(request), sender(request))
+        sent = parameters(form, TOKEN_PARAMETERS, dialect.surface)
+        call = TokenRequest(sent, authorization(request), sender(request))
         return dialect.token(await self._server.token(call))
 
 

@@ -1,17 +1,30 @@
-"""Which audience a client's tokens may have (RFC 8707). Pure."""
+"""Whom a client's access tokens may be for: `audience`, and `resource` of RFC 8707, which mean the same here.
 
-from collections.abc import Sequence
+Owns how a request names them, and which of them it gets. Pure; one list in the client's entry decides for both.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
 
 from authsrv.errors import InvalidTarget
 from authsrv.models import Client
 
+PARAMETERS = frozenset({"audience", "resource"})
+"""May be sent several times (RFC 8707 section 2); the values of each are then joined by spaces, which none may hold."""
 
-def granted(client: Client, requested: str) -> tuple[str, ...]:
-    """The requested audiences, separated by spaces. Raises `InvalidTarget` for one the client's entry does not list."""
-    values = tuple(dict.fromkeys(requested.split()))
-    if not set(values) <= client.audiences:
+_RESOURCE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!\"$-~]+")  # an absolute URI without a fragment
+_NO_RESOURCE = "A resource is an absolute URI without a fragment."
+
+
+def granted(client: Client, sent: Mapping[str, str]) -> tuple[str, ...]:
+    """The audiences that a request names, in its order and without repetition; none means the default ones.
+
+    Raises `InvalidTarget` for one that the client's entry does not list, or that can be no resource.
+    """
+    asked = _asked(sent)
+    if not client.audiences.issuperset(asked):
         raise InvalidTarget
-    return values
+    return asked
 
 
 def remaining(client: Client, before: Sequence[str]) -> tuple[str, ...]:
@@ -23,3 +36,32 @@ def remaining(client: Client, before: Sequence[str]) -> tuple[str, ...]:
     if before and not left:
         raise InvalidTarget
     return left
+
+
+def narrowed(client: Client, before: tuple[str, ...], sent: Mapping[str, str], issuer: str) -> tuple[str, ...]:
+    """The audiences of one token made from a grant for `before`: all of them, or those that the request names.
+
+    A grant for nobody in particular is one for the default audience. Raises `InvalidTarget` for any other (RFC 8707
+    section 2.2).
+    """
+    # Xsolla's SDKs name an audience at the login alone; what else they send with a code never meant anything.
+    asked = () if client.profile == "xsolla" else _asked(sent)
+    if not set(asked) <= set(before or default(client, issuer)):
+        raise InvalidTarget("The token can only be for what its login was for, or for a part of that.")
+    return asked or before
+
+
+def default(client: Client, issuer: str) -> tuple[str, ...]:
+    """Whom tokens are for when their grant names nobody."""
+    return client.project.default_audience or (issuer,)
+
+
+def _asked(sent: Mapping[str, str]) -> tuple[str, ...]:
+    resources = _values(sent, "resource")
+    if not all(map(_RESOURCE.fullmatch, resources)):
+        raise InvalidTarget(_NO_RESOURCE, parameter="resource")
+    return tuple(dict.fromkeys((*_values(sent, "audience"), *resources)))
+
+
+def _values(sent: Mapping[str, str], name: str) -> list[str]:
+    return [value for value in sent.get(name, "").split(" ") if value]

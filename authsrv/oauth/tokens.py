@@ -12,6 +12,7 @@ from typing import Any
 import jwt
 
 from authsrv.models import Client, LogoutNotice, SigningAlgorithm
+from authsrv.oauth import audiences
 from authsrv.oauth.keys import KeyRing
 
 LOGOUT_TOKEN_SECONDS = 120
@@ -96,7 +97,7 @@ class TokenIssuer:
         claims = {
             "iss": self.issuer,
             "sub": facts.sub,
-            "aud": _single_or_list(facts.audience or facts.client.project.default_audience or (self.issuer,)),
+            "aud": _single_or_list(facts.audience or audiences.default(facts.client, self.issuer)),
             "exp": now + facts.client.lifetimes.access_token,
             "iat": now,
             "jti": self._jti(),

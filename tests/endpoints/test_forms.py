@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message
 
-from authsrv.endpoints.forms import LIMITS, Form, parse_form, read_body, read_form
+from authsrv.endpoints.forms import LIMITS, MOST_REPEATS, Form, parse_form, read_body, read_form
 from authsrv.errors import InvalidRequest, PayloadTooLarge, UnsupportedMediaType
 
 FORM = (b"content-type", b"application/x-www-form-urlencoded")
@@ -92,6 +92,35 @@ def test_A13_a_repeat_is_a_repeat_also_when_empty_or_spelt_otherwise(raw: bytes)
 def test_A13_a_repeated_parameter_leaves_the_others_readable() -> None:
     form = parse_form(b"client_id=a&redirect_uri=b&scope=1&scope=2")
     assert form.take(["client_id", "redirect_uri"]) == {"client_id": "a", "redirect_uri": "b"}
+
+
+def test_repeatable_parameters_are_joined_by_spaces_and_their_empty_repetitions_left_out() -> None:
+    form = parse_form(b"resource=a%20b&resource=&resource=c+d&resource&scope=x")
+    assert form.take(["resource", "scope"], repeatable={"resource"}) == {"resource": "a b c d", "scope": "x"}
+    assert parse_form(b"resource=&resource").take(["resource"], repeatable={"resource"}) == {}
+
+
+def test_A13_what_is_not_repeatable_may_not_repeat_beside_what_is() -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        parse_form(b"resource=a&resource=b&scope=a&scope=b").take(["resource", "scope"], repeatable={"resource"})
+    assert refused.value.parameter == "scope"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        pytest.param(b"&".join([b"resource=a"] * (MOST_REPEATS + 1)), id="too often"),
+        pytest.param(b"&".join([b"resource="] * (MOST_REPEATS + 1)), id="too often and empty"),
+        pytest.param(b"&".join([b"resource=" + b"x" * 2048] * 2), id="too long together"),
+        pytest.param(b"resource=a&resource=%ff", id="no UTF-8 in the second"),
+        pytest.param(b"resource=a&resource=%00", id="NUL in the second"),
+        pytest.param(b"resource=%c3&resource=%a9", id="one character in two halves"),
+    ],
+)
+def test_repetitions_have_limits_in_number_and_length_and_are_text(raw: bytes) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        parse_form(raw).take(["resource"], repeatable={"resource"})
+    assert refused.value.parameter == "resource"
 
 
 def test_A22_line_breaks_in_state_are_data_and_their_bytes_stay_available() -> None:

@@ -665,6 +665,34 @@ async def test_the_audience_is_always_a_list(server: Server, audience: str | Non
     assert claims["aud"] == claim
 
 
+async def test_a_resource_means_nothing_here_however_it_is_sent(server: Server) -> None:
+    sent = unity(server.mint("steam"), client_id="43", redirect_uri=UNITY_DEFAULT)
+    again = [("resource", "https://elsewhere.test"), ("resource", "%")]
+    answer = await server.http.get(SILENT.format("steam"), params=[*sent.items(), *again])
+    code = httpx.URL(answer.json()["login_url"]).params["code"]
+    fields = {"client_id": "43", "redirect_uri": UNITY_DEFAULT, "resource": "https://elsewhere.test"}
+    assert server.claims((await redeem(server, code, **fields)).json()["access_token"])["aud"] == []
+
+
+async def test_an_audience_counts_at_the_login_alone(server: Server) -> None:
+    login = {"client_id": "43", "redirect_uri": UNITY_DEFAULT}
+    code = await code_for(server, audience="https://api.game.test", **login)
+    first = (await redeem(server, code, audience="https://shop.game.test", **login)).json()
+    second = (await refresh(server, first["refresh_token"], audience="elsewhere", client_id="43")).json()
+    for tokens in (first, second):
+        assert server.claims(tokens["access_token"])["aud"] == ["https://api.game.test"]
+
+
+async def test_A13_an_audience_may_not_be_repeated_here(server: Server) -> None:
+    sent = unity(server.mint("steam"), client_id="43", redirect_uri=UNITY_DEFAULT)
+    again = [("audience", "https://api.game.test"), ("audience", "https://shop.game.test")]
+    answer = await server.http.get(SILENT.format("steam"), params=[*sent.items(), *again])
+    assert refusal(answer) == invalid("audience")
+    fields = {"grant_type": "client_credentials", "client_id": "42", "client_secret": "forty-two-secret"}
+    answer = await server.http.post(TOKEN, data=fields | {"audience": ["a", "a"]})
+    assert refusal(answer) == invalid("audience")
+
+
 @pytest.mark.parametrize(
     ("scope", "claim"),
     [(None, []), ("offline", ["offline"]), ("offline unknown email", ["offline", "unknown", "email"])],

@@ -38,6 +38,7 @@ PARAMETERS = (
             "code_challenge",
             "code_challenge_method",
             "audience",
+            "resource",
         }
     )
 )

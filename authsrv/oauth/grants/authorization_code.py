@@ -10,9 +10,9 @@ from authlib.oauth2.rfc6749.grants import AuthorizationCodeGrant as AuthlibCodeG
 
 from authsrv.errors import InvalidGrant
 from authsrv.models import Client, Digest, Grant, Player
-from authsrv.oauth import scopes
+from authsrv.oauth import audiences, scopes
 from authsrv.oauth.adapters import ClientAdapter, CodeAdapter
-from authsrv.oauth.grants.stored import StoredGrant, belongs_to, facts_of, refresh_expiry
+from authsrv.oauth.grants.stored import StoredGrant, belongs_to, refresh_expiry
 from authsrv.oauth.opaque import Opaque
 from authsrv.oauth.tokens import TokenFacts
 from authsrv.redirects import matches
@@ -24,7 +24,7 @@ MOST_WRONG_VERIFIERS = 5
 class AuthorizationCodeGrant(StoredGrant, AuthlibCodeGrant):
     """Redeems a code: one read, one guarded write."""
 
-    PARAMETERS = frozenset({"code", "redirect_uri", "code_verifier"})
+    PARAMETERS = audiences.PARAMETERS | {"code", "redirect_uri", "code_verifier"}
     KIND = "code"
     CREDENTIAL = "code"
 
@@ -54,9 +54,8 @@ class AuthorizationCodeGrant(StoredGrant, AuthlibCodeGrant):
         return self.player()
 
     def facts(self, scope: tuple[str, ...]) -> TokenFacts:
-        """What the tokens say: what the grant recorded."""
-        facts = facts_of(self.loaded, self.registered, scope, self.gid, self.sid)
-        return replace(facts, nonce=self.found.nonce)
+        """What the grant recorded, and the login's nonce."""
+        return replace(super().facts(scope), nonce=self.found.nonce)
 
     def refresh_token_due(self) -> str:
         """The first refresh token of the family, when `offline` was granted."""

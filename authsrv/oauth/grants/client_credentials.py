@@ -10,7 +10,7 @@ from authsrv.oauth.tokens import TokenFacts
 class ClientCredentialsGrant(LoadingGrant, AuthlibClientCredentialsGrant):
     """Gives a server client a token about itself. `sub` is the client_id, which is never shaped like a player's."""
 
-    PARAMETERS = frozenset({"scope", "audience"})
+    PARAMETERS = audiences.PARAMETERS | {"scope"}
 
     def facts(self, scope: tuple[str, ...]) -> TokenFacts:
         """What the token says."""
@@ -19,5 +19,5 @@ class ClientCredentialsGrant(LoadingGrant, AuthlibClientCredentialsGrant):
             client=client,
             sub=client.client_id,
             scope=scopes.granted(client, " ".join(scope)),
-            audience=audiences.granted(client, self.request.form.get("audience", "")),
+            audience=audiences.granted(client, self.request.form),
         )

@@ -36,13 +36,13 @@ class Authorized:
 class CodeIssuingGrant(LoadingGrant, AuthorizationEndpointMixin):
     """Base of what issues codes. A subclass says which requests are its own, and what is special to them."""
 
-    PARAMETERS = frozenset({"response_type", "scope", "audience", "nonce", "code_challenge", "code_challenge_method"})
+    PARAMETERS = audiences.PARAMETERS | {"response_type", "scope", "nonce", "code_challenge", "code_challenge_method"}
     RESPONSE_TYPES: ClassVar[set[str]] = {"code"}
 
     def validate_authorization_request(self) -> str:
         """Client, redirect URI, response type, scope and PKCE, without I/O."""
         redirect_uri: str = validate_code_authorization_request(self)
-        self.audience = audiences.granted(self.registered, self.request.form.get("audience", ""))
+        self.audience = audiences.granted(self.registered, self.request.form)
         return redirect_uri
 
     def create_authorization_response(

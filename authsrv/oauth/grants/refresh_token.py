@@ -10,9 +10,9 @@ from authlib.oauth2.rfc6749.grants import RefreshTokenGrant as AuthlibRefreshGra
 
 from authsrv.errors import InvalidGrant, InvalidScope
 from authsrv.models import Digest, Grant, Player
-from authsrv.oauth import scopes
+from authsrv.oauth import audiences, scopes
 from authsrv.oauth.adapters import RefreshAdapter
-from authsrv.oauth.grants.stored import StoredGrant, belongs_to, facts_of, refresh_expiry
+from authsrv.oauth.grants.stored import StoredGrant, belongs_to, refresh_expiry
 from authsrv.oauth.opaque import Opaque
 from authsrv.oauth.tokens import TokenFacts
 from authsrv.storage.base import Conflict
@@ -25,7 +25,7 @@ class RefreshTokenGrant(StoredGrant, AuthlibRefreshGrant):
     """Rotates a refresh token: one read, one guarded write. A repeat of the last one gets the same successor."""
 
     INCLUDE_NEW_REFRESH_TOKEN = True
-    PARAMETERS = frozenset({"refresh_token", "scope"})
+    PARAMETERS = audiences.PARAMETERS | {"refresh_token", "scope"}
     KIND = "refresh"
     CREDENTIAL = "refresh_token"
 
@@ -54,8 +54,8 @@ class RefreshTokenGrant(StoredGrant, AuthlibRefreshGrant):
         return self.player()
 
     def facts(self, scope: tuple[str, ...]) -> TokenFacts:
-        """What the tokens say: what the grant recorded, or the part of it that was asked for."""
-        facts = facts_of(self.loaded, self.registered, scope, self.gid, self.sid)
+        """What the grant recorded, or the part of it that was asked for."""
+        facts = super().facts(scope)
         if self.request.form.get("scope") and not facts.scope:
             raise InvalidScope
         return facts

@@ -3,6 +3,7 @@
 Owns how the grant is read, its facts for the token issuer, and how long a refresh token lives. Judges no credential.
 """
 
+from dataclasses import replace
 from typing import ClassVar
 
 from authsrv.models import Client, Grant, LoadedGrant, Player
@@ -32,6 +33,13 @@ class StoredGrant(LoadingGrant):
     def player(self) -> Player | None:
         """Whose grant it is."""
         return self._loaded.player if self._loaded else None
+
+    def facts(self, scope: tuple[str, ...]) -> TokenFacts:
+        """What the grant recorded, for the audiences that this request narrows it to."""
+        facts = facts_of(self.loaded, self.registered, scope, self.gid, self.sid)
+        issuer = self.server.tokens.issuer
+        audience = audiences.narrowed(self.registered, facts.audience, self.request.form, issuer)
+        return facts if audience == facts.audience else replace(facts, audience=audience)
 
     @property
     def presented(self) -> Opaque:

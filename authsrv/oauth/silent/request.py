@@ -26,6 +26,7 @@ PARAMETERS = TARGET_PARAMETERS | frozenset(
         "code",
         "scope",
         "audience",
+        "resource",
         "app_id",
         "deployment_id",
         "sandbox",
