@@ -129,7 +129,7 @@ async def test_B38_an_empty_request_is_no_fault_of_ours(server: Server) -> None:
         assert token_error(await posted(server, "", content_type=content_type)) == "invalid_client"
 
 
-@pytest.mark.parametrize("name", sorted({*redeeming(""), *refreshing(""), *BACKEND, "scope", "audience"}))
+@pytest.mark.parametrize("name", sorted({*redeeming(""), *refreshing(""), *BACKEND, "scope"}))
 async def test_A13_a_parameter_that_comes_twice_is_refused_whatever_it_says(server: Server, name: str) -> None:
     code, refresh_token = await server.code("steam"), (await server.login("xbox"))["refresh_token"]
     for whole in (redeeming(code), refreshing(refresh_token), BACKEND):
