@@ -41,6 +41,7 @@ from authsrv.oauth.directory import PlatformDirectory
 from authsrv.oauth.keys import KeyRing, load_or_create
 from authsrv.oauth.registration.clients import RegisteredClients
 from authsrv.oauth.server import TokenServer
+from authsrv.orders.desk import Desk
 from authsrv.outbound.guarded import GuardedOutbound
 from authsrv.pages.render import Pages
 from authsrv.platforms import PLATFORMS
@@ -179,17 +180,30 @@ class Application:
         self._verifiers.settle()
 
     @asynccontextmanager
+    async def opened(self) -> AsyncIterator[Desk]:
+        """The storage with the keys and the clients upon it, without a surface: what an order needs.
+
+        Raises `StorageError` or `KeyRingError`; their texts are for operators.
+        """
+        try:
+            await self.storage.open()
+            self._registered.load(await self.storage.load_registered_clients())
+            self._registered.configure(self.config.registration_policies())
+            ring = await self._load_keys()
+            self.desk = Desk(token_server(self._parts, ring), ring)
+            yield self.desk
+        finally:
+            await self.storage.close()
+
+    @asynccontextmanager
     async def _lifespan(self, _: Any) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            stack.push_async_callback(self.storage.close)
-            await self.storage.open()
+            desk = await stack.enter_async_context(self.opened())
             stack.push_async_callback(self._verifiers.stop)
-            self._registered.load(await self.storage.load_registered_clients())
             await self._take(self.config)
-            ring = await self._load_keys()
-            server = token_server(self._parts, ring)
+            server = desk.server
             self.registrar = registrar(self._parts, server)
-            self._serving = self._build(ring, server)
+            self._serving = self._build(desk.ring, server)
             outbound = self._world.call_clients(self.config.outbound)
             stack.push_async_callback(outbound.aclose)
             self.notices = LogoutNotices(server, outbound, self._world.sleep)

@@ -7,14 +7,13 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
+from authsrv.commands import keys
+from authsrv.commands.console import CONFIG, ConfigOption, fail, load
 from authsrv.emulator.commands import app as emulator_commands
-
-if TYPE_CHECKING:
-    from authsrv.config import Config
 
 app = typer.Typer(
     help="The login server a game studio runs itself: Steam, Xbox and Epic proof in, OpenID Connect tokens out.",
@@ -23,10 +22,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.add_typer(keys.app)
 app.add_typer(emulator_commands)
 
-ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The configuration file.", envvar="AUTHSRV_CONFIG")]
-CONFIG = Path("authsrv.toml")
 DEMO_STATE = Path("var/demo")
 
 
@@ -43,7 +41,7 @@ def serve(
     from authsrv import config as configuration  # noqa: PLC0415 - heavy
     from authsrv.serving import process  # noqa: PLC0415 - heavy
 
-    loaded = _load(config)
+    loaded = load(config)
     if loaded.warnings:
         typer.echo(configuration.report([], loaded.warnings), err=True)
     if migrate_first:
@@ -89,11 +87,11 @@ def migrate(config: ConfigOption = CONFIG) -> None:
     from authsrv.storage.base import StorageError  # noqa: PLC0415 - heavy
     from authsrv.storage.migrate import migrate as run  # noqa: PLC0415 - heavy
 
-    loaded = _load(config)
+    loaded = load(config)
     try:
         run(loaded.database.url.get_secret_value())
     except StorageError as error:
-        _fail(str(error))
+        fail(str(error))
     typer.echo("The database has the schema of this version.")
 
 
@@ -107,13 +105,13 @@ def reload_configuration(config: ConfigOption = CONFIG) -> None:
 
     from authsrv.serving import control  # noqa: PLC0415 - heavy
 
-    socket = _load(config).control_socket
+    socket = load(config).control_socket
     if socket is None:
-        _fail("the configuration names no control socket; set server.control_socket, or send the server SIGHUP")
+        fail("the configuration names no control socket; set server.control_socket, or send the server SIGHUP")
     try:
         answer = asyncio.run(control.call(socket, "reload"))
     except control.ControlError as error:
-        _fail(str(error))
+        fail(str(error))
     typer.echo(answer["report"])
     typer.echo("The server has taken over the configuration.")
 
@@ -135,23 +133,14 @@ def demo(
     try:
         path = run.prepare(port, emulator_port, state)
         with run.emulator_running(emulator_port, state):
-            config = _load(path)
+            config = load(path)
             _migrate_in_own_process(path)
             run.seed(config)
             announce = run.announcer(config.issuer, emulator_port, typer.echo)
             status = process.run(config, path, on_ready=announce, stop_on_hangup=True)
     except run.DemoError as error:
-        _fail(str(error))
+        fail(str(error))
     raise typer.Exit(status)
-
-
-def _load(path: Path) -> "Config":
-    from authsrv import config as configuration  # noqa: PLC0415 - heavy
-
-    try:
-        return configuration.load(path)
-    except configuration.ConfigError as error:
-        _fail(f"the configuration cannot be used\n\n{error}")
 
 
 def _migrate_in_own_process(config: Path) -> None:
@@ -161,8 +150,3 @@ def _migrate_in_own_process(config: Path) -> None:
     )
     if done.returncode:
         raise typer.Exit(done.returncode)
-
-
-def _fail(text: str) -> NoReturn:
-    typer.echo(f"authsrv: {text}", err=True)
-    raise typer.Exit(1)

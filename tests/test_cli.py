@@ -22,6 +22,8 @@ COMMANDS = (
     ["migrate"],
     ["reload"],
     ["demo"],
+    ["keys"],
+    ["keys", "list"],
     ["emulator"],
     ["emulator", "run"],
     ["emulator", "ticket"],
@@ -77,6 +79,7 @@ def test_the_program_lists_its_commands() -> None:
         "migrate",
         "reload",
         "demo",
+        "keys",
         "emulator",
     ]
     assert "..." not in listed.partition("Commands:\n")[2]
@@ -113,9 +116,9 @@ def test_check_prints_the_json_schema() -> None:
     assert json.loads(done.output)["title"] == "authsrv.toml"
 
 
-@pytest.mark.parametrize("command", ["serve", "migrate", "reload"])
+@pytest.mark.parametrize("command", ["serve", "migrate", "reload", "keys list"])
 def test_a_configuration_that_cannot_be_used_ends_the_command_with_its_mistakes(command: str, tmp_path: Path) -> None:
-    done = RUN.invoke(app, [command, "--config", str(tmp_path / "none.toml")])
+    done = RUN.invoke(app, [*command.split(), "--config", str(tmp_path / "none.toml")])
     assert done.exit_code == 1
     assert "none.toml\n  problem: the file cannot be read" in done.output
 

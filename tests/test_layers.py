@@ -55,6 +55,23 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "authsrv.addresses",
         "authsrv.log",
     ),
+    "authsrv.orders": (
+        *NOUNS,
+        "authsrv.orders",
+        "authsrv.oauth",
+        "authsrv.audit",
+        "authsrv.storage.base",
+        "authsrv.storage.changes",
+    ),
+    "authsrv.orders.delivery": (
+        "authsrv.orders",
+        "authsrv.oauth",
+        "authsrv.app",
+        "authsrv.config",
+        "authsrv.log",
+        "authsrv.serving.control",
+        "authsrv.storage.base",
+    ),
     "authsrv.outbound": ("authsrv.__version__", *NOUNS, "authsrv.platforms.base", "authsrv.outbound"),
     "authsrv.emulator": (*NOUNS, "authsrv.emulator", "authsrv.settings"),
 }
@@ -68,7 +85,7 @@ SOLE_IMPORTERS = {
     "alembic": ("authsrv.storage.migrate",),
     "sqlalchemy": ("authsrv.storage.migrate",),
     "uvicorn": ("authsrv.serving", "authsrv.emulator"),
-    "typer": ("authsrv.cli", "authsrv.emulator.commands"),
+    "typer": ("authsrv.cli", "authsrv.commands", "authsrv.emulator.commands"),
 }
 
 

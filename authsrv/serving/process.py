@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from authsrv import log
 from authsrv.app import Application, ReloadRefused, World, create_app
 from authsrv.config import Config, ConfigError
 from authsrv.oauth.keys import KeyRingError
+from authsrv.orders import ORDERS
+from authsrv.orders.desk import Order, OrderRefused
 from authsrv.serving.control import ControlError, ControlServer
 from authsrv.serving.protocol import HttpLimits
 from authsrv.serving.serve import serve
@@ -69,7 +72,8 @@ class Process:
         self._path = path
         self._router = Router(lifespan=self._lifespan)
         socket = application.config.control_socket
-        self._control = ControlServer(socket, {"reload": self._reload}) if socket else None
+        orders = {name: partial(self._obey, order) for name, order in ORDERS.items()}
+        self._control = ControlServer(socket, {"reload": self._reload, **orders}) if socket else None
         self._reloading = asyncio.Lock()
         self._refusal = ""
 
@@ -102,6 +106,12 @@ class Process:
         except (ConfigError, ReloadRefused) as error:
             raise ControlError(str(error)) from error
         return {"report": configuration.report([], self._application.config.warnings)}
+
+    async def _obey(self, order: Order, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        try:
+            return await order(self._application.desk, arguments)
+        except (OrderRefused, StorageError) as error:
+            raise ControlError(str(error)) from error
 
     @asynccontextmanager
     async def _lifespan(self, _: Any) -> AsyncIterator[None]:

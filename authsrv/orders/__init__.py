@@ -1,0 +1,13 @@
+"""What an operator may order: each order is one function upon a `Desk`, whether the server runs or not.
+
+`ORDERS` lists them by the name that goes through the control socket. They know no command line and no socket.
+"""
+
+from collections.abc import Mapping
+
+from authsrv.orders.desk import Order
+from authsrv.orders.keys import list_keys
+
+ORDERS: Mapping[str, Order] = {
+    "keys.list": list_keys,
+}
