@@ -17,6 +17,7 @@ AuditKind = Literal[
     "player.created",
     "token.issued",
     "token.refreshed",
+    "token.revoked",
     "session.started",
     "session.ended",
     "consent.given",

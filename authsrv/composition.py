@@ -14,10 +14,12 @@ from authsrv.endpoints.assets import Logos
 from authsrv.endpoints.authorize import AuthorizeEndpoint, Outcomes
 from authsrv.endpoints.cookies import SessionCookie
 from authsrv.endpoints.discovery import Document
+from authsrv.endpoints.introspect import IntrospectionEndpoint
 from authsrv.endpoints.login import Callback, Departure, SignInPage
 from authsrv.endpoints.logout import LogoutConfirmation, LogoutEndpoint
 from authsrv.endpoints.register import ManagementEndpoint, RegistrationEndpoint
-from authsrv.endpoints.routes import BrowserSurface, Served
+from authsrv.endpoints.revoke import FeedEndpoint, RevocationEndpoint
+from authsrv.endpoints.routes import BrowserSurface, Served, TokenSurface
 from authsrv.endpoints.screens import Screens
 from authsrv.endpoints.silent import SilentEndpoint, TicketNonceEndpoint
 from authsrv.endpoints.token import TokenEndpoint
@@ -34,7 +36,10 @@ from authsrv.oauth.browser.upstream import UpstreamSignIn
 from authsrv.oauth.clients import ClientRegistry
 from authsrv.oauth.credentials import CredentialDesk
 from authsrv.oauth.directory import PlatformDirectory
+from authsrv.oauth.feed import RevocationFeed
+from authsrv.oauth.introspection import Introspection
 from authsrv.oauth.keys import KeyRing
+from authsrv.oauth.live_tokens import LiveTokens
 from authsrv.oauth.logins import PlatformLogins
 from authsrv.oauth.opaque import OpaqueTokens
 from authsrv.oauth.own_tokens import OwnTokens
@@ -42,6 +47,7 @@ from authsrv.oauth.registration.clients import RegisteredClients
 from authsrv.oauth.registration.management import ClientManagement
 from authsrv.oauth.registration.office import RegistrationOffice
 from authsrv.oauth.registration.registrar import Registrar
+from authsrv.oauth.revocation import Revocation
 from authsrv.oauth.server import TokenServer
 from authsrv.oauth.silent.login import SilentLogin
 from authsrv.oauth.silent.nonces import TicketNonces
@@ -89,7 +95,7 @@ def served(parts: Parts, ring: KeyRing, server: TokenServer) -> Served:
     nonces = TicketNonces(ring.derive(b"authsrv ticket nonces v1"), parts.random)
     silent = SilentLogin(server=server, logins=logins, platforms=parts.platforms, nonces=nonces)
     return Served(
-        token=TokenEndpoint(server),
+        tokens=_token_surface(server, LiveTokens(server, OwnTokens(parts.issuer, ring))),
         silent=SilentEndpoint(silent, parts.issuer),
         ticket_nonce=TicketNonceEndpoint(silent),
         metadata=parts.metadata,
@@ -98,6 +104,15 @@ def served(parts: Parts, ring: KeyRing, server: TokenServer) -> Served:
         registration=RegistrationEndpoint(registrar(parts, server)),
         management=ManagementEndpoint(ClientManagement(_office(parts, server))),
         browser=_browser_surface(parts, _drivers(parts, ring, server, logins)),
+    )
+
+
+def _token_surface(server: TokenServer, live_tokens: LiveTokens) -> TokenSurface:
+    return TokenSurface(
+        token=TokenEndpoint(server),
+        revoke=RevocationEndpoint(Revocation(server, live_tokens)),
+        introspect=IntrospectionEndpoint(Introspection(server, live_tokens)),
+        feed=FeedEndpoint(RevocationFeed(server)),
     )
 
 
@@ -141,7 +156,7 @@ def _drivers(parts: Parts, ring: KeyRing, server: TokenServer, logins: PlatformL
             key=ring.derive(b"authsrv trips v1"),
         ),
         logout=Logout(server=server, browsers=browsers, sessions=sessions, own_tokens=own_tokens),
-        userinfo=UserInfo(server, own_tokens),
+        userinfo=UserInfo(LiveTokens(server, own_tokens), server.tokens),
     )
 
 

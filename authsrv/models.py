@@ -100,6 +100,7 @@ class Client:
     Without secrets it is public (RFC 6749 section 2.1). `extra_scopes` of None means any scope value is accepted.
     `userinfo_alg` signs UserInfo answers; None leaves them plain JSON. `auth_method` is the only way in which it may
     prove itself; None allows each that its secret does. `default_max_age`, in seconds, holds for requests without one.
+    With `introspect` it may ask what tokens of its project stand for.
     """
 
     client_id: str
@@ -129,6 +130,8 @@ class Client:
     logout: LogoutRules = LogoutRules()
     auth_method: AuthMethod | None = None
     default_max_age: int | None = None
+    introspect: bool = False
+    revoke_grant_with_access_token: bool = True
     registered: bool = False
     """Whether it registered itself at run time, so that it can go at any moment, and not by a reload alone."""
 

@@ -172,6 +172,11 @@ def _xsolla_algorithm(entry: ClientEntry) -> Iterator[Finding]:
         yield Finding(("access_token_alg",), "the Xsolla profile has RS256 access tokens only", "leave it out")
 
 
+def _introspect(entry: ClientEntry) -> Iterator[Finding]:
+    if entry.settings.introspect and entry.settings.effective_type == "public":
+        yield Finding(("introspect",), "only a client with a secret may introspect tokens", "give it a secret")
+
+
 def _cors_origins(entry: ClientEntry) -> Iterator[Finding]:
     for place, origin in enumerate(entry.settings.cors_origins):
         found = _ORIGIN.fullmatch(origin)
@@ -207,6 +212,7 @@ CLIENT_CHECKS: tuple[tuple[tuple[str, ...], Check], ...] = (
     (("audiences",), _audiences),
     (("pkce", "type", "secret", "secrets", "compat"), _pkce),
     (("access_token_alg", "compat"), _xsolla_algorithm),
+    (("introspect", "type", "secret", "secrets"), _introspect),
     (("cors_origins",), _cors_origins),
     (("refresh_idle", "refresh_absolute"), _refresh_lifetimes),
 )

@@ -103,6 +103,12 @@ class ClientSettings(Settings):
         None, description='Signature of access tokens: ES256 by default, RS256 with compat = "xsolla".'
     )
     id_token_alg: SigningAlgorithm = Field("RS256", description="Signature of id_tokens.")
+    introspect: Flag = Field(
+        False, description="The client may ask the introspection endpoint about tokens of its project."
+    )
+    revoke_grant_with_access_token: Flag = Field(
+        True, description="Revoking an access token of the client also ends the refresh token it came with."
+    )
     cors_origins: tuple[str, ...] = Field(
         (), description="Web origins whose scripts may call the token, userinfo and revocation endpoints."
     )
@@ -234,6 +240,8 @@ class ClientSettings(Settings):
             default_max_age=self.default_max_age,
             userinfo_alg=self.userinfo_alg,
             profile_in_id_token=self.profile_in_id_token,
+            introspect=self.introspect,
+            revoke_grant_with_access_token=self.revoke_grant_with_access_token,
             links=self.links(),
             logout=self.logout_rules(),
         )

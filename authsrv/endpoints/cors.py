@@ -18,6 +18,7 @@ _OPEN: Final = frozenset(
         "/.well-known/oauth-authorization-server",
         "/.well-known/jwks.json",
         "/oauth2/jwks",
+        "/oauth2/revocations",
     }
 )
 _CLIENTS: Final = frozenset({"/oauth2/token", "/oauth2/userinfo", "/oauth2/revoke"})

@@ -52,6 +52,9 @@ def metadata(issuer: str, scopes: Collection[str], *, registration: bool = False
         "userinfo_endpoint": f"{issuer}/oauth2/userinfo",
         "end_session_endpoint": f"{issuer}/oauth2/logout",
         "jwks_uri": f"{issuer}/oauth2/jwks",
+        "revocation_endpoint": f"{issuer}/oauth2/revoke",
+        "introspection_endpoint": f"{issuer}/oauth2/introspect",
+        "revocation_feed_uri": f"{issuer}/oauth2/revocations",
         **({"registration_endpoint": f"{issuer}/oauth2/register"} if registration else {}),
         "scopes_supported": sorted({*scopes, *(OFFLINE if OFFLINE.intersection(scopes) else ())}),
         "response_types_supported": ["code"],
@@ -65,6 +68,8 @@ def metadata(issuer: str, scopes: Collection[str], *, registration: bool = False
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "ui_locales_supported": list(LOCALES),
         "token_endpoint_auth_methods_supported": AUTH_METHODS,
+        "revocation_endpoint_auth_methods_supported": AUTH_METHODS,
+        "introspection_endpoint_auth_methods_supported": [method for method in AUTH_METHODS if method != "none"],
         "claims_supported": [*_TOKEN_CLAIMS, *(claim for claim, scope in SCOPE_OF.items() if scope in scopes)],
         **_ALWAYS,
     }
@@ -79,16 +84,22 @@ class Document:
     def replace(self, content: Mapping[str, Any]) -> None:
         """Serve this content from now on."""
         self._body = json.dumps(content, separators=(",", ":")).encode()
-        self._etag = f'"{sha256(self._body).hexdigest()[:32]}"'
+        self._etag = etag_of(self._body)
 
     async def __call__(self, request: Request) -> Response:
         """The document, or 304 when the client has it."""
         headers = {"cache-control": CACHE, "etag": self._etag}
-        if self._is_known(request.headers.get("if-none-match", "")):
+        if is_known(request, self._etag):
             return Response(status_code=304, headers=headers)
         return Response(self._body, media_type="application/json", headers=headers)
 
-    def _is_known(self, if_none_match: str) -> bool:
-        """RFC 9110 section 13.1.2: a list of tags compared weakly, or `*`."""
-        tags = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
-        return self._etag in tags or "*" in tags
+
+def etag_of(body: bytes) -> str:
+    """A strong entity tag (RFC 9110 section 8.8.3)."""
+    return f'"{sha256(body).hexdigest()[:32]}"'
+
+
+def is_known(request: Request, etag: str) -> bool:
+    """Whether the client has it: If-None-Match is a list of tags compared weakly, or `*` (RFC 9110 section 13.1.2)."""
+    tags = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
+    return etag in tags or "*" in tags

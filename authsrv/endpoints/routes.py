@@ -10,9 +10,11 @@ from authsrv.endpoints.blank import blank
 from authsrv.endpoints.discovery import Document
 from authsrv.endpoints.endpoint import READ, Endpoint
 from authsrv.endpoints.health import live, ready
+from authsrv.endpoints.introspect import IntrospectionEndpoint
 from authsrv.endpoints.login import Callback, Departure, SignInPage
 from authsrv.endpoints.logout import LogoutConfirmation, LogoutEndpoint
 from authsrv.endpoints.register import ManagementEndpoint, RegistrationEndpoint
+from authsrv.endpoints.revoke import FeedEndpoint, RevocationEndpoint
 from authsrv.endpoints.silent import SilentEndpoint, TicketNonceEndpoint
 from authsrv.endpoints.token import TokenEndpoint
 from authsrv.endpoints.userinfo import UserInfoEndpoint
@@ -34,10 +36,20 @@ class BrowserSurface:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenSurface:
+    """What clients do with tokens: get them, end them, ask about them."""
+
+    token: TokenEndpoint
+    revoke: RevocationEndpoint
+    introspect: IntrospectionEndpoint
+    feed: FeedEndpoint
+
+
+@dataclass(frozen=True, slots=True)
 class Served:
     """What the routes lead to."""
 
-    token: TokenEndpoint
+    tokens: TokenSurface
     silent: SilentEndpoint
     ticket_nonce: TicketNonceEndpoint
     browser: BrowserSurface
@@ -65,14 +77,17 @@ def routes(served: Served) -> list[BaseRoute]:
             "/oauth2/register/{client_id}",
             Endpoint(served.management, ("GET", "PUT", "DELETE"), "resource", served.management.is_there),
         ),
-        Route("/oauth2/token", Endpoint(served.token, ("POST",), "token")),
+        Route("/oauth2/token", Endpoint(served.tokens.token, ("POST",), "token")),
         Route("/oauth2/social/{provider}/cross_auth", Endpoint(served.silent, ("GET", "POST"), "silent")),
         Route("/oauth2/social/steam/nonce", Endpoint(served.ticket_nonce, ("POST",))),
+        Route("/oauth2/revoke", Endpoint(served.tokens.revoke, ("POST",), "token")),
+        Route("/oauth2/introspect", Endpoint(served.tokens.introspect, ("POST",), "token")),
+        Route("/oauth2/revocations", Endpoint(served.tokens.feed, READ)),
         Route("/oauth2/jwks", Endpoint(served.jwks, READ)),
         Route("/.well-known/jwks.json", Endpoint(served.jwks, READ)),
         Route("/.well-known/openid-configuration", Endpoint(served.metadata, READ)),
         Route("/.well-known/oauth-authorization-server", Endpoint(served.metadata, READ)),
-        Route("/api/oauth2/token", Endpoint(served.token, ("POST",), "token")),
+        Route("/api/oauth2/token", Endpoint(served.tokens.token, ("POST",), "token")),
         Route("/api/oauth2/social/{provider}/cross_auth", Endpoint(served.silent, ("GET", "POST"), "silent")),
         Route("/api/blank", Endpoint(blank, READ)),
         Route("/health/live", Endpoint(live, READ)),

@@ -1,5 +1,7 @@
 """`POST /oauth2/token`: parse, call, answer. Parameters in the query are ignored; a secret there is refused."""
 
+from collections.abc import Iterable
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -21,13 +23,17 @@ class TokenEndpoint:
 
     async def __call__(self, request: Request) -> Response:
         """Redeem a grant for tokens (RFC 6749 section 3.2)."""
-        dialect = dialects.dialect_of(request.scope["path"])
-        if dialect.surface == "standard":
-            refuse_secret_in_query(request.scope["query_string"])
-        form = await read_form(request, MAX_BODY)
-        sent = parameters(form, TOKEN_PARAMETERS, dialect.surface)
-        call = TokenRequest(sent, authorization(request), sender(request))
-        return dialect.token(await self._server.token(call))
+        call = await read_client_request(request, TOKEN_PARAMETERS)
+        return dialects.dialect_of(request.scope["path"]).token(await self._server.token(call))
+
+
+async def read_client_request(request: Request, names: Iterable[str]) -> TokenRequest:
+    """A form of these parameters from a client that authenticates by it or by its Authorization header."""
+    surface = dialects.dialect_of(request.scope["path"]).surface
+    if surface == "standard":
+        refuse_secret_in_query(request.scope["query_string"])
+    form = await read_form(request, MAX_BODY)
+    return TokenRequest(parameters(form, names, surface), authorization(request), sender(request))
 
 
 def authorization(request: Request) -> str:

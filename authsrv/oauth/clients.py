@@ -54,13 +54,24 @@ class ClientRegistry:
 
     def openable(self, project: str) -> tuple[Client, ...]:
         """The clients of a project that players can open from a page of ours, by name."""
-        everybody = {**self._registered, **self._declared}.values()
-        found = [client for client in everybody if client.project.key == project]
-        return tuple(sorted((c for c in found if c.links.initiate_login_uri), key=lambda client: client.name))
+        found = (client for client in self.of_project(project) if client.links.initiate_login_uri)
+        return tuple(sorted(found, key=lambda client: client.name))
+
+    def of_project(self, project: str) -> tuple[Client, ...]:
+        """Every client of a project."""
+        return tuple(client for client in self._everybody() if client.project.key == project)
+
+    def longest_token_life(self) -> int:
+        """For how many seconds an access token or id_token of any client may live."""
+        lifetimes = (client.lifetimes for client in self._everybody())
+        return max((max(one.access_token, one.id_token) for one in lifetimes), default=0)
 
     def cors_origins(self) -> frozenset[str]:
         """Origins of browser clients that call the token endpoint themselves."""
         return frozenset(origin for client in self._declared.values() for origin in client.cors_origins)
+
+    def _everybody(self) -> Iterable[Client]:
+        return {**self._registered, **self._declared}.values()
 
 
 def unknown_client() -> InvalidRequest:

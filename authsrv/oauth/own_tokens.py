@@ -43,6 +43,8 @@ class AccessToken:
     aud: tuple[str, ...]
     iat: int
     exp: int
+    claims: Mapping[str, Any]
+    """Everything it says."""
 
 
 class OwnTokens:
@@ -72,6 +74,7 @@ class OwnTokens:
             aud=_audience(claims),
             iat=_time(claims, "iat"),
             exp=_time(claims, "exp"),
+            claims=claims,
         )
         if now >= token.exp:
             raise NotOurs("expired")

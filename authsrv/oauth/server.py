@@ -82,7 +82,7 @@ class TokenServer(AuthorizationServer):
 
     async def token(self, request: TokenRequest) -> Mapping[str, Any]:
         """Answer a token request (RFC 6749 section 5.1). Raises `AuthsrvError`; nothing is half done."""
-        authenticated = self._authenticate(request)
+        authenticated = self.authenticate(request)
         for _ in range(ATTEMPTS):
             grant = self._grant_for(request, authenticated)
             await self._load(grant)
@@ -110,7 +110,8 @@ class TokenServer(AuthorizationServer):
         """Unix seconds."""
         return int(self.clock())
 
-    def _authenticate(self, request: TokenRequest) -> AuthenticatedClient:
+    def authenticate(self, request: TokenRequest) -> AuthenticatedClient:
+        """The client that a request proves, or that a public one names; failures are counted. Raises `AuthsrvError`."""
         sender = request.sender
         presented = clients.read(request.parameters, request.authorization)
         named = self.registry.get(presented.client_id)

@@ -93,6 +93,11 @@ class TokenIssuer:
         }
         return self._sign(claims, client.id_token_alg, "logout+jwt")
 
+    def revocations(self, told: Mapping[str, Any], now: int, lifetime: int) -> str:
+        """The revocation feed, good for `lifetime` seconds; by the algorithm that every verifier of ours knows."""
+        claims = {"iss": self.issuer, "iat": now, "exp": now + lifetime, **told}
+        return self._sign(claims, "RS256", "revocations+jwt")
+
     def _rfc9068_claims(self, facts: TokenFacts, now: int) -> dict[str, Any]:
         claims = {
             "iss": self.issuer,

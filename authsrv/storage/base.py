@@ -97,8 +97,11 @@ class Storage(Protocol):
     async def load_reservation(self, digest: Digest) -> Reservation | None:
         """The reservation of a credential, if any."""
 
-    async def load_grant(self, grant_id: int, jti: str = "") -> LoadedGrant | None:
-        """A grant and its player, used and revoked ones included, and how the access token of this `jti` stands."""
+    async def load_grant(self, grant_id: int, jti: str = "", client_id: str = "") -> LoadedGrant | None:
+        """A grant and its player, used and revoked ones included, and how the access token of this `jti` stands.
+
+        `client_id` is the client that the token was made for, if that may be another one than the grant's.
+        """
 
     async def load_standing(self, client_id: str, project: str, jti: str) -> Standing:
         """How an access token of a client's own stands, for which there is no grant."""

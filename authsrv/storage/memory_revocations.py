@@ -3,7 +3,7 @@
 Owns guards and row changes; the model that `revocation_sql.py` is held against. Knows no transaction.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from authsrv.models import Grant, NotBeforeKind, Revocations, Standing
 from authsrv.storage.changes import RevokeToken, SetNotBefore
@@ -22,9 +22,10 @@ def _(change: SetNotBefore, tables: Tables) -> None:
     tables.not_befores[key] = max(change.not_before, tables.not_befores.get(key, change.not_before))
 
 
-def standing(tables: Tables, client_id: str, project: str, jti: str, sub: str = "") -> Standing:
+def standing(tables: Tables, clients: Sequence[str], project: str, jti: str, sub: str = "") -> Standing:
     """The strictest not-before over a token, and whether it was revoked itself."""
-    over: tuple[tuple[NotBeforeKind, str], ...] = (("client", client_id), ("project", project), ("player", sub))
+    over: list[tuple[NotBeforeKind, str]] = [("project", project), ("player", sub)]
+    over += [("client", client_id) for client_id in clients]
     return Standing(max(tables.not_befores.get(key, 0) for key in over), jti in tables.revoked_tokens)
 
 

@@ -97,6 +97,14 @@ async def test_a_time_only_ever_rises(storage: Storage) -> None:
     assert (await loaded(storage)).not_before == NOW + 50
 
 
+async def test_a_token_made_for_another_client_stands_by_that_clients_time_too(storage: Storage) -> None:
+    await with_grant(storage)
+    await storage.apply([SetNotBefore("client", "shop", NOW + 9)])
+    found = await storage.load_grant(1, "token 1", "shop")
+    assert found is not None
+    assert found.not_before == NOW + 9
+
+
 @pytest.mark.parametrize(("kind", "subject"), [("player", "sub-2"), ("client", "shop"), ("project", "ironkeep")])
 async def test_the_time_of_another_voids_nothing(storage: Storage, kind: NotBeforeKind, subject: str) -> None:
     await with_grant(storage)

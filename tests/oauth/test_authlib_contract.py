@@ -98,7 +98,7 @@ class Observed(TokenServer):
     loaded: LoadingGrant
 
     async def by_authlib(self, request: TokenRequest) -> Any:
-        self.loaded = self._grant_for(request, self._authenticate(request))
+        self.loaded = self._grant_for(request, self.authenticate(request))
         await self.loaded.load(self.storage)
         return AuthorizationServer.create_token_response(self, self.loaded.request)
 

@@ -57,7 +57,6 @@ WRONG_CLAIMS: dict[str, dict[str, Any]] = {
     "another issuer": {"iss": "https://evil.example"},
     "no issuer": {"iss": None},
     "another player": {"sub": "00000000-0000-4000-8000-000000000000"},
-    "another client": {"client_id": "older"},
     "unknown client": {"client_id": "nobody"},
     "no client": {"client_id": None},
     "made-up grant": {"gid": "A" * 22},

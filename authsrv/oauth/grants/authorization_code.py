@@ -12,7 +12,7 @@ from authsrv.errors import InvalidGrant
 from authsrv.models import Client, Digest, Grant, Player
 from authsrv.oauth import audiences, scopes
 from authsrv.oauth.adapters import ClientAdapter, CodeAdapter
-from authsrv.oauth.grants.stored import StoredGrant, belongs_to, refresh_expiry
+from authsrv.oauth.grants.stored import StoredGrant, refresh_expiry
 from authsrv.oauth.opaque import Opaque
 from authsrv.oauth.tokens import TokenFacts
 from authsrv.redirects import matches
@@ -32,11 +32,10 @@ class AuthorizationCodeGrant(StoredGrant, AuthlibCodeGrant):
 
     def query_authorization_code(self, code: str, client: ClientAdapter) -> CodeAdapter | None:
         """The code, used ones included: what use means is judged after PKCE."""
-        if self._presented is None or self._loaded is None:
+        candidate = self.candidate()
+        if candidate is None or not is_redeemable(candidate.grant, self.presented.digest, self.request.now):
             return None
-        grant = self._loaded.grant
-        if not is_redeemable(grant, self._presented.digest, client.client, self.request.now):
-            return None
+        grant = candidate.grant
         return CodeAdapter(
             grant, redirect_uri_to_repeat(client.client, grant, self.request.form.get("redirect_uri", ""))
         )
@@ -75,11 +74,11 @@ class AuthorizationCodeGrant(StoredGrant, AuthlibCodeGrant):
         self.changes.append(RedeemCode(self.found.id, now, self._first_refresh.digest, expires_at))
 
 
-def is_redeemable(grant: Grant, presented: Digest, client: Client, now: int) -> bool:
-    """Whether this code may be looked at further: ours, this client's, unrevoked, in time unless already used."""
+def is_redeemable(grant: Grant, presented: Digest, now: int) -> bool:
+    """Whether this code may be looked at further: the right one, unrevoked, in time unless already used."""
     if grant.code_hash is None or not compare_digest(grant.code_hash, presented):
         return False
-    if not belongs_to(grant, client) or grant.revoked_at is not None:
+    if grant.revoked_at is not None:
         return False
     if grant.code_failures >= MOST_WRONG_VERIFIERS:
         return False

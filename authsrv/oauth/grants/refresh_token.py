@@ -12,7 +12,7 @@ from authsrv.errors import InvalidGrant, InvalidScope
 from authsrv.models import Digest, Grant, Player
 from authsrv.oauth import audiences, scopes
 from authsrv.oauth.adapters import RefreshAdapter
-from authsrv.oauth.grants.stored import StoredGrant, belongs_to, refresh_expiry
+from authsrv.oauth.grants.stored import StoredGrant, refresh_expiry
 from authsrv.oauth.opaque import Opaque
 from authsrv.oauth.tokens import TokenFacts
 from authsrv.storage.base import Conflict
@@ -38,12 +38,11 @@ class RefreshTokenGrant(StoredGrant, AuthlibRefreshGrant):
 
     def authenticate_refresh_token(self, refresh_token: str) -> RefreshAdapter | None:
         """The token if it may be refreshed. Reuse by its own client ends the family."""
-        if self._presented is None or self._loaded is None:
+        candidate = self.candidate()
+        if candidate is None or not scopes.allowed(self.registered, "offline"):
             return None
-        grant = self._loaded.grant
-        if not belongs_to(grant, self.registered) or not scopes.allowed(self.registered, "offline"):
-            return None
-        self._judgement = judge(grant, self._presented, self.request.now, self.registered.lifetimes.refresh_grace)
+        grant = candidate.grant
+        self._judgement = judge(grant, self.presented, self.request.now, self.registered.lifetimes.refresh_grace)
         if self._judgement == "reused":
             self.penalties.append(RevokeGrant(grant.id, self.request.now, "refresh_reused"))
             self.notices.append("refresh.reused")

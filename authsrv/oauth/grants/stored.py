@@ -41,6 +41,13 @@ class StoredGrant(LoadingGrant):
         audience = audiences.narrowed(self.registered, facts.audience, self.request.form, issuer)
         return facts if audience == facts.audience else replace(facts, audience=audience)
 
+    def candidate(self) -> LoadedGrant | None:
+        """The grant that the token names, if it is this client's and nothing ended it for everybody."""
+        loaded = self._loaded
+        if loaded is None or is_void(loaded) or not belongs_to(loaded.grant, self.registered):
+            return None
+        return loaded
+
     @property
     def presented(self) -> Opaque:
         """The token that came. Only asked for once it was found good."""
@@ -76,6 +83,11 @@ def belongs_to(grant: Grant, client: Client) -> bool:
     """Whether the grant was given to this client, in the project it is in now, by a platform that the project has."""
     project = client.project
     return grant.client_id == client.client_id and grant.project == project.key and grant.platform in project.platforms
+
+
+def is_void(loaded: LoadedGrant) -> bool:
+    """Whether everything that the player, the client or the project was given then was revoked since."""
+    return loaded.grant.created_at < loaded.not_before
 
 
 def facts_of(loaded: LoadedGrant, client: Client, scope: tuple[str, ...], gid: str, sid: str) -> TokenFacts:

@@ -1,0 +1,90 @@
+"""Which tokens of ours still stand for something: genuine, in time, and ended by nobody.
+
+Owns the one answer that UserInfo, introspection, revocation and token exchange share. Knows no HTTP framework.
+"""
+
+from dataclasses import dataclass
+
+from authsrv.models import Client, LoadedGrant
+from authsrv.oauth.grants.refresh_token import judge
+from authsrv.oauth.grants.stored import belongs_to, is_void
+from authsrv.oauth.outages import outages_answered
+from authsrv.oauth.own_tokens import AccessToken, NotOurs, OwnTokens
+from authsrv.oauth.server import TokenServer
+
+
+@dataclass(frozen=True, slots=True)
+class LiveAccess:
+    """An access token in force, for the client it was made for. `loaded` is None for a client's own token."""
+
+    token: AccessToken
+    client: Client
+    loaded: LoadedGrant | None
+
+
+@dataclass(frozen=True, slots=True)
+class LiveFamily:
+    """What a refresh token names, as long as it is in force. `is_present` tells the last token from a replaced one."""
+
+    client: Client
+    loaded: LoadedGrant
+    is_present: bool
+
+
+class LiveTokens:
+    """Looks tokens up. Each look is one read; a database that cannot is an outage to the caller."""
+
+    def __init__(self, server: TokenServer, own_tokens: OwnTokens) -> None:
+        self._server = server
+        self._own_tokens = own_tokens
+
+    async def access(self, text: str) -> LiveAccess:
+        """The access token. Raises `NotOurs` unless it is in force."""
+        token = self._own_tokens.access_token(text, self._server.now())
+        client = self._client(token.client_id)
+        if token.gid:
+            return LiveAccess(token, client, await self._loaded(token, client))
+        with outages_answered():
+            standing = await self._server.storage.load_standing(client.client_id, client.project.key, token.jti)
+        if standing.token_revoked or token.iat < standing.not_before:
+            raise NotOurs("revoked")
+        return LiveAccess(token, client, None)
+
+    async def family(self, text: str) -> LiveFamily:
+        """The family of a refresh token. Raises `NotOurs` unless we issued the token and the family is in force."""
+        presented = self._server.opaque.read("refresh", text)
+        if presented is None:
+            raise NotOurs("no refresh token")
+        with outages_answered():
+            loaded = await self._server.storage.load_grant(presented.row_id)
+        judgement = judge(loaded.grant, presented, self._server.now(), 0) if loaded else "worthless"
+        if loaded is None or judgement == "worthless":
+            raise NotOurs("no family in force")
+        return LiveFamily(self._owner(loaded), loaded, judgement == "current")
+
+    async def _loaded(self, token: AccessToken, client: Client) -> LoadedGrant:
+        grant_id = self._server.opaque.row_id("gid", token.gid)
+        if grant_id is None:
+            raise NotOurs("the gid is not ours")
+        with outages_answered():
+            loaded = await self._server.storage.load_grant(grant_id, token.jti, client.client_id)
+        if loaded is None or loaded.grant.revoked_at is not None or loaded.player.sub != token.sub:
+            raise NotOurs("the grant ended, or is another player's")
+        if loaded.token_revoked or token.iat < loaded.not_before:
+            raise NotOurs("revoked")
+        if self._owner(loaded).project != client.project:
+            raise NotOurs("the client is of another project now")
+        return loaded
+
+    def _owner(self, loaded: LoadedGrant) -> Client:
+        """The client that the grant was given to, if it may still have it."""
+        client = self._client(loaded.grant.client_id)
+        if not belongs_to(loaded.grant, client) or is_void(loaded):
+            raise NotOurs("the grant is of no use to its client any more")
+        return client
+
+    def _client(self, client_id: str) -> Client:
+        client = self._server.registry.get(client_id)
+        if client is None:
+            raise NotOurs("the client is gone")
+        return client
