@@ -1,7 +1,5 @@
 """`POST /oauth2/token`: parse, call, answer. Parameters in the query are ignored; a secret there is refused."""
 
-from collections.abc import Iterable
-
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -27,7 +25,7 @@ class TokenEndpoint:
         return dialects.dialect_of(request.scope["path"]).token(await self._server.token(call))
 
 
-async def read_client_request(request: Request, names: Iterable[str]) -> TokenRequest:
+async def read_client_request(request: Request, names: frozenset[str]) -> TokenRequest:
     """A form of these parameters from a client that authenticates by it or by its Authorization header."""
     surface = dialects.dialect_of(request.scope["path"]).surface
     if surface == "standard":

@@ -28,6 +28,9 @@ EXPECTED = {
     "userinfo_endpoint": f"{ISSUER}/oauth2/userinfo",
     "end_session_endpoint": f"{ISSUER}/oauth2/logout",
     "jwks_uri": f"{ISSUER}/oauth2/jwks",
+    "revocation_endpoint": f"{ISSUER}/oauth2/revoke",
+    "introspection_endpoint": f"{ISSUER}/oauth2/introspect",
+    "revocation_feed_uri": f"{ISSUER}/oauth2/revocations",
     "scopes_supported": ["address", "email", "offline", "offline_access", "openid", "phone", "profile"],
     "response_types_supported": ["code"],
     "response_modes_supported": ["query", "fragment", "form_post"],
@@ -40,6 +43,8 @@ EXPECTED = {
     "prompt_values_supported": ["none", "login", "consent", "select_account"],
     "ui_locales_supported": ["en", "de", "fr", "es", "pt-BR", "ja", "ko", "zh-Hans"],
     "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+    "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+    "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
     "claims_supported": [
         "iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "amr", "at_hash", "sid", "acr", "idp", "idp_sub",
         "name", "family_name", "given_name", "middle_name", "nickname", "preferred_username", "profile", "picture",
