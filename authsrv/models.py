@@ -101,6 +101,7 @@ class Client:
     `userinfo_alg` signs UserInfo answers; None leaves them plain JSON. `auth_method` is the only way in which it may
     prove itself; None allows each that its secret does. `default_max_age`, in seconds, holds for requests without one.
     With `introspect` it may ask what tokens of its project stand for.
+    `id_token_audiences` are whom it may get id_tokens for besides itself, by token exchange alone.
     """
 
     client_id: str
@@ -112,6 +113,7 @@ class Client:
     scopes: frozenset[str] = frozenset()
     extra_scopes: frozenset[str] | None = frozenset()
     audiences: frozenset[str] = frozenset()
+    id_token_audiences: frozenset[str] = frozenset()
     native: bool = False
     first_party: bool = True
     pkce_required: bool = True

@@ -191,6 +191,13 @@ def test_a_client_that_says_nothing_of_browsers_has_the_defaults_of_the_models(s
     assert small.sessions.rules() == SessionRules()
 
 
+def test_audiences_of_access_tokens_and_of_id_tokens_become_models_apart(write: Write) -> None:
+    lists = 'audiences = ["https://api.example", "chat"]\nid_token_audiences = ["https://mod.io"]\n'
+    client = load(write(SMALL + BROWSER.replace("[sessions]", lists + "[sessions]"))).clients()["site"]
+    assert client.audiences == {"https://api.example", "chat"}
+    assert client.id_token_audiences == {"https://mod.io"}
+
+
 def test_the_settings_for_browsers_become_models(write: Write) -> None:
     config = load(write(SMALL + BROWSER))
     client = config.clients()["site"]

@@ -604,6 +604,49 @@ MISTAKES = [
         id="empty audience",
     ),
     pytest.param(
+        client("id_token_audiences = ['https://mod.io', 'a b']"),
+        "projects.p.clients.web.id_token_audiences[1]",
+        "this is no audience",
+        "write",
+        id="id_token audience",
+    ),
+    pytest.param(
+        client("id_token_audiences = ['c_1']"),
+        "projects.p.clients.web.id_token_audiences[0]",
+        "a client that registered itself",
+        "outside this server",
+        id="B36 id_token for a registered client",
+    ),
+    pytest.param(
+        client("id_token_audiences = ['web']"),
+        "projects.p.clients.web.id_token_audiences[0]",
+        "this is a client's id",
+        "scope openid",
+        id="id_token for the client itself",
+    ),
+    pytest.param(
+        client("id_token_audiences = ['shop']")
+        + "\n[projects.q.clients.shop]\nredirect_uris = ['https://shop.example/cb']",
+        "projects.p.clients.web.id_token_audiences[0]",
+        "this is a client's id",
+        "outside this server",
+        id="B36 id_token for another client",
+    ),
+    pytest.param(
+        client("id_token_audiences = ['https://login.studio.example']"),
+        "projects.p.clients.web.id_token_audiences[0]",
+        "this is a client's id, or the issuer",
+        "outside",
+        id="id_token for the issuer",
+    ),
+    pytest.param(
+        WEB.replace("clients.web", "clients.40") + "compat='xsolla'\nid_token_audiences=['https://mod.io']",
+        "projects.p.clients.40.id_token_audiences",
+        "clients of the Xsolla profile get no id_tokens",
+        "leave",
+        id="id_token of the Xsolla profile",
+    ),
+    pytest.param(
         client("pkce = 'optional'"), "projects.p.clients.web.pkce", "without PKCE anybody", "leave", id="A15 PKCE"
     ),
     pytest.param(

@@ -157,6 +157,22 @@ def _audiences(entry: ClientEntry) -> Iterator[Finding]:
             yield audience_finding(("audiences", place))
 
 
+def _id_token_audiences(entry: ClientEntry) -> Iterator[Finding]:
+    settings = entry.settings
+    if settings.id_token_audiences and settings.compat == "xsolla":
+        yield Finding(("id_token_audiences",), "clients of the Xsolla profile get no id_tokens", "leave it out")
+    for place, audience in enumerate(settings.id_token_audiences):
+        if not is_audience(audience):
+            yield audience_finding(("id_token_audiences", place))
+        elif audience.startswith(RUNTIME_PREFIX):
+            # Whoever gets an id_token made for a client can sign in there as its player.
+            yield Finding(
+                ("id_token_audiences", place),
+                "a client that registered itself could have this id, and the token would be a login there",
+                "name a service outside this server",
+            )
+
+
 def _pkce(entry: ClientEntry) -> Iterator[Finding]:
     settings = entry.settings
     if settings.pkce == "optional" and settings.effective_type == "public" and settings.compat != "xsolla":
@@ -210,6 +226,7 @@ CLIENT_CHECKS: tuple[tuple[tuple[str, ...], Check], ...] = (
     (("extra_scopes",), _extra_scopes),
     (("extra_scopes", "compat"), _any_scope),
     (("audiences",), _audiences),
+    (("id_token_audiences", "compat"), _id_token_audiences),
     (("pkce", "type", "secret", "secrets", "compat"), _pkce),
     (("access_token_alg", "compat"), _xsolla_algorithm),
     (("introspect", "type", "secret", "secrets"), _introspect),

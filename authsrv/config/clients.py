@@ -88,6 +88,10 @@ class ClientSettings(Settings):
         (), description='Scope values of the studio\'s own; "*" for any, with compat = "xsolla" only.'
     )
     audiences: tuple[str, ...] = Field((), description="Audiences the client may ask its access tokens to be made for.")
+    id_token_audiences: tuple[str, ...] = Field(
+        (),
+        description="Services that want id_tokens made for them, such as https://mod.io; asked for by token exchange.",
+    )
     native: Flag = Field(
         False,
         description="The client runs on the player's machine: any port of a loopback address, and private schemes.",
@@ -225,6 +229,7 @@ class ClientSettings(Settings):
             scopes=frozenset(self.effective_scopes),
             extra_scopes=None if self.extra_scopes is None else frozenset(self.extra_scopes),
             audiences=frozenset(self.audiences),
+            id_token_audiences=frozenset(self.id_token_audiences),
             native=self.native,
             first_party=self.first_party,
             pkce_required=self.pkce_required,

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable, Iterator
 
 from authsrv.config.client_checks import MIN_SECRET, audience_finding, is_audience
+from authsrv.config.clients import ClientSettings
 from authsrv.config.problems import Finding, Path
 from authsrv.config.schema import Config, default_project_id
 from authsrv.config.web_addresses import HOST, is_loopback
@@ -147,6 +148,27 @@ def _same_client_ids(config: Config, _dev: bool) -> Iterator[Finding]:
             seen.setdefault(client_id, key)
 
 
+def _id_token_audiences(config: Config, _dev: bool) -> Iterator[Finding]:
+    """An id_token made for one of our clients would be a login there, and one for the issuer looks like a token of
+    ours for nobody in particular.
+    """
+    ours = {config.issuer}.union(*(project.clients for project in config.projects.values()))
+    for path, settings in _clients(config):
+        for place, audience in enumerate(settings.id_token_audiences):
+            if audience in ours:
+                yield Finding(
+                    (*path, "id_token_audiences", place),
+                    "this is a client's id, or the issuer",
+                    "name a service outside this server; a client gets id_tokens for itself with scope openid",
+                )
+
+
+def _clients(config: Config) -> Iterator[tuple[Path, ClientSettings]]:
+    for key, project in config.projects.items():
+        for client_id, settings in project.clients.items():
+            yield ("projects", key, "clients", client_id), settings
+
+
 def _same_project_ids(config: Config, _dev: bool) -> Iterator[Finding]:
     ids: dict[str, str] = {}
     for key, project in config.projects.items():
@@ -176,6 +198,7 @@ FILE_CHECKS: tuple[tuple[tuple[Path, ...], FileCheck], ...] = (
     ((("projects",),), _any_project),
     ((), _projects),
     ((), _same_client_ids),
+    ((("issuer",),), _id_token_audiences),
     ((("issuer",),), _same_project_ids),
 )
 """The settings a check reads, and the check: one whose settings could not be read is left out."""
