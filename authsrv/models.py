@@ -10,6 +10,9 @@ from typing import Literal, NewType
 Digest = NewType("Digest", bytes)
 """SHA-256 of a secret or a credential; never the thing itself."""
 
+NEVER = 2**53
+"""A time that no clock reaches, and that JSON holds exactly."""
+
 TokenProfile = Literal["standard", "xsolla"]
 SigningAlgorithm = Literal["ES256", "RS256"]
 ResponseMode = Literal["query", "fragment", "form_post"]
@@ -445,7 +448,10 @@ class Reservation:
 class StoredKey:
     """A key of the server's ring as the database holds it. `material` is PKCS#8 DER or raw bytes, sealed if `sealed`.
 
-    `use` is "sig" for signing keys and "seal" for the secret from which internal keys are derived.
+    `use` is "sig" for signing keys and "seal" for the secret from which internal keys are derived. `follows` is the
+    `kid` of the key before it, for the first one of an algorithm the algorithm's name. It signs from `signs_from` to
+    `signs_until` and is published up to `retires_at`; both are `NEVER` while that is open. From `erased_at` on
+    `material` is the public key alone, in DER. With `revoked_at` it was given up in an emergency.
     """
 
     kid: str
@@ -456,3 +462,7 @@ class StoredKey:
     created_at: int
     signs_from: int
     retires_at: int
+    follows: str
+    signs_until: int = NEVER
+    erased_at: int | None = None
+    revoked_at: int | None = None

@@ -7,7 +7,7 @@ import logging
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
-from authsrv.models import SigningAlgorithm, StoredKey
+from authsrv.models import NEVER, SigningAlgorithm, StoredKey
 from authsrv.storage.base import Conflict, Storage
 from authsrv.storage.changes import AddKeys
 
@@ -28,7 +28,6 @@ PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 
 _log = logging.getLogger(__name__)
 
-_NEVER = 2**53
 _SALT_LENGTH, _NONCE_LENGTH = 16, 12
 
 
@@ -106,7 +105,7 @@ def first_keys(passphrase: str, now: int, random: Callable[[int], bytes]) -> tup
     return (
         _stored("ES256", ec.generate_private_key(ec.SECP256R1()), passphrase, now, random),
         _stored("RS256", rsa.generate_private_key(public_exponent=65537, key_size=2048), passphrase, now, random),
-        _seal_into(StoredKey("seal", "seal", "HKDF", random(32), False, now, now, _NEVER), passphrase, random),
+        _seal_into(StoredKey("seal", "seal", "HKDF", random(32), False, now, now, NEVER, "HKDF"), passphrase, random),
     )
 
 
@@ -117,7 +116,7 @@ def _stored(
         serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     return _seal_into(
-        StoredKey(_thumbprint(private), "sig", alg, material, False, now, now, _NEVER), passphrase, random
+        StoredKey(_thumbprint(private), "sig", alg, material, False, now, now, NEVER, alg), passphrase, random
     )
 
 
@@ -126,9 +125,7 @@ def _seal_into(key: StoredKey, passphrase: str, random: Callable[[int], bytes]) 
         return key
     salt, nonce = random(_SALT_LENGTH), random(_NONCE_LENGTH)
     box = AESGCM(_stretch(passphrase, salt)).encrypt(nonce, key.material, key.kid.encode())
-    return StoredKey(
-        key.kid, key.use, key.alg, salt + nonce + box, True, key.created_at, key.signs_from, key.retires_at
-    )
+    return replace(key, material=salt + nonce + box, sealed=True)
 
 
 def unseal(key: StoredKey, passphrase: str) -> bytes:

@@ -5,8 +5,10 @@ from collections.abc import Callable, Mapping
 from authsrv.storage import (  # noqa: F401 - they register what writes their changes
     browser_steps,
     client_steps,
+    key_steps,
     memory_browsers,
     memory_clients,
+    memory_keys,
     memory_revocations,
     revocation_steps,
 )

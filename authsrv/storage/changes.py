@@ -155,9 +155,47 @@ class ReleaseCredential:
 
 @dataclass(frozen=True, slots=True)
 class AddKeys:
-    """First keys of the ring. Guard: no key of the same `use` and `alg` exists, so that two starters make one ring."""
+    """New keys of the ring. Guard: what each of them `follows` is followed by no other, so that of two who make a key
+    at the same moment one is first.
+    """
 
     keys: tuple[StoredKey, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleKey:
+    """Set the times of a key. Guard: they are still those of `key`, and it was neither erased nor revoked."""
+
+    key: StoredKey
+    signs_from: int
+    signs_until: int
+    retires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class SealKey:
+    """Keep a key's private part sealed. Guard: it is there in clear."""
+
+    kid: str
+    material: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class EraseKey:
+    """Keep nothing but the public part of a key. Guard: the private part is there."""
+
+    kid: str
+    public: bytes
+    now: int
+
+
+@dataclass(frozen=True, slots=True)
+class RevokeKey:
+    """Give a key up in an emergency, and erase its private part. Guard: it is there, and was not revoked before."""
+
+    kid: str
+    public: bytes
+    now: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -405,6 +443,10 @@ Change = (
     | RefuseCredential
     | ReleaseCredential
     | AddKeys
+    | ScheduleKey
+    | SealKey
+    | EraseKey
+    | RevokeKey
     | SyncClients
     | SetProfile
     | AddBrowser

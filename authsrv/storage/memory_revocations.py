@@ -41,6 +41,9 @@ def _rows(tables: Tables, since: int, now: int) -> Iterator[tuple[str, str, int]
     for client_id, client in tables.clients.items():
         if client.disabled_at is not None and client.disabled_at > since:
             yield "disabled", client_id, client.disabled_at
+    for key in tables.keys.values():
+        if key.revoked_at is not None and key.revoked_at > since:
+            yield "kid", key.kid, key.revoked_at
 
 
 def _ended_after(grant: Grant, since: int) -> bool:

@@ -26,7 +26,6 @@ from authsrv.models import (
 from authsrv.storage.base import Conflict, StoredClient
 from authsrv.storage.changes import (
     AddGrant,
-    AddKeys,
     AddPlayer,
     Change,
     CountCodeFailure,
@@ -229,14 +228,6 @@ def _(change: ReleaseCredential, tables: Tables) -> None:
     row = tables.reservations.get(change.digest)
     if row is not None and row.holder == change.holder and row.state == "pending":
         del tables.reservations[row.digest]
-
-
-@write.register
-def _(change: AddKeys, tables: Tables) -> None:
-    sorts = {(key.use, key.alg) for key in tables.keys.values()}
-    for key in change.keys:
-        guard((key.use, key.alg) not in sorts and key.kid not in tables.keys, change)
-        tables.keys[key.kid] = key
 
 
 @write.register

@@ -22,7 +22,8 @@ SELECT_REVOCATIONS = """
     UNION ALL SELECT 'grant', '', id FROM grants
         WHERE revoked_at IS NOT NULL AND revoked_at > :since AND (code_hash IS NULL OR code_used_at IS NOT NULL)
     UNION ALL SELECT kind, subject, not_before FROM not_befores WHERE not_before > :since
-    UNION ALL SELECT 'disabled', client_id, disabled_at FROM clients WHERE disabled_at > :since"""
+    UNION ALL SELECT 'disabled', client_id, disabled_at FROM clients WHERE disabled_at > :since
+    UNION ALL SELECT 'kid', kid, revoked_at FROM keys WHERE revoked_at > :since"""
 
 SWEEP_REVOKED_TOKENS = """
     DELETE FROM revoked_tokens WHERE jti IN (

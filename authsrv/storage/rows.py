@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any
 
-from authsrv.models import Digest, Grant, IdentityKey, LoadedGrant, Player, Reservation, StoredKey
+from authsrv.models import Digest, Grant, IdentityKey, LoadedGrant, Player, Reservation
 from authsrv.storage.base import StorageError, StoredClient
 from authsrv.storage.changes import DeclaredClient
 
@@ -162,20 +162,6 @@ def reservation_values(reservation: Reservation) -> Values:
     )
 
 
-def key_values(key: StoredKey) -> Values:
-    """The columns of a key of the ring."""
-    return checked(
-        kid=key.kid,
-        use=key.use,
-        alg=key.alg,
-        material=key.material,
-        sealed=int(key.sealed),
-        created_at=key.created_at,
-        signs_from=key.signs_from,
-        retires_at=key.retires_at,
-    )
-
-
 # Rows arrive as tuples in the order of the SELECT, which is the order of the model's fields.
 Row = Sequence[Any]
 
@@ -230,12 +216,6 @@ def reservation_of(row: Row) -> Reservation:
         identity,
         grant_id,
     )
-
-
-def key_of(row: Row) -> StoredKey:
-    """A key of the ring."""
-    kid, use, alg, material, sealed, *times = row
-    return StoredKey(kid, use, alg, material, bool(sealed), *times)
 
 
 def stored_client_of(row: Row) -> StoredClient:

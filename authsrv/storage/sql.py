@@ -120,22 +120,7 @@ REFUSE_CREDENTIAL = """
 
 RELEASE_CREDENTIAL = "DELETE FROM credentials WHERE digest = :digest AND holder = :holder AND state = 'pending'"
 
-# --- keys and clients ---
-
-INSERT_FIRST_KEY = """
-    INSERT INTO keys (kid, use, alg, material, sealed, created_at, signs_from, retires_at)
-    SELECT :kid, :use, :alg, :material, :sealed, :created_at, :signs_from, :retires_at
-    WHERE NOT EXISTS (SELECT 1 FROM keys WHERE use = :use AND alg = :alg)
-    ON CONFLICT DO NOTHING"""
-
-INSERT_KEY = """
-    INSERT INTO keys (kid, use, alg, material, sealed, created_at, signs_from, retires_at)
-    VALUES (:kid, :use, :alg, :material, :sealed, :created_at, :signs_from, :retires_at)
-    ON CONFLICT DO NOTHING"""
-
-SELECT_KEYS = """
-    SELECT kid, use, alg, material, sealed, created_at, signs_from, retires_at
-    FROM keys ORDER BY created_at, kid"""
+# --- clients ---
 
 DISABLE_CLIENTS = "UPDATE clients SET disabled_at = :now WHERE disabled_at IS NULL"
 

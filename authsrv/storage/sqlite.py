@@ -28,12 +28,13 @@ from authsrv.models import (
     StoredKey,
     Visit,
 )
-from authsrv.storage import browser_sql, client_sql, revocation_sql, sql
+from authsrv.storage import browser_sql, client_sql, key_sql, revocation_sql, sql
 from authsrv.storage.base import SchemaMismatch, StorageError, StorageUnavailable, StoredClient, Swept
 from authsrv.storage.browser_rows import loaded_request_of, loaded_trip_of, notice_of, signed_in_of, visit_of
 from authsrv.storage.changes import Change
 from authsrv.storage.client_rows import registered_client_of
 from authsrv.storage.files import exists, path_of, refuse_network, tighten
+from authsrv.storage.key_steps import key_of
 from authsrv.storage.lock import ProcessLock
 from authsrv.storage.revocation_steps import revocations_of, standing_of
 from authsrv.storage.rows import (
@@ -43,7 +44,6 @@ from authsrv.storage.rows import (
     checked,
     digest_column,
     identity_values,
-    key_of,
     loaded_grant_of,
     player_of,
     reservation_of,
@@ -199,7 +199,7 @@ class SqliteStorage:
         return tuple(map(notice_of, rows))
 
     async def load_keys(self) -> tuple[StoredKey, ...]:
-        return tuple(key_of(row) for row in await self._read(sql.SELECT_KEYS, {}))
+        return tuple(key_of(row) for row in await self._read(key_sql.SELECT_KEYS, {}))
 
     async def load_clients(self) -> tuple[StoredClient, ...]:
         return tuple(stored_client_of(row) for row in await self._read(sql.SELECT_CLIENTS, {}))

@@ -10,7 +10,6 @@ from typing import NamedTuple
 from authsrv.storage import sql
 from authsrv.storage.changes import (
     AddGrant,
-    AddKeys,
     AddPlayer,
     Change,
     CountCodeFailure,
@@ -30,7 +29,6 @@ from authsrv.storage.rows import (
     digest_column,
     grant_values,
     identity_values,
-    key_values,
     player_values,
     required,
 )
@@ -160,16 +158,6 @@ def _(change: RefuseCredential) -> Iterator[Step]:
 def _(change: ReleaseCredential) -> Iterator[Step]:
     digest = digest_column("digest", change.digest)
     yield Step(sql.RELEASE_CREDENTIAL, checked(digest=digest, holder=change.holder), guarded=False)
-
-
-@steps_of.register
-def _(change: AddKeys) -> Iterator[Step]:
-    seen: set[tuple[str, str]] = set()
-    for key in change.keys:
-        # Only the first key of its sort proves that the ring had none; its fellows follow it.
-        first = (key.use, key.alg) not in seen
-        seen.add((key.use, key.alg))
-        yield Step(sql.INSERT_FIRST_KEY if first else sql.INSERT_KEY, key_values(key))
 
 
 @steps_of.register

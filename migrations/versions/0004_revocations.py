@@ -1,4 +1,4 @@
-"""Tokens revoked one by one, times before which everything is void, and the way from a signing key to its successor."""
+"""Tokens revoked one by one, times before which everything is void, and what becomes of a signing key."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,6 +11,7 @@ depends_on = None
 INT64 = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 TEXT = sa.Text()
 REVOKED = "revoked_at IS NOT NULL"
+NEVER = str(2**53)
 
 
 def upgrade() -> None:
@@ -34,8 +35,12 @@ def upgrade() -> None:
     # Only a revocation writes to it, so that a refresh does not pay for the feed.
     where = sa.text(REVOKED)
     op.create_index("grants_revoked", "grants", ["revoked_at"], sqlite_where=where, postgresql_where=where)
-    op.add_column("keys", sa.Column("follows", TEXT, nullable=True))
+    op.add_column("keys", sa.Column("follows", TEXT, nullable=False, server_default=""))
+    op.add_column("keys", sa.Column("signs_until", INT64, nullable=False, server_default=NEVER))
+    op.add_column("keys", sa.Column("erased_at", INT64, nullable=True))
     op.add_column("keys", sa.Column("revoked_at", INT64, nullable=True))
+    # The first key of an algorithm follows its name; so far there was one for each.
+    op.execute("UPDATE keys SET follows = alg")
     # A key has one successor, however many nodes make one at the same moment.
     op.create_index("keys_have_one_successor", "keys", ["follows"], unique=True)
 
@@ -43,8 +48,8 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_index("keys_have_one_successor", "keys")
     with op.batch_alter_table("keys") as keys:
-        keys.drop_column("revoked_at")
-        keys.drop_column("follows")
+        for column in ("revoked_at", "erased_at", "signs_until", "follows"):
+            keys.drop_column(column)
     op.drop_index("grants_revoked", "grants")
     op.drop_table("not_befores")
     op.drop_table("revoked_tokens")

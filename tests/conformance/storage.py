@@ -27,7 +27,7 @@ from authsrv.storage.changes import (
     SettleCredential,
     SyncClients,
 )
-from tests.support.storage import NOW, digest, full_grant, grant, identity, player, reservation, signing_key
+from tests.support.storage import NOW, digest, full_grant, grant, identity, player, reservation
 
 ROTATE = RotateRefreshToken(1, digest("first"), digest("second"), b"sealed second", NOW + 9, NOW + 99)
 
@@ -387,29 +387,7 @@ async def test_a_decided_credential_is_not_released(storage: Storage) -> None:
     assert await storage.load_reservation(digest("ticket")) is not None
 
 
-# --- keys and clients ---
-
-
-async def test_keys_come_back_oldest_first(storage: Storage) -> None:
-    old, young = signing_key("z", created_at=NOW), replace(signing_key("a", created_at=NOW + 1), sealed=True)
-    seal = replace(signing_key("s", created_at=NOW), use="seal", alg="HKDF")
-    await storage.apply([AddKeys((young, old, seal))])
-    assert await storage.load_keys() == (seal, old, young)
-
-
-async def test_H12_a_ring_gets_its_first_keys_once(storage: Storage) -> None:
-    await storage.apply([AddKeys((signing_key("first"),))])
-    again = AddKeys((signing_key("rsa", alg="RS256"), signing_key("second")))
-    with pytest.raises(Conflict) as caught:
-        await storage.apply([again])
-    assert caught.value.change == again
-    assert await storage.load_keys() == (signing_key("first"),)
-
-
-async def test_keys_of_another_algorithm_may_follow(storage: Storage) -> None:
-    await storage.apply([AddKeys((signing_key("first"),))])
-    await storage.apply([AddKeys((signing_key("rsa", alg="RS256"),))])
-    assert await storage.load_keys() == (signing_key("first"), signing_key("rsa", alg="RS256"))
+# --- clients ---
 
 
 async def test_clients_that_left_are_disabled_and_may_come_back(storage: Storage) -> None:

@@ -10,7 +10,6 @@ from authsrv.storage.base import Conflict, Storage
 from authsrv.storage.changes import (
     AddBrowser,
     AddGrant,
-    AddKeys,
     AddPlayer,
     AddRequest,
     AddTrip,
@@ -26,7 +25,7 @@ from authsrv.storage.changes import (
     UseSession,
     UseTrip,
 )
-from tests.support.storage import NOW, digest, grant, identity, player, reservation, signing_key
+from tests.support.storage import NOW, digest, grant, identity, player, reservation
 from tests.support.storage_browsers import browser, pending, session, trip
 
 RACERS = 50
@@ -80,12 +79,6 @@ async def test_fifty_take_over_one_dead_lease(storage: Storage) -> None:
     found = await asyncio.gather(*(storage.reserve(each, take_over=True) for each in wanted))
     assert sum(mine == theirs for mine, theirs in zip(wanted, found, strict=True)) == 1
     assert b"dead" not in {each.holder for each in found}
-
-
-async def test_R22_fifty_starters_make_one_ring(storage: Storage) -> None:
-    calls = [storage.apply([AddKeys((signing_key(f"k{n}"),))]) for n in range(RACERS)]
-    assert await outcomes(calls) == {"written": 1, "Conflict": RACERS - 1}
-    assert len(await storage.load_keys()) == 1
 
 
 async def test_R28_no_rotation_survives_a_revocation(storage: Storage) -> None:

@@ -42,7 +42,7 @@ def der(private: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed2551
 
 def ec_key(kid: str, *, signs_from: int = NOW, retires_at: int = 2**53) -> StoredKey:
     material = der(ec.generate_private_key(ec.SECP256R1()))
-    return StoredKey(kid, "sig", "ES256", material, False, signs_from, signs_from, retires_at)
+    return StoredKey(kid, "sig", "ES256", material, False, signs_from, signs_from, retires_at, "ES256")
 
 
 def seal_key() -> StoredKey:
@@ -112,7 +112,8 @@ def test_a_ring_without_its_internal_secret_is_refused() -> None:
 
 
 def test_a_key_of_a_kind_from_the_future_is_named() -> None:
-    unknown = StoredKey("later", "sig", "EdDSA", der(ed25519.Ed25519PrivateKey.generate()), False, NOW, NOW, 2**53)
+    material = der(ed25519.Ed25519PrivateKey.generate())
+    unknown = StoredKey("later", "sig", "EdDSA", material, False, NOW, NOW, 2**53, "EdDSA")
     with pytest.raises(KeyRingError, match="later is of a kind that this version does not know"):
         KeyRing([*stored_keys(), unknown], "", NOW)
 

@@ -14,7 +14,7 @@ from alembic import command
 from alembic.script import ScriptDirectory
 
 from authsrv import shipped
-from authsrv.models import LoadedGrant
+from authsrv.models import NEVER, LoadedGrant, StoredKey
 from authsrv.storage.base import SchemaMismatch, StorageError
 from authsrv.storage.changes import (
     AddBrowser,
@@ -230,6 +230,23 @@ async def test_going_back_to_the_first_schema_loses_only_what_it_cannot_hold(at_
     assert rows(at_0001, "SELECT id FROM grants") == [(1,), (2,)]
     migrate(f"sqlite:///{at_0001}")
     assert await grant_in(at_0001) == LoadedGrant(replace(full_grant(), session_id=0, claims=()), player(), "")
+
+
+async def test_keys_of_an_older_schema_are_the_first_of_their_algorithms_and_sign_until_they_have_a_successor(
+    at_0001: Path,
+) -> None:
+    with closing(sqlite3.connect(at_0001, isolation_level=None)) as driver:
+        for kid, use, alg in (("k1", "sig", "ES256"), ("k2", "sig", "RS256"), ("seal", "seal", "HKDF")):
+            driver.execute("INSERT INTO keys VALUES (?, ?, ?, x'00', 0, 1, 2, ?)", (kid, use, alg, NEVER))
+    migrate(f"sqlite:///{at_0001}")
+    storage = SqliteStorage(at_0001)
+    await storage.open()
+    assert await storage.load_keys() == (
+        StoredKey("k1", "sig", "ES256", b"\0", False, 1, 2, NEVER, "ES256"),
+        StoredKey("k2", "sig", "RS256", b"\0", False, 1, 2, NEVER, "RS256"),
+        StoredKey("seal", "seal", "HKDF", b"\0", False, 1, 2, NEVER, "HKDF"),
+    )
+    await storage.close()
 
 
 def test_R23_a_migration_that_fails_half_way_leaves_the_schema_and_the_rows_of_the_one_before(at_0001: Path) -> None:

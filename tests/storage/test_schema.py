@@ -22,12 +22,12 @@ from authsrv.models import (
     StoredKey,
     Trip,
 )
-from authsrv.storage import browser_sql, client_sql, revocation_sql, sql
+from authsrv.storage import browser_sql, client_sql, key_sql, revocation_sql, sql
 from tests.support.storage import migrated_file, rows
 
 STATEMENTS = {
     name: text
-    for module in (sql, browser_sql, client_sql, revocation_sql)
+    for module in (sql, browser_sql, client_sql, key_sql, revocation_sql)
     for name, text in vars(module).items()
     if name.isupper() and not name.startswith("_")
 }

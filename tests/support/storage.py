@@ -159,5 +159,6 @@ def reservation(ticket: str = "ticket", *, holder: str = "request", now: int = N
     )
 
 
-def signing_key(kid: str = "k1", *, alg: str = "ES256", created_at: int = NOW) -> StoredKey:
-    return StoredKey(kid, "sig", alg, b"der", False, created_at, created_at + 1, created_at + 2)
+def signing_key(kid: str = "k1", *, alg: str = "ES256", follows: str = "", created_at: int = NOW) -> StoredKey:
+    """A key in clear; the first one of its algorithm unless it follows another."""
+    return StoredKey(kid, "sig", alg, b"der", False, created_at, created_at + 1, created_at + 2, follows or alg)

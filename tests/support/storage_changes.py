@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
-from authsrv.models import Session
+from authsrv.models import NEVER, Session
 from authsrv.storage.base import Storage
 from authsrv.storage.changes import (
     AddBrowser,
@@ -25,6 +25,7 @@ from authsrv.storage.changes import (
     CountCodeFailure,
     DeclaredClient,
     EndSession,
+    EraseKey,
     ExpireClient,
     GiveConsent,
     LinkIdentity,
@@ -38,9 +39,12 @@ from authsrv.storage.changes import (
     RemoveNotice,
     RenewSession,
     RevokeGrant,
+    RevokeKey,
     RevokeToken,
     RotateBrowser,
     RotateRefreshToken,
+    ScheduleKey,
+    SealKey,
     SetNotBefore,
     SetProfile,
     SettleCredential,
@@ -67,7 +71,11 @@ TICKETS = st.sampled_from(["t1", "t2"])
 HOLDERS = st.sampled_from([b"h1", b"h2"])
 TOKENS = st.sampled_from(["r1", "r2", "r3"]).map(digest)
 TEXTS = st.sampled_from(["", "Amber", "Birch", "Bärbel \U0001f9f8"]) | st.sampled_from(["", "Cedar", "\ud800", "\0"])
-KEYS = st.builds(signing_key, st.sampled_from(["k1", "k2", "k3"]), alg=st.sampled_from(["ES256", "RS256"]))
+KIDS = st.sampled_from(["k1", "k2", "k3"])
+KEYS = st.builds(signing_key, KIDS, follows=st.sampled_from(["ES256", "RS256", "k1", "k2", "", "\0"]))
+SCHEDULED_KEYS = st.builds(
+    lambda kid, until: replace(signing_key(kid), signs_until=until), KIDS, st.sampled_from([NEVER, NOW + 20])
+)
 CLIENT_IDS = st.sampled_from(["launcher", "shop"])
 CLIENTS = st.builds(DeclaredClient, CLIENT_IDS, st.just("skyforge"), TEXTS)
 PROJECTS = st.sampled_from(["skyforge", "ironkeep"])
@@ -109,6 +117,14 @@ CHANGES: st.SearchStrategy[Change] = st.one_of(
     st.builds(RefuseCredential, TICKETS.map(digest), HOLDERS, st.just("credential_rejected"), TIMES),
     st.builds(ReleaseCredential, TICKETS.map(digest), HOLDERS),
     st.builds(AddKeys, st.lists(KEYS, max_size=2).map(tuple)),
+    st.builds(
+        lambda key, until: ScheduleKey(key, key.signs_from, until, key.retires_at),
+        SCHEDULED_KEYS,
+        st.sampled_from([NEVER, NOW + 20]),
+    ),
+    st.builds(SealKey, KIDS, st.just(b"box")),
+    st.builds(EraseKey, KIDS, st.just(b"public"), TIMES),
+    st.builds(RevokeKey, KIDS, st.just(b"public"), TIMES),
     st.builds(SyncClients, st.lists(CLIENTS, max_size=2).map(tuple), TIMES),
 )
 """What silent logins and the server itself write."""
@@ -219,6 +235,7 @@ BEGINNING: tuple[Change, ...] = (
     RedeemCode(1, NOW, digest("r1"), NOW + 90000),
     GiveConsent(1, "shop", ("openid",), NOW),
     SetProfile(1, PROFILE),
+    AddKeys((signing_key(),)),
     AddNotice(notice(1)),
 )
 """Rows for the calls to meet."""
