@@ -97,20 +97,37 @@ class Project:
 
 
 @dataclass(frozen=True, slots=True)
+class ClientSecret:
+    """A secret of a client. From the second `expires_at` on it proves nothing; None means that it does not expire."""
+
+    digest: Digest
+    expires_at: int | None = None
+
+    def works(self, now: int) -> bool:
+        """Whether it may still prove who the client is."""
+        return self.expires_at is None or now < self.expires_at
+
+
+MOST_SECRETS = 8
+"""Secrets that one client may have."""
+
+
+@dataclass(frozen=True, slots=True)
 class Client:
     """An OAuth client: a game, launcher, web site or server.
 
-    Without secrets it is public (RFC 6749 section 2.1). `extra_scopes` of None means any scope value is accepted.
-    `userinfo_alg` signs UserInfo answers; None leaves them plain JSON. `auth_method` is the only way in which it may
-    prove itself; None allows each that its secret does. `default_max_age`, in seconds, holds for requests without one.
-    With `introspect` it may ask what tokens of its project stand for.
+    Without secrets it is public (RFC 6749 section 2.1); when all have expired, it is still none, and shut out.
+    `extra_scopes` of None means any scope value is accepted. `userinfo_alg` signs UserInfo answers; None leaves them
+    plain JSON. `auth_method` is the only way in which it may prove itself; None allows each that its secret does.
+    `default_max_age`, in seconds, holds for requests without one. With `introspect` it may ask what tokens of its
+    project stand for.
     `id_token_audiences` are whom it may get id_tokens for besides itself, by token exchange alone.
     """
 
     client_id: str
     project: Project
     name: str
-    secrets: tuple[Digest, ...] = ()
+    secrets: tuple[ClientSecret, ...] = ()
     redirect_uris: tuple[str, ...] = ()
     grant_types: frozenset[GrantType] = frozenset({"authorization_code", "refresh_token"})
     scopes: frozenset[str] = frozenset()

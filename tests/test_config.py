@@ -14,7 +14,7 @@ import pytest
 from authsrv.config import Config, ConfigError, json_schema, load
 from authsrv.config.schema import default_project_id
 from authsrv.limits import Quotas
-from authsrv.models import Client, ClientLinks, Lifetimes, LogoutRules, Project, SessionRules
+from authsrv.models import Client, ClientLinks, ClientSecret, Digest, Lifetimes, LogoutRules, Project, SessionRules
 from authsrv.platforms import PLATFORMS
 from authsrv.platforms.steam.settings import SteamSettings
 
@@ -140,7 +140,7 @@ def test_a_public_client_becomes_a_model(small: Config) -> None:
 
 def test_a_secret_becomes_its_digest(small: Config) -> None:
     shop = small.clients()["shop"]
-    assert shop.secrets == (hashlib.sha256(SECRET.encode()).digest(),)
+    assert shop.secrets == (ClientSecret(Digest(hashlib.sha256(SECRET.encode()).digest())),)
     assert not shop.public
     assert shop.pkce_required
 

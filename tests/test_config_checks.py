@@ -420,7 +420,7 @@ MISTAKES = [
         id="H05 literal secret",
     ),
     pytest.param(
-        client(f"secrets = [{{env='SECRET'}}, 'canary{LONG}']"),
+        client(f"secrets = [{{env='SECRET'}}, 'canary{LONG}2']"),
         "projects.p.clients.web.secrets[1]",
         "the secret stands in the file itself",
         "env",

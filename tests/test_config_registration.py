@@ -6,7 +6,7 @@ import pytest
 from pydantic import SecretStr
 
 from authsrv.config import load
-from authsrv.config.clients import secret_digest
+from authsrv.config.client_secrets import secret_digest
 from authsrv.config.registration import RegistrationSettings
 from authsrv.models import Lifetimes
 from tests.support.configuration import LONG, PROJECT, problems, set_environment, warnings, written

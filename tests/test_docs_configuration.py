@@ -4,6 +4,7 @@ import datetime as dt
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,12 @@ from authsrv.config import all_settings, json_schema, load
 
 ROOT = Path(__file__).parent.parent
 EXAMPLE = (ROOT / "authsrv.example.toml").read_text(encoding="utf-8")
+WRITTEN = dt.datetime(2026, 12, 1, tzinfo=dt.UTC).timestamp()
+"""When the example's secrets were all good."""
 DOCUMENT = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
 
 _HEADING = re.compile(r"### `\[(.+)\]`")
-_ROW = re.compile(r"\| `([a-z_]+)` \|")
+_ROW = re.compile(r"\| `([a-z0-9_]+)` \|")
 _SWITCHED_OFF = re.compile(r"^( *)# (?=\[projects|[a-z_]+ = |\{ key)", re.MULTILINE)
 EVERYTHING_ON = _SWITCHED_OFF.sub(r"\1", EXAMPLE)
 _NAMES: Mapping[str, str] = {
@@ -61,7 +64,7 @@ def key_pair() -> tuple[bytes, bytes]:
 def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key_pair: tuple[bytes, bytes]) -> Path:
     """A directory and an environment with the secrets that the example names."""
     for name in re.findall(r'\{ env = "([A-Z_]+)" \}', EXAMPLE):
-        monkeypatch.setenv(name, "0123456789abcdef" * 4)
+        monkeypatch.setenv(name, sha256(name.encode()).hexdigest())
     monkeypatch.setenv("STEAM_WEB_API_KEY", "0123456789abcdef" * 2)
     monkeypatch.delenv("AUTHLIB_INSECURE_TRANSPORT", raising=False)
     (tmp_path / "secrets").mkdir()
@@ -81,7 +84,7 @@ def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key_pair: tuple[byte
 def test_the_example_is_a_sound_configuration(studio: Path, text: str) -> None:
     path = studio / "authsrv.toml"
     path.write_text(text, encoding="utf-8")
-    config = load(path)
+    config = load(path, clock=lambda: WRITTEN)
     assert set(config.clients()) == {"launcher", "shop", "site", "backend", "40"}
     assert set(config.projects["skyforge"].platforms) == {"steam", "xbox", "epicgames"}
     assert [warning.what for warning in config.warnings if "encrypted app tickets" not in warning.what] == []

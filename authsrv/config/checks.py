@@ -9,6 +9,7 @@ from typing import Any
 
 from authsrv.config.browser_checks import BROWSER_CHECKS, browser_warnings
 from authsrv.config.client_checks import CLIENT_CHECKS, ClientEntry, client_warnings
+from authsrv.config.client_secret_checks import CLIENT_SECRET_CHECKS, client_secret_warnings
 from authsrv.config.file_checks import FILE_CHECKS, file_warnings
 from authsrv.config.look_checks import look_problems
 from authsrv.config.outbound_checks import OUTBOUND_CHECKS
@@ -35,23 +36,24 @@ def find_problems(config: Config, raw: Mapping[str, Any], broken: Collection[Pat
         if not _any_broken(broken, [path]):
             yield from (_platform_finding(platform, text).below(path) for text in platform.problems(dev=dev))
     for path, entry in _clients(config, dev=dev):
-        for names, client_check in (*CLIENT_CHECKS, *BROWSER_CHECKS):
+        for names, client_check in (*CLIENT_CHECKS, *CLIENT_SECRET_CHECKS, *BROWSER_CHECKS):
             if not _any_broken(broken, [(*path, name) for name in names]):
                 yield from (finding.below(path) for finding in client_check(entry))
 
 
-def find_warnings(config: Config, broken: Collection[Path]) -> Iterator[Finding]:
-    """What is allowed but risky; nothing about what could not be read."""
-    return (finding for finding in _warnings(config) if not _any_broken(broken, [finding.path]))
+def find_warnings(config: Config, broken: Collection[Path], now: int) -> Iterator[Finding]:
+    """What is allowed but risky; nothing about what could not be read. `now` is in Unix seconds."""
+    return (finding for finding in _warnings(config, now) if not _any_broken(broken, [finding.path]))
 
 
-def _warnings(config: Config) -> Iterator[Finding]:
+def _warnings(config: Config, now: int) -> Iterator[Finding]:
     yield from file_warnings(config)
     yield from registration_warnings(config)
     for path, platform in _platforms(config):
         yield from (_platform_finding(platform, text).below(path) for text in platform.warnings())
     for path, entry in _clients(config, dev=config.dev):
-        yield from (finding.below(path) for finding in (*client_warnings(entry), *browser_warnings(entry)))
+        found = (*client_warnings(entry), *client_secret_warnings(entry, now), *browser_warnings(entry))
+        yield from (finding.below(path) for finding in found)
 
 
 def _platforms(config: Config) -> Iterator[tuple[Path, PlatformSettings]]:

@@ -1,6 +1,6 @@
 """What must hold between the settings of one client, as a table of checks.
 
-Owns the rules for ids, redirect URIs, secrets, scopes and the Xsolla profile. Knows no other client and no file.
+Owns the rules for ids, types, redirect URIs, scopes and the Xsolla profile. Knows no other client and no file.
 """
 
 import re
@@ -14,6 +14,8 @@ from authsrv.redirects import registration_problem
 RUNTIME_PREFIX = "c_"
 MIN_SECRET = 32
 MAX_SECRET = 512
+SECRET_SETTINGS = ("secret", "secrets", "secret_hashes")
+"""Each of them can make a client confidential."""
 _STANDARD_CLAIMS = frozenset(
     {"acr", "amr", "at_hash", "aud", "auth_time", "azp", "c_hash", "cnf", "exp", "iat", "iss", "jti", "nbf", "nonce"}
 )
@@ -77,22 +79,8 @@ def _type(entry: ClientEntry) -> Iterator[Finding]:
         yield Finding(
             ("type",),
             f"a {settings.type} client needs a secret",
-            'add secret = { env = "NAME" } or secret = { file = "path" }',
+            f'add secret = {{ env = "NAME" }}, or make one with: authsrv clients secret new {entry.client_id}',
         )
-
-
-def _secrets(entry: ClientEntry) -> Iterator[Finding]:
-    if entry.dev:
-        return
-    settings = entry.settings
-    named = [(("secret",), settings.secret)] if settings.secret else []
-    for path, secret in [*named, *((("secrets", place), one) for place, one in enumerate(settings.secrets))]:
-        if not MIN_SECRET <= len(secret.get_secret_value()) <= MAX_SECRET:
-            yield Finding(
-                path,
-                f"the secret has fewer than {MIN_SECRET} or more than {MAX_SECRET} characters",
-                "make one with: openssl rand -hex 32",
-            )
 
 
 def _grants(entry: ClientEntry) -> Iterator[Finding]:
@@ -216,9 +204,8 @@ def _refresh_lifetimes(entry: ClientEntry) -> Iterator[Finding]:
 CLIENT_CHECKS: tuple[tuple[tuple[str, ...], Check], ...] = (
     ((), _id),
     (("compat",), _xsolla_id),
-    (("type", "secret", "secrets"), _type),
-    (("secret", "secrets"), _secrets),
-    (("grants", "type", "secret", "secrets"), _grants),
+    (("type", *SECRET_SETTINGS), _type),
+    (("grants", "type", *SECRET_SETTINGS), _grants),
     (("redirect_uris", "native", "compat"), _redirect_uris),
     (("redirect_uris", "grants", "type"), _redirects_fit_grants),
     (("error_redirect_uri", "native", "compat"), _error_redirect_uri),
@@ -227,9 +214,9 @@ CLIENT_CHECKS: tuple[tuple[tuple[str, ...], Check], ...] = (
     (("extra_scopes", "compat"), _any_scope),
     (("audiences",), _audiences),
     (("id_token_audiences", "compat"), _id_token_audiences),
-    (("pkce", "type", "secret", "secrets", "compat"), _pkce),
+    (("pkce", "type", *SECRET_SETTINGS, "compat"), _pkce),
     (("access_token_alg", "compat"), _xsolla_algorithm),
-    (("introspect", "type", "secret", "secrets"), _introspect),
+    (("introspect", "type", *SECRET_SETTINGS), _introspect),
     (("cors_origins",), _cors_origins),
     (("refresh_idle", "refresh_absolute"), _refresh_lifetimes),
 )

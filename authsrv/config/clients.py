@@ -4,15 +4,16 @@ Owns the defaults that follow from a client's type and profile. What is sensible
 `client_checks.py`.
 """
 
-import hashlib
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr
 
+from authsrv.config.client_secrets import DAY, SecretHash, secret_digest
 from authsrv.models import (
+    MOST_SECRETS,
     Client,
     ClientLinks,
-    Digest,
+    ClientSecret,
     GrantType,
     Lifetimes,
     LogoutRules,
@@ -36,7 +37,6 @@ SERVER_GRANTS: tuple[GrantType, ...] = ("client_credentials",)
 DEFAULT_SCOPES = ("openid", "profile", "offline")
 XSOLLA_ACCESS_TOKEN_LIFETIME = 3600
 
-DAY = 86400
 YEAR = 366 * DAY
 
 
@@ -73,6 +73,11 @@ class ClientSettings(Settings):
     secret: Secret | None = Field(None, description="The client's secret, of 32 characters or more.")
     secrets: tuple[Secret, ...] = Field(
         (), max_length=4, description="Several secrets that all work, to change one without a gap."
+    )
+    secret_hashes: tuple[SecretHash, ...] = Field(
+        (),
+        max_length=MOST_SECRETS,
+        description="Secrets that only the client knows, each by its SHA-256 and with the moment it ends.",
     )
     redirect_uris: tuple[str, ...] = Field(
         (), max_length=50, description="Where players may be sent back to, compared character by character."
@@ -176,14 +181,20 @@ class ClientSettings(Settings):
     )
 
     @property
-    def all_secrets(self) -> tuple[SecretStr, ...]:
+    def known_secrets(self) -> tuple[SecretStr, ...]:
         """`secret` and `secrets` together."""
         return ((self.secret,) if self.secret else ()) + self.secrets
 
     @property
+    def all_secrets(self) -> tuple[ClientSecret, ...]:
+        """Every secret by its digest, those that have expired included."""
+        known = (ClientSecret(secret_digest(secret.get_secret_value())) for secret in self.known_secrets)
+        return (*known, *(secret.model for secret in self.secret_hashes))
+
+    @property
     def effective_type(self) -> ClientType:
-        """The type as written, or as it follows from the secret."""
-        return self.type or ("confidential" if self.all_secrets else "public")
+        """The type as written, or as it follows from the secrets."""
+        return self.type or ("confidential" if self.known_secrets or self.secret_hashes else "public")
 
     @property
     def effective_grants(self) -> tuple[GrantType, ...]:
@@ -223,7 +234,7 @@ class ClientSettings(Settings):
             client_id=client_id,
             project=project,
             name=self.name or client_id,
-            secrets=tuple(secret_digest(secret.get_secret_value()) for secret in self.all_secrets),
+            secrets=self.all_secrets,
             redirect_uris=self.redirect_uris,
             grant_types=frozenset(self.effective_grants),
             scopes=frozenset(self.effective_scopes),
@@ -265,11 +276,6 @@ class ClientSettings(Settings):
             frontchannel_logout_session_required=self.frontchannel_logout_session_required,
             session_bound=self.refresh_ends_with_session,
         )
-
-
-def secret_digest(secret: str) -> Digest:
-    """SHA-256 of a client secret's UTF-8, as models and storage hold it."""
-    return Digest(hashlib.sha256(secret.encode()).digest())
 
 
 def _first(own: int | None, default: int) -> int:

@@ -5,6 +5,7 @@ out and goes on with the rest.
 """
 
 import re
+import time
 import tomllib
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
@@ -20,6 +21,7 @@ from authsrv.config.explain import explain
 from authsrv.config.lines import line_of, lines_of
 from authsrv.config.problems import ConfigError, Finding, Path, Problem, key_text, overlap
 from authsrv.config.schema import Config
+from authsrv.platforms.base import Clock
 
 _POSITION = re.compile(r" \(at (?:line (?P<line>[0-9]+), column [0-9]+|end of document)\)")
 _STAND_INS: Mapping[Path, Any] = {
@@ -32,11 +34,15 @@ _MOST_ROUNDS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class _Source:
+class Source:
+    """A file as it was read: its name, what stands in it, and on which line."""
+
     file: str
+    tables: Mapping[str, Any]
     lines: Mapping[Path, int]
 
     def problems(self, findings: Iterable[Finding]) -> list[Problem]:
+        """The findings with their lines, in the order of the file."""
         placed = [
             Problem(self.file, line_of(self.lines, one.path), key_text(one.path), one.what, one.remedy)
             for one in findings
@@ -44,17 +50,25 @@ class _Source:
         return sorted(placed, key=lambda problem: problem.line)
 
 
-def load(path: FilePath) -> Config:
+def load(path: FilePath, clock: Clock = time.time) -> Config:
     """The configuration in this file, with its secrets read. Raises `ConfigError` with every mistake in it."""
+    return judge(read(path), int(clock()))
+
+
+def read(path: FilePath) -> Source:
+    """What stands in this file, whether or not it makes sense. Raises `ConfigError` if it is no TOML."""
     text = _read(path)
-    raw = _parse(path, text)
-    source = _Source(path.name, lines_of(text))
-    config, sound, findings = _validate(raw)
+    return Source(path.name, _parse(path, text), lines_of(text))
+
+
+def judge(source: Source, now: int) -> Config:
+    """The configuration that the tables make, at this Unix second. Raises `ConfigError` with every mistake in them."""
+    config, sound, findings = _validate(source.tables)
     broken = [one.path for one in findings]
     if config is None:
         raise ConfigError(source.problems(findings))
     findings += find_problems(config, sound, broken)
-    warnings = source.problems(find_warnings(config, broken))
+    warnings = source.problems(find_warnings(config, broken, now))
     if findings:
         raise ConfigError(source.problems(findings), warnings)
     config._warnings = tuple(warnings)  # noqa: SLF001 - the loader is where a Config comes from
@@ -90,9 +104,9 @@ def _syntax_problem(file: str, text: str, message: str) -> Problem:
     return Problem(file, line, "", what, remedy)
 
 
-def _validate(raw: dict[str, Any]) -> tuple[Config | None, dict[str, Any], list[Finding]]:
+def _validate(raw: Mapping[str, Any]) -> tuple[Config | None, dict[str, Any], list[Finding]]:
     """The configuration made of what can be read, the tables it was made of, and what cannot be read."""
-    sound = deepcopy(raw)
+    sound = deepcopy(dict(raw))
     findings: list[Finding] = []
     for _ in range(_MOST_ROUNDS):
         try:

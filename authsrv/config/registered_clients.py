@@ -13,7 +13,7 @@ from authsrv.config.clients import ClientSettings, TokenSettings
 from authsrv.config.outbound_checks import call_problem
 from authsrv.config.problems import Finding
 from authsrv.config.web_addresses import page_problem
-from authsrv.models import Client, RegisteredClient, RegistrationPolicy
+from authsrv.models import Client, ClientSecret, RegisteredClient, RegistrationPolicy
 
 _STAND_IN = "registered"
 """For the check of ids: those of registered clients are ours."""
@@ -35,7 +35,7 @@ def client_of(row: RegisteredClient, policy: RegistrationPolicy) -> Client:
     client = _settings(metadata).model(row.client_id, policy.project, TokenSettings())
     return replace(
         client,
-        secrets=() if row.secret_hash is None else (row.secret_hash,),
+        secrets=() if row.secret_hash is None else (ClientSecret(row.secret_hash),),
         scopes=client.scopes & frozenset(policy.scopes),
         pkce_required=policy.pkce_required or row.secret_hash is None,
         lifetimes=policy.lifetimes,

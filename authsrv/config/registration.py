@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from authsrv.config.clients import DAY, ClientSettings, Flag, TokenSettings, secret_digest
+from authsrv.config.client_secrets import DAY, secret_digest
+from authsrv.config.clients import ClientSettings, Flag, TokenSettings
 from authsrv.models import Project, RegistrationMode, RegistrationPolicy
 from authsrv.settings import Secret, Settings
 

@@ -16,6 +16,7 @@ from authsrv.errors import InvalidRequest, PayloadTooLarge, UnsupportedMediaType
 DEFAULT_LIMIT: Final = 2048
 LIMITS: Final[Mapping[str, int]] = {
     "client_id": 255,
+    "client_assertion": 16 * 1024,
     "client_secret": 512,
     "code_challenge": 128,
     "code_verifier": 128,

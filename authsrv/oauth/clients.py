@@ -1,23 +1,28 @@
 """The registered clients in memory, and how a client proves who it is (RFC 6749 section 2.3).
 
-Owns the look-up and the three authentication methods. Every failure looks the same from outside.
+Owns the look-up and the three authentication methods. Every failure looks the same from outside, and takes as long.
 """
 
 import binascii
 import hashlib
 from base64 import b64decode
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hmac import compare_digest
 from urllib.parse import unquote_to_bytes
 
 from authsrv.errors import InvalidClient, InvalidRequest
-from authsrv.models import AuthMethod, Client
+from authsrv.models import MOST_SECRETS, AuthMethod, Client, ClientSecret, Digest
 from authsrv.oauth.request import PROFILE_OF_SURFACE, Surface
 
 _NO_CLIENT = "client_id names no client of this server."
-_UNKNOWN = hashlib.sha256(b"no client has this secret").digest()
+_NOBODYS = ClientSecret(Digest(hashlib.sha256(b"no client has this secret").digest()), expires_at=0)
+_ASSERTION = "This server takes no client assertions; authenticate the client with its secret."
 _LONGEST = 512
+
+
+CLIENT_PARAMETERS = frozenset({"client_id", "client_secret", "client_assertion", "client_assertion_type"})
+"""What the body of a request may say about its client, also what is refused."""
 
 
 class ClientRegistry:
@@ -96,10 +101,14 @@ class AuthenticatedClient:
     method: AuthMethod
 
 
-def authenticate(registry: ClientRegistry, presented: Presented, surface: Surface) -> AuthenticatedClient:
-    """The client that what `read` found proves. Raises `InvalidClient`."""
+def authenticate(registry: ClientRegistry, presented: Presented, surface: Surface, now: int) -> AuthenticatedClient:
+    """The client that what `read` found proves at this Unix second. Raises `InvalidClient`."""
     client = registry.find(presented.client_id, surface)
-    if not _matches(client, presented) or client is None:
+    if client is None or not client.public:
+        _prove(client.secrets if client else (), presented, now)
+    elif presented.method != "none":
+        raise InvalidClient
+    if client is None or client.auth_method not in {None, presented.method}:
         raise InvalidClient
     return AuthenticatedClient(client, presented.method)
 
@@ -107,13 +116,18 @@ def authenticate(registry: ClientRegistry, presented: Presented, surface: Surfac
 def read(parameters: Mapping[str, str], authorization: str) -> Presented:
     """Which client the request names and by which method, from its form and its Authorization header.
 
-    Raises `InvalidClient`, or `InvalidRequest` when two methods are used at once.
+    `parameters` are the `CLIENT_PARAMETERS` that were sent. Raises `InvalidClient`, or `InvalidRequest` when two
+    methods are used at once.
     """
     named, secret = parameters.get("client_id", ""), parameters.get("client_secret", "")
+    asserted = "client_assertion" in parameters or "client_assertion_type" in parameters
+    if [bool(authorization), bool(secret), asserted].count(True) > 1:
+        raise InvalidRequest("Authenticate the client in one way: in the Authorization header, or in the body.")
+    if asserted:
+        # RFC 7521 section 4.2.1. Who asserts must not pass as a client that has nothing to prove.
+        raise InvalidClient(_ASSERTION)
     if not authorization:
         return Presented(named, secret, "client_secret_post" if secret else "none")
-    if secret:
-        raise InvalidRequest("Authenticate the client either in the Authorization header or in the body, not in both.")
     by_header = _read_basic(authorization)
     if named and named != by_header.client_id:
         raise InvalidRequest("client_id differs from the client in the Authorization header.", parameter="client_id")
@@ -139,11 +153,12 @@ def _form_decode(part: bytes) -> str:
     return unquote_to_bytes(part.replace(b"+", b" ")).decode("utf-8")
 
 
-def _matches(client: Client | None, presented: Presented) -> bool:
-    if client is not None and client.public:
-        return presented.method == "none"
-    # An unknown client is compared with a digest that nothing matches, so that it takes as long as a wrong secret.
-    expected = client.secrets if client is not None else (_UNKNOWN,)
+def _prove(secrets: Sequence[ClientSecret], presented: Presented, now: int) -> None:
+    """Raise `InvalidClient` unless one of these secrets was presented and has not expired."""
+    # Always as many comparisons: the time tells neither how many secrets a client has, nor whether there is one.
+    expected = (*secrets, *[_NOBODYS] * (MOST_SECRETS - len(secrets)))
     proof = hashlib.sha256(presented.secret[:_LONGEST].encode("utf-8", "surrogatepass")).digest()
-    is_right = any([compare_digest(proof, known) for known in expected])  # noqa: C419 - compares all, in constant time
-    return is_right and (client is None or client.auth_method in {None, presented.method})
+    are_right = [compare_digest(proof, known.digest) for known in expected]
+    work = [is_right & known.works(now) for is_right, known in zip(are_right, expected, strict=True)]
+    if presented.method == "none" or not any(work):
+        raise InvalidClient(detail="the secret has expired" if any(are_right) else "")

@@ -6,13 +6,14 @@ Owns what goes with a token. Knows no HTTP framework.
 from authsrv.audit import AuditEvent
 from authsrv.errors import InvalidRequest, UnauthorizedClient
 from authsrv.models import Client, LoadedGrant
+from authsrv.oauth.clients import CLIENT_PARAMETERS
 from authsrv.oauth.live_tokens import LiveTokens
 from authsrv.oauth.own_tokens import NotOurs
 from authsrv.oauth.request import TokenRequest
 from authsrv.oauth.server import TokenServer
 from authsrv.storage.changes import Change, RevokeGrant, RevokeToken
 
-PARAMETERS = frozenset({"token", "token_type_hint", "client_id", "client_secret"})
+PARAMETERS = CLIENT_PARAMETERS | {"token", "token_type_hint"}
 REVOKED = "revoked"
 """`revoked_reason` of a grant that its client gave up."""
 

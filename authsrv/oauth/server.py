@@ -16,7 +16,7 @@ from authsrv.limits import RateLimiter, Rule
 from authsrv.models import Client, Player
 from authsrv.oauth import clients
 from authsrv.oauth.adapters import ClientAdapter
-from authsrv.oauth.clients import AuthenticatedClient, ClientRegistry
+from authsrv.oauth.clients import CLIENT_PARAMETERS, AuthenticatedClient, ClientRegistry
 from authsrv.oauth.grants import GRANTS
 from authsrv.oauth.grants.base import LoadingGrant
 from authsrv.oauth.grants.browser import BrowserGrant
@@ -33,8 +33,7 @@ from authsrv.storage.changes import Change
 ATTEMPTS = 3
 """How often a request is loaded and decided when it loses races that are not its fault."""
 
-_CLIENT_PARAMETERS = frozenset({"grant_type", "client_id", "client_secret"})
-TOKEN_PARAMETERS = _CLIENT_PARAMETERS.union(*(grant.PARAMETERS for grant in GRANTS))
+TOKEN_PARAMETERS = CLIENT_PARAMETERS.union({"grant_type"}, *(grant.PARAMETERS for grant in GRANTS))
 
 _OURS: Mapping[str, type[errors.AuthsrvError]] = {
     "invalid_request": errors.InvalidRequest,
@@ -117,7 +116,7 @@ class TokenServer(AuthorizationServer):
         named = self.registry.get(presented.client_id)
         self.limits.check(Rule.SECRET_FAILURES, _id_of(named), sender.address)
         try:
-            return clients.authenticate(self.registry, presented, sender.surface)
+            return clients.authenticate(self.registry, presented, sender.surface, self.now())
         except errors.InvalidClient:
             self._refused(named, sender)
             raise

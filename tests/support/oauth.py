@@ -9,7 +9,7 @@ from hashlib import sha256
 
 from authsrv.audit import Audit
 from authsrv.limits import Quotas, RateLimiter
-from authsrv.models import Client, Digest, Grant, Project, StoredKey
+from authsrv.models import Client, ClientSecret, Digest, Grant, Project, StoredKey
 from authsrv.oauth.clients import ClientRegistry
 from authsrv.oauth.keys import KeyRing, first_keys
 from authsrv.oauth.opaque import Opaque, OpaqueTokens
@@ -43,7 +43,7 @@ BACKEND = Client(
     "backend",
     PROJECT,
     "Backend",
-    secrets=(Digest(sha256(SECRET.encode()).digest()),),
+    secrets=(ClientSecret(Digest(sha256(SECRET.encode()).digest())),),
     grant_types=frozenset({"client_credentials"}),
     scopes=frozenset({"match:join", "match:end"}),
     audiences=frozenset({"https://match.example"}),
