@@ -17,6 +17,7 @@ from authsrv.endpoints.forms import read_form
 from authsrv.endpoints.hygiene import Hygiene
 from authsrv.errors import AuthsrvError
 from authsrv.serving.protocol import GuardedProtocol, HttpLimits, guarded_protocol
+from tests.support.sockets import port, serving
 
 SMALL = HttpLimits(head_bytes=2048, url_bytes=512, headers=20, linger_seconds=0.2)
 QUICK = HttpLimits(head_bytes=2048, head_seconds=0.1, request_seconds=0.2, linger_seconds=0.2)
@@ -56,30 +57,6 @@ class Recorder:
             body += message["body"]
             more = message["more_body"]
         return body
-
-
-@asynccontextmanager
-async def serving(
-    app: ASGIApp, protocol: type[GuardedProtocol], *, keep_alive: float = 5
-) -> AsyncIterator[uvicorn.Server]:
-    config = uvicorn.Config(app, port=0, http=protocol, ws="none", lifespan="off", log_config=None, access_log=False)
-    config.load()
-    config.timeout_keep_alive = keep_alive  # type: ignore[assignment]  # uvicorn's timer takes parts of seconds
-    server = uvicorn.Server(config)
-    server.lifespan = config.lifespan_class(config)
-    await server.startup()
-    try:
-        yield server
-    finally:
-        server.servers[0].close()
-        for open_connection in list(server.server_state.connections):
-            open_connection.transport.abort()
-        await asyncio.gather(*server.server_state.tasks)
-
-
-def port(server: uvicorn.Server) -> int:
-    found: int = server.servers[0].sockets[0].getsockname()[1]
-    return found
 
 
 class Client:

@@ -14,12 +14,12 @@ from typing import Any, get_args
 from urllib.parse import quote_from_bytes
 
 import pytest
-import uvicorn
 
 from authsrv.errors import ErrorCode
 from authsrv.log import Event
 from authsrv.serving.protocol import HttpLimits, guarded_protocol
 from tests.support.server import CALLBACK, CHALLENGE, VERIFIER, Server, launcher_request, running
+from tests.support.sockets import port, serving
 
 CANARY = "zqCANARYqz"
 PROVIDERS = ("steam", "xbox", "epicgames")
@@ -303,22 +303,8 @@ async def test_F15_F21_random_bytes_on_a_connection_get_no_5xx_and_one_shape_of_
     server: Server, events: list[Event], seed: int
 ) -> None:
     dice = Dice(100 + seed)
-    config = uvicorn.Config(
-        server.app, port=0, http=guarded_protocol(QUICK),
-        ws="none", lifespan="off", log_config=None, access_log=False,
-    )  # fmt: skip
-    config.load()
-    listener = uvicorn.Server(config)
-    listener.lifespan = config.lifespan_class(config)
-    await listener.startup()
-    try:
-        port = listener.servers[0].sockets[0].getsockname()[1]
-        answers = await asyncio.gather(*(_exchanged(port, dice.raw()) for _ in range(120)))
-    finally:
-        listener.servers[0].close()
-        for connection in list(listener.server_state.connections):
-            connection.transport.abort()
-        await asyncio.gather(*listener.server_state.tasks)
+    async with serving(server.app, guarded_protocol(QUICK)) as listener:
+        answers = await asyncio.gather(*(_exchanged(port(listener), dice.raw()) for _ in range(120)))
     statuses = {
         int(status) for answer in answers for status in re.findall(rb"^HTTP/1\.1 ([0-9]{3}) ", answer, re.MULTILINE)
     }
