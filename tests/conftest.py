@@ -1,10 +1,13 @@
-"""Tests that need a tool the machine lacks: left out with one line locally, a failure where CI is set."""
+"""Tests that need a tool the machine lacks: left out with one line locally, a failure where CI is set. And chance."""
 
 import os
+import secrets
 import shutil
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -56,3 +59,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for mark, names in TOOLS.items():
         if item.get_closest_marker(mark) and _missing(mark):
             pytest.fail(f"this test needs {names[0]}, and CI must have it", pytrace=False)
+
+
+@pytest.fixture
+def chance() -> Random:
+    """Another one in every run; a failure shows its seed, and AUTHSRV_TEST_SEED=<seed> has the same again."""
+    seed = os.environ.get("AUTHSRV_TEST_SEED") or str(secrets.randbits(32))
+    sys.stdout.write(f"AUTHSRV_TEST_SEED={seed}\n")
+    return Random(seed)  # noqa: S311 - chance for tests, not for secrets

@@ -1,7 +1,10 @@
-"""Gates: everybody waits before or after a step until all have come, so that a race happens each time."""
+"""Gates: everybody waits before or after a step until all have come, so that a race happens each time. And pauses of
+random length around a step, so that races of every kind happen.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from random import Random
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -36,3 +39,26 @@ class Gate:
             return result
 
         return gated
+
+
+class Pauses:
+    """Lets the other tasks run for some turns, as many as chance wants."""
+
+    def __init__(self, chance: Random, most: int) -> None:
+        self._chance = chance
+        self._most = most
+
+    async def pause(self) -> None:
+        for _ in range(self._chance.randint(0, self._most)):
+            await asyncio.sleep(0)
+
+    def around(self, step: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+        """The step, with a pause before it and one behind it."""
+
+        async def paused(*args: P.args, **kwargs: P.kwargs) -> T:
+            await self.pause()
+            result = await step(*args, **kwargs)
+            await self.pause()
+            return result
+
+        return paused

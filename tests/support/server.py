@@ -22,12 +22,14 @@ from authsrv.emulator.app import create_emulator
 from authsrv.emulator.base import PLAYERS, MintedCredential, PlatformEmulator
 from authsrv.emulator.host import HOSTED, platform_settings
 from authsrv.log import Event
-from authsrv.models import StoredKey
+from authsrv.models import Grant, StoredKey
 from authsrv.oauth.keys import first_keys
 from authsrv.pages.engine import environment
 from authsrv.platforms.base import Clock, OutboundResponse, PlatformSettings
+from authsrv.storage.memory import MemoryStorage
+from authsrv.storage.sqlite import SqliteStorage
 from tests.support.outbound import BASE_URL, AsgiOutbound
-from tests.support.storage import migrated_file
+from tests.support.storage import migrated_file, rows
 
 ISSUER = "http://127.0.0.1:8080"
 CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"  # the pair of RFC 7636, appendix B
@@ -144,6 +146,15 @@ class Server:
 
     async def userinfo(self, access_token: str) -> httpx.Response:
         return await self.http.get("/oauth2/userinfo", headers={"authorization": f"Bearer {access_token}"})
+
+    async def grants(self) -> list[Grant]:
+        """Every grant in the storage, by id."""
+        storage = self.app.storage
+        if isinstance(storage, MemoryStorage):
+            return [grant for _, grant in sorted(storage._tables.grants.items())]
+        assert isinstance(storage, SqliteStorage)
+        ids = [id_ for (id_,) in rows(storage._path, "SELECT id FROM grants ORDER BY id")]
+        return [loaded.grant for id_ in ids if isinstance(id_, int) and (loaded := await storage.load_grant(id_))]
 
     def audited(self, kind: str) -> list[Event]:
         """The audit events of this kind."""
