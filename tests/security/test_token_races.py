@@ -102,13 +102,10 @@ async def test_B03_B05_B06_strangers_at_once_with_its_holder_cost_the_holder_not
     server: Server, chance: Random
 ) -> None:
     code = await server.code("steam", scope="offline")
-    strangers: list[dict[str, str | None]] = [{"client_id": "other"}, {"redirect_uri": None}, {"client_id": "spa"}]
     holder: dict[str, str | None] = {}
-    racing: list[dict[str, str | None]] = [
-        holder,
-        *[{"code_verifier": WRONG_VERIFIER}] * 4,
-        *(strangers * RACERS)[: RACERS - 5],
-    ]
+    wrong: dict[str, str | None] = {"code_verifier": WRONG_VERIFIER}
+    strangers: list[dict[str, str | None]] = [{"client_id": "other"}, {"redirect_uri": None}, {"client_id": "spa"}]
+    racing = [holder, *[wrong] * 4, *(strangers * RACERS)[: RACERS - 5]]
     chance.shuffle(racing)
     with shuffled(server, chance):
         answers = await all_at_once(server.redeem(code, **changes) for changes in racing)
