@@ -73,12 +73,13 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "authsrv.storage.base",
     ),
     "authsrv.outbound": ("authsrv.__version__", *NOUNS, "authsrv.platforms.base", "authsrv.outbound"),
+    "authsrv.verify": ("authsrv.__version__", "authsrv.strict_json", "authsrv.verify"),
     "authsrv.emulator": (*NOUNS, "authsrv.emulator", "authsrv.settings"),
 }
 """By the longest matching prefix. Modules in no row (app, cli, serve, ...) compose and may import anything."""
 
 SOLE_IMPORTERS = {
-    "httpx": ("authsrv.outbound",),
+    "httpx": ("authsrv.outbound", "authsrv.verify.fetch"),
     "authlib": ("authsrv.oauth",),
     "sqlite3": ("authsrv.storage",),
     "aiosqlite": ("authsrv.storage",),

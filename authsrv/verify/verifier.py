@@ -163,7 +163,7 @@ class Verifier:
 
     async def _read_feed(self, body: bytes) -> Feed:
         jws = Jws.read(body.decode("latin-1"), MAX_FEED)
-        if jws.kid not in self._known():
+        if jws.kid not in self._known() and not self._keys.is_failing:
             await self._keys.refresh()
         return check_feed(
             jws, keys=self._known(), issuer=self._rules.issuer, now=self._clock(), previous=self._feed.value
