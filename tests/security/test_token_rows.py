@@ -1,4 +1,4 @@
-"""Rows B16, B21, B31, B37 to B39 and B42: what the token endpoint reads, and what it makes of anything else."""
+"""Rows B21, B31, B37 to B39 and B42: what the token endpoint reads, and what it makes of anything else."""
 
 import json
 from base64 import b64encode
@@ -51,29 +51,6 @@ async def posted(server: Server, body: bytes | str, target: str = TOKEN, **heade
 
 
 # --- the address ---
-
-
-@pytest.mark.parametrize(
-    "target",
-    [
-        pytest.param(f"{TOKEN}?client_secret=backend-secret", id="alone"),
-        pytest.param(f"{TOKEN}?a=b&client_secret=backend-secret&c=d", id="among others"),
-        pytest.param(f"{TOKEN}?client_secret=", id="empty"),
-        pytest.param(f"{TOKEN}?client_secret=a&client_secret=b", id="twice"),
-    ],
-)
-async def test_B16_a_secret_in_the_address_is_refused_also_beside_a_good_one(server: Server, target: str) -> None:
-    without = {name: value for name, value in BACKEND.items() if name != "client_secret"}
-    for body in (BACKEND, without):
-        assert token_error(await posted(server, urlencode(body), target)) == "invalid_request"
-    assert "backend-secret" not in json.dumps(server.events)
-
-
-async def test_B16_a_secret_whose_name_is_escaped_is_not_taken_from_the_address_either(server: Server) -> None:
-    target = f"{TOKEN}?client%5Fsecret=backend-secret"
-    answer = await posted(server, "grant_type=client_credentials&client_id=backend", target)
-    assert token_error(answer) in {"invalid_client", "invalid_request"}
-    assert "backend-secret" not in json.dumps(server.events)
 
 
 async def test_B37_parameters_in_the_address_are_not_read(server: Server) -> None:
