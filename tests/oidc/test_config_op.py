@@ -52,7 +52,7 @@ async def test_C3_response_types_subject_types_and_algorithms_are_there(server: 
 async def test_C4_every_endpoint_is_https_and_the_key_set_holds_public_halves_only(server: Server) -> None:
     found = await discovered(server)
     addresses = [value for name, value in found.items() if name.endswith(("_endpoint", "_uri"))]
-    assert len(addresses) == 5
+    assert len(addresses) == 8
     assert all(address.startswith(f"{ISSUER}/") for address in addresses)
     answer = await server.http.get(found["jwks_uri"])
     assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
