@@ -43,6 +43,7 @@ from authsrv.oauth.live_tokens import LiveTokens
 from authsrv.oauth.logins import PlatformLogins
 from authsrv.oauth.opaque import OpaqueTokens
 from authsrv.oauth.own_tokens import OwnTokens
+from authsrv.oauth.proofs import PlatformProofs
 from authsrv.oauth.registration.clients import RegisteredClients
 from authsrv.oauth.registration.management import ClientManagement
 from authsrv.oauth.registration.office import RegistrationOffice
@@ -93,7 +94,8 @@ def served(parts: Parts, ring: KeyRing, server: TokenServer) -> Served:
     desk = CredentialDesk(parts.storage, parts.random)
     logins = PlatformLogins(server, desk, parts.random)
     nonces = TicketNonces(ring.derive(b"authsrv ticket nonces v1"), parts.random)
-    silent = SilentLogin(server=server, logins=logins, platforms=parts.platforms, nonces=nonces)
+    proofs = PlatformProofs(logins, parts.platforms, nonces)
+    silent = SilentLogin(server=server, proofs=proofs, platforms=parts.platforms, nonces=nonces)
     return Served(
         tokens=_token_surface(server, LiveTokens(server, OwnTokens(parts.issuer, ring))),
         silent=SilentEndpoint(silent, parts.issuer),

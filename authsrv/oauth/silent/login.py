@@ -5,7 +5,6 @@ name and no database.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 from authlib.oauth2.rfc6749 import OAuth2Error
 
@@ -15,7 +14,8 @@ from authsrv.oauth.credentials import Redeemed, replayed
 from authsrv.oauth.directory import PlatformDirectory
 from authsrv.oauth.grants.code import Authorized
 from authsrv.oauth.grants.platform import PlatformGrant, RedirectTarget, SilentRequest
-from authsrv.oauth.logins import Attempt, PlatformLogins
+from authsrv.oauth.logins import Attempt
+from authsrv.oauth.proofs import PlatformProofs
 from authsrv.oauth.request import Surface
 from authsrv.oauth.server import ATTEMPTS, TokenServer, translated
 from authsrv.oauth.silent.nonces import TicketNonces
@@ -28,7 +28,6 @@ from authsrv.oauth.silent.request import (
     requester_of,
     submission,
 )
-from authsrv.platforms.base import Credential, Platform, Submission
 from authsrv.players import SignIn
 from authsrv.storage.base import Conflict
 from authsrv.storage.changes import LinkIdentity
@@ -41,12 +40,12 @@ class SilentLogin:
         self,
         *,
         server: TokenServer,
-        logins: PlatformLogins,
+        proofs: PlatformProofs,
         platforms: PlatformDirectory,
         nonces: TicketNonces,
     ) -> None:
         self._server = server
-        self._logins = logins
+        self._proofs = proofs
         self._platforms = platforms
         self._nonces = nonces
 
@@ -62,17 +61,15 @@ class SilentLogin:
     async def login(self, call: SilentCall, target: RedirectTarget) -> str:
         """The authorization code for a good credential. Raises `AuthsrvError`."""
         now = self._server.now()
-        platform = self._platforms.find(target.client.project.key, call.provider)
+        attempt = Attempt(target.client, call.provider, call.sender)
+        self._proofs.platform(attempt)
         request = SilentRequest(self._server.tokens.issuer, for_authlib(call.parameters, target), target, now)
         may_create = not boolean(call.parameters, "no_user_creation", default=False)
         grant = self._check(call, target, request)
-        attempt = Attempt(target.client, call.provider, call.sender)
-        submitted = submission(call)
-        credential = self._logins.read(attempt, lambda: self._parse(platform, submitted, target.client))
         requester = requester_of(target.client, call.parameters)
-        redeemed = await self._logins.redeem(attempt, platform, credential, requester, now)
+        redeemed = await self._proofs.redeem(attempt, submission(call), requester, now)
         code, signed_in = await self._sign_in(request, grant, redeemed, may_create=may_create)
-        self._logins.succeeded(attempt, signed_in)
+        self._proofs.succeeded(attempt, signed_in)
         return code
 
     def _named(self, parameters: Mapping[str, str], surface: Surface) -> Client:
@@ -89,18 +86,12 @@ class SilentLogin:
             raise translated(error) from error
         return grant
 
-    def _parse(self, platform: Platform[Any], submitted: Submission, client: Client) -> Credential:
-        if submitted.nonce:
-            self._nonces.check(client.client_id, submitted.nonce, self._server.now())
-        credential: Credential = platform.parse(submitted)
-        return credential
-
     async def _sign_in(
         self, request: SilentRequest, grant: PlatformGrant, redeemed: Redeemed, *, may_create: bool
     ) -> tuple[str, SignIn]:
         """Two first logins of one identity race for its row; the loser reads the winner's player and signs in."""
         for _ in range(ATTEMPTS):
-            signed_in = await self._logins.player(redeemed, request.now, may_create=may_create)
+            signed_in = await self._proofs.player(redeemed, request.now, may_create=may_create)
             grant.grant_id = self._server.storage.next_id()
             authorized = _authorized(redeemed, signed_in, grant.grant_id, request.now)
             code: str = self._server.create_authorization_response(request, authorized, grant)
