@@ -18,6 +18,7 @@ AuditKind = Literal[
     "token.issued",
     "token.refreshed",
     "token.revoked",
+    "token.exchanged",
     "session.started",
     "session.ended",
     "consent.given",

@@ -91,13 +91,10 @@ class _Drivers:
 
 def served(parts: Parts, ring: KeyRing, server: TokenServer) -> Served:
     """Every endpoint of the server on these keys."""
-    desk = CredentialDesk(parts.storage, parts.random)
-    logins = PlatformLogins(server, desk, parts.random)
-    nonces = TicketNonces(ring.derive(b"authsrv ticket nonces v1"), parts.random)
-    proofs = PlatformProofs(logins, parts.platforms, nonces)
-    silent = SilentLogin(server=server, proofs=proofs, platforms=parts.platforms, nonces=nonces)
+    nonces = _nonces(parts, ring)
+    silent = SilentLogin(server=server, proofs=server.proofs, platforms=parts.platforms, nonces=nonces)
     return Served(
-        tokens=_token_surface(server, LiveTokens(server, OwnTokens(parts.issuer, ring))),
+        tokens=_token_surface(server),
         silent=SilentEndpoint(silent, parts.issuer),
         ticket_nonce=TicketNonceEndpoint(silent),
         metadata=parts.metadata,
@@ -105,22 +102,22 @@ def served(parts: Parts, ring: KeyRing, server: TokenServer) -> Served:
         readiness=parts.readiness,
         registration=RegistrationEndpoint(registrar(parts, server)),
         management=ManagementEndpoint(ClientManagement(_office(parts, server))),
-        browser=_browser_surface(parts, _drivers(parts, ring, server, logins)),
+        browser=_browser_surface(parts, _drivers(parts, ring, server)),
     )
 
 
-def _token_surface(server: TokenServer, live_tokens: LiveTokens) -> TokenSurface:
+def _token_surface(server: TokenServer) -> TokenSurface:
     return TokenSurface(
         token=TokenEndpoint(server),
-        revoke=RevocationEndpoint(Revocation(server, live_tokens)),
-        introspect=IntrospectionEndpoint(Introspection(server, live_tokens)),
+        revoke=RevocationEndpoint(Revocation(server, server.live_tokens)),
+        introspect=IntrospectionEndpoint(Introspection(server, server.live_tokens)),
         feed=FeedEndpoint(RevocationFeed(server)),
     )
 
 
 def token_server(parts: Parts, ring: KeyRing) -> TokenServer:
     """Authlib's server on these keys."""
-    return TokenServer(
+    server = TokenServer(
         storage=parts.storage,
         registry=parts.registry,
         tokens=TokenIssuer(parts.issuer, ring, parts.random),
@@ -129,6 +126,14 @@ def token_server(parts: Parts, ring: KeyRing) -> TokenServer:
         audit=parts.audit,
         clock=parts.clock,
     )
+    server.live_tokens = LiveTokens(server, OwnTokens(parts.issuer, ring))
+    logins = PlatformLogins(server, CredentialDesk(parts.storage, parts.random), parts.random)
+    server.proofs = PlatformProofs(logins, parts.platforms, _nonces(parts, ring))
+    return server
+
+
+def _nonces(parts: Parts, ring: KeyRing) -> TicketNonces:
+    return TicketNonces(ring.derive(b"authsrv ticket nonces v1"), parts.random)
 
 
 def registrar(parts: Parts, server: TokenServer) -> Registrar:
@@ -140,7 +145,7 @@ def _office(parts: Parts, server: TokenServer) -> RegistrationOffice:
     return RegistrationOffice(server, parts.registered, faults)
 
 
-def _drivers(parts: Parts, ring: KeyRing, server: TokenServer, logins: PlatformLogins) -> _Drivers:
+def _drivers(parts: Parts, ring: KeyRing, server: TokenServer) -> _Drivers:
     own_tokens = OwnTokens(parts.issuer, ring)
     browsers = Browsers(server.opaque, ring.derive(b"authsrv forms v1"), parts.rules, parts.storage.next_id)
     check, sessions = AuthorizationCheck(server, own_tokens), BrowserSessions(server, parts.rules)
@@ -153,12 +158,12 @@ def _drivers(parts: Parts, ring: KeyRing, server: TokenServer, logins: PlatformL
             browsers=browsers,
             pending=pending,
             platforms=parts.platforms,
-            logins=logins,
+            logins=server.proofs.logins,
             sessions=sessions,
             key=ring.derive(b"authsrv trips v1"),
         ),
         logout=Logout(server=server, browsers=browsers, sessions=sessions, own_tokens=own_tokens),
-        userinfo=UserInfo(LiveTokens(server, own_tokens), server.tokens),
+        userinfo=UserInfo(server.live_tokens, server.tokens),
     )
 
 

@@ -16,7 +16,13 @@ NEVER = 2**53
 TokenProfile = Literal["standard", "xsolla"]
 SigningAlgorithm = Literal["ES256", "RS256"]
 ResponseMode = Literal["query", "fragment", "form_post"]
-GrantType = Literal["authorization_code", "refresh_token", "client_credentials"]
+GrantType = Literal[
+    "authorization_code",
+    "refresh_token",
+    "client_credentials",
+    "urn:ietf:params:oauth:grant-type:token-exchange",
+]
+TOKEN_EXCHANGE: GrantType = "urn:ietf:params:oauth:grant-type:token-exchange"
 AuthMethod = Literal["client_secret_basic", "client_secret_post", "none"]
 RegistrationMode = Literal["off", "token", "open"]
 
@@ -120,7 +126,7 @@ class Client:
     `extra_scopes` of None means any scope value is accepted. `userinfo_alg` signs UserInfo answers; None leaves them
     plain JSON. `auth_method` is the only way in which it may prove itself; None allows each that its secret does.
     `default_max_age`, in seconds, holds for requests without one. With `introspect` it may ask what tokens of its
-    project stand for.
+    project stand for. `exchange_from` names the clients whose access tokens it may exchange, beside its own.
     `id_token_audiences` are whom it may get id_tokens for besides itself, by token exchange alone.
     """
 
@@ -154,6 +160,7 @@ class Client:
     default_max_age: int | None = None
     introspect: bool = False
     revoke_grant_with_access_token: bool = True
+    exchange_from: frozenset[str] = frozenset()
     registered: bool = False
     """Whether it registered itself at run time, so that it can go at any moment, and not by a reload alone."""
 

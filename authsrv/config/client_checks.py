@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from authsrv.config.clients import ClientSettings, TokenSettings
 from authsrv.config.problems import Finding, Path
+from authsrv.models import TOKEN_EXCHANGE
 from authsrv.redirects import registration_problem
 
 RUNTIME_PREFIX = "c_"
@@ -90,9 +91,9 @@ def _grants(entry: ClientEntry) -> Iterator[Finding]:
         yield Finding(("grants",), "the list of grants is empty", "leave it out for the default")
     if "client_credentials" in grants and settings.effective_type == "public":
         yield Finding(("grants",), "client_credentials needs a secret, and this client has none", "give it a secret")
-    if "refresh_token" in grants and "authorization_code" not in grants:
+    if "refresh_token" in grants and not {"authorization_code", TOKEN_EXCHANGE} & set(grants):
         yield Finding(("grants",), "refresh_token is of no use without authorization_code", "add it, or remove both")
-    if settings.type == "server" and set(grants) - {"client_credentials"}:
+    if settings.type == "server" and set(grants) - {"client_credentials", "refresh_token", TOKEN_EXCHANGE}:
         yield Finding(("grants",), "a server client has no players", "leave grants out, or the type")
 
 
@@ -176,6 +177,21 @@ def _xsolla_algorithm(entry: ClientEntry) -> Iterator[Finding]:
         yield Finding(("access_token_alg",), "the Xsolla profile has RS256 access tokens only", "leave it out")
 
 
+def _exchange_from(entry: ClientEntry) -> Iterator[Finding]:
+    if not entry.settings.exchange_from:
+        return
+    if TOKEN_EXCHANGE not in entry.settings.effective_grants:
+        yield Finding(
+            ("exchange_from",), "the client exchanges no tokens", f'add "{TOKEN_EXCHANGE}" to its grants, or remove it'
+        )
+    elif entry.settings.effective_type == "public":
+        yield Finding(
+            ("exchange_from",),
+            "whoever was sent a token could exchange it in the name of this client, which has no secret",
+            "give the client a secret, or remove exchange_from",
+        )
+
+
 def _introspect(entry: ClientEntry) -> Iterator[Finding]:
     if entry.settings.introspect and entry.settings.effective_type == "public":
         yield Finding(("introspect",), "only a client with a secret may introspect tokens", "give it a secret")
@@ -216,6 +232,7 @@ CLIENT_CHECKS: tuple[tuple[tuple[str, ...], Check], ...] = (
     (("id_token_audiences", "compat"), _id_token_audiences),
     (("pkce", "type", *SECRET_SETTINGS, "compat"), _pkce),
     (("access_token_alg", "compat"), _xsolla_algorithm),
+    (("exchange_from", "grants", "type", "secret", "secrets"), _exchange_from),
     (("introspect", "type", *SECRET_SETTINGS), _introspect),
     (("cors_origins",), _cors_origins),
     (("refresh_idle", "refresh_absolute"), _refresh_lifetimes),

@@ -115,6 +115,9 @@ class ClientSettings(Settings):
     introspect: Flag = Field(
         False, description="The client may ask the introspection endpoint about tokens of its project."
     )
+    exchange_from: tuple[str, ...] = Field(
+        (), description="Clients of the project whose access tokens this client may exchange, beside its own."
+    )
     revoke_grant_with_access_token: Flag = Field(
         True, description="Revoking an access token of the client also ends the refresh token it came with."
     )
@@ -257,6 +260,7 @@ class ClientSettings(Settings):
             userinfo_alg=self.userinfo_alg,
             profile_in_id_token=self.profile_in_id_token,
             introspect=self.introspect,
+            exchange_from=frozenset(self.exchange_from),
             revoke_grant_with_access_token=self.revoke_grant_with_access_token,
             links=self.links(),
             logout=self.logout_rules(),

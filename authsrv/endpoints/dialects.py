@@ -39,6 +39,8 @@ class Standard:
     def error(self, error: AuthsrvError, endpoint: Endpoint, reference: str) -> Response:
         """JSON; the token endpoint answers everything but client authentication, limits and outages with 400."""
         body = {"error": error.error, "error_description": error.description, **_extras(error)}
+        if endpoint == "token" and isinstance(error, _BARRED):
+            body |= {"error": "invalid_grant", "reason": error.reason or error.error}
         if error.status >= 500:
             body["reference"] = reference
         return JSONResponse(body, _standard_status(error, endpoint), _headers(error))
@@ -115,9 +117,7 @@ def _headers(error: AuthsrvError) -> dict[str, str]:
 
 
 def _standard_status(error: AuthsrvError, endpoint: Endpoint) -> int:
-    if endpoint == "token" and isinstance(
-        error, errors.AccessDenied | errors.InteractionRequired | errors.UserNotFound
-    ):
+    if endpoint == "token" and isinstance(error, _BARRED):
         return 400
     if endpoint == "silent" and isinstance(error, errors.InvalidClient):
         return 400
@@ -129,6 +129,9 @@ def _redirect_code(error: AuthsrvError) -> str:
         return error.error
     return "invalid_request" if isinstance(error, _MALFORMED) else "access_denied"
 
+
+_BARRED = (errors.AccessDenied, errors.InteractionRequired, errors.UserNotFound)
+"""What the token endpoint, where RFC 6749 knows no such thing, tells as a grant that is not good for tokens."""
 
 _MALFORMED = (errors.InvalidRequest, errors.InvalidScope, errors.InvalidTarget, errors.UnsupportedResponseType)
 

@@ -59,7 +59,7 @@ def metadata(issuer: str, scopes: Collection[str], *, registration: bool = False
         "scopes_supported": sorted({*scopes, *(OFFLINE if OFFLINE.intersection(scopes) else ())}),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query", "fragment", "form_post"],
-        "grant_types_supported": [grant.GRANT_TYPE for grant in GRANTS],
+        "grant_types_supported": list(dict.fromkeys(grant.GRANT_TYPE for grant in GRANTS)),
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256", "ES256"],
         "userinfo_signing_alg_values_supported": ["RS256", "ES256"],

@@ -10,7 +10,8 @@ from authsrv.errors import InvalidClient, InvalidRequest
 from authsrv.oauth.request import TokenRequest
 from authsrv.oauth.server import TOKEN_PARAMETERS, TokenServer
 
-MAX_BODY = 16 * 1024
+MAX_BODY = 128 * 1024
+"""An XSTS token has up to 64 KiB, and may be percent-encoded."""
 
 
 class TokenEndpoint:

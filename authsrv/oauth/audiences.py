@@ -16,15 +16,23 @@ _RESOURCE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!\"$-~]+")  # an absolute URI 
 _NO_RESOURCE = "A resource is an absolute URI without a fragment."
 
 
+def asked(sent: Mapping[str, str]) -> tuple[str, ...]:
+    """The audiences that a request names, in its order and without repetition. Raises `InvalidTarget`."""
+    resources = _values(sent, "resource")
+    if not all(map(_RESOURCE.fullmatch, resources)):
+        raise InvalidTarget(_NO_RESOURCE, parameter="resource")
+    return tuple(dict.fromkeys((*_values(sent, "audience"), *resources)))
+
+
 def granted(client: Client, sent: Mapping[str, str]) -> tuple[str, ...]:
     """The audiences that a request names, in its order and without repetition; none means the default ones.
 
     Raises `InvalidTarget` for one that the client's entry does not list, or that can be no resource.
     """
-    asked = _asked(sent)
-    if not client.audiences.issuperset(asked):
+    named = asked(sent)
+    if not client.audiences.issuperset(named):
         raise InvalidTarget
-    return asked
+    return named
 
 
 def remaining(client: Client, before: Sequence[str]) -> tuple[str, ...]:
@@ -45,22 +53,31 @@ def narrowed(client: Client, before: tuple[str, ...], sent: Mapping[str, str], i
     section 2.2).
     """
     # Xsolla's SDKs name an audience at the login alone; what else they send with a code never meant anything.
-    asked = () if client.profile == "xsolla" else _asked(sent)
-    if not set(asked) <= set(before or default(client, issuer)):
+    named = () if client.profile == "xsolla" else asked(sent)
+    if not set(named) <= set(before or default(client, issuer)):
         raise InvalidTarget("The token can only be for what its login was for, or for a part of that.")
-    return asked or before
+    return named or before
+
+
+def exchanged(client: Client, before: tuple[str, ...], sent: Mapping[str, str], issuer: str) -> tuple[str, ...]:
+    """The audiences of a token that a client makes of one for `before`: those that the request names, or the same.
+
+    Whom a token was sent to could take it for its own and name a public client, so that only a client with a secret
+    gets another audience. Raises `InvalidTarget`.
+    """
+    allowed = client.audiences | set(default(client, issuer))
+    named = asked(sent)
+    if not allowed.issuperset(named) or (client.public and not set(before).issuperset(named)):
+        raise InvalidTarget
+    left = named or tuple(value for value in before if value in allowed)
+    if not left:
+        raise InvalidTarget("Name an audience; the client can have none of the subject token's.", parameter="audience")
+    return left
 
 
 def default(client: Client, issuer: str) -> tuple[str, ...]:
     """Whom tokens are for when their grant names nobody."""
     return client.project.default_audience or (issuer,)
-
-
-def _asked(sent: Mapping[str, str]) -> tuple[str, ...]:
-    resources = _values(sent, "resource")
-    if not all(map(_RESOURCE.fullmatch, resources)):
-        raise InvalidTarget(_NO_RESOURCE, parameter="resource")
-    return tuple(dict.fromkeys((*_values(sent, "audience"), *resources)))
 
 
 def _values(sent: Mapping[str, str], name: str) -> list[str]:

@@ -5,30 +5,21 @@ Knows no HTTP framework, no platform by name and no request's parameters.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 from authsrv import errors
 from authsrv.audit import AuditEvent, AuditKind
 from authsrv.limits import Rule
-from authsrv.models import Client, Digest
+from authsrv.models import Digest
 from authsrv.oauth.credentials import CredentialDesk, Presented, Redeemed, for_oauth, replayed
 from authsrv.oauth.outages import outages_answered
-from authsrv.oauth.request import Sender
+from authsrv.oauth.request import Attempt
 from authsrv.oauth.server import TokenServer
 from authsrv.platforms.base import Credential, Platform, PlatformError, PlatformUnavailable
 from authsrv.players import NewPlayer, SignIn, sign_in
 from authsrv.storage.base import Conflict
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One try to log in to a client by a platform."""
-
-    client: Client
-    provider: str
-    sender: Sender
 
 
 class PlatformLogins:

@@ -8,7 +8,8 @@ from typing import Any
 from authsrv.models import Digest
 from authsrv.oauth.credentials import Redeemed
 from authsrv.oauth.directory import PlatformDirectory
-from authsrv.oauth.logins import Attempt, PlatformLogins
+from authsrv.oauth.logins import PlatformLogins
+from authsrv.oauth.request import Attempt
 from authsrv.oauth.silent.nonces import TicketNonces
 from authsrv.platforms.base import Credential, Platform, Submission
 from authsrv.players import SignIn
@@ -18,7 +19,7 @@ class PlatformProofs:
     """Takes what was submitted to the platform that it is for."""
 
     def __init__(self, logins: PlatformLogins, platforms: PlatformDirectory, nonces: TicketNonces) -> None:
-        self._logins = logins
+        self.logins = logins
         self._platforms = platforms
         self._nonces = nonces
 
@@ -30,16 +31,16 @@ class PlatformProofs:
     async def redeem(self, attempt: Attempt, submitted: Submission, requester: Digest, now: int) -> Redeemed:
         """The identity that the submission proves. Raises `AuthsrvError`."""
         platform = self.platform(attempt)
-        credential = self._logins.read(attempt, lambda: self._parse(platform, attempt, submitted, now))
-        return await self._logins.redeem(attempt, platform, credential, requester, now)
+        credential = self.logins.read(attempt, lambda: self._parse(platform, attempt, submitted, now))
+        return await self.logins.redeem(attempt, platform, credential, requester, now)
 
     async def player(self, redeemed: Redeemed, now: int, *, may_create: bool) -> SignIn:
         """Who the identity is. To be asked again when another first login of it was faster."""
-        return await self._logins.player(redeemed, now, may_create=may_create)
+        return await self.logins.player(redeemed, now, may_create=may_create)
 
     def succeeded(self, attempt: Attempt, signed_in: SignIn) -> None:
         """Audit a login, and the player it made."""
-        self._logins.succeeded(attempt, signed_in)
+        self.logins.succeeded(attempt, signed_in)
 
     def _parse(self, platform: Platform[Any], attempt: Attempt, submitted: Submission, now: int) -> Credential:
         if submitted.nonce:

@@ -10,10 +10,13 @@ from typing import Literal
 
 from authlib.oauth2.rfc6749 import OAuth2Payload, OAuth2Request
 
-from authsrv.models import AuthMethod, Client, TokenProfile
+from authsrv.models import TOKEN_EXCHANGE, AuthMethod, Client, TokenProfile
+from authsrv.oauth.credentials import Redeemed
 
 Surface = Literal["standard", "xsolla"]
 """Which set of paths a request came by. Clients of one token profile are unknown on the other surface."""
+
+_XSOLLA_TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token_exchange"
 
 PROFILE_OF_SURFACE: Mapping[Surface, TokenProfile] = {"standard": "standard", "xsolla": "xsolla"}
 
@@ -26,6 +29,15 @@ class Sender:
     address: str
     cut_address: str
     request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try to log in to a client by a platform."""
+
+    client: Client
+    provider: str
+    sender: Sender
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,3 +85,21 @@ class GrantRequest(OAuth2Request):
     def form(self) -> dict[str, str]:
         """The parameters; they all came from the body."""
         return self.payload.data
+
+
+class TokenGrantRequest(GrantRequest):
+    """A request to the token endpoint; one instance for all attempts at it.
+
+    `redeemed` is what a platform's credential proved. It is kept here, so that no attempt asks the platform again.
+    """
+
+    def __init__(self, endpoint: str, sent: TokenRequest, client: Client, method: AuthMethod, now: int) -> None:
+        super().__init__(endpoint, _spelled(sent), client, method, now)
+        self.sender = sent.sender
+        self.redeemed: Redeemed | None = None
+
+
+def _spelled(sent: TokenRequest) -> Mapping[str, str]:
+    """Xsolla's SDKs write the grant type of token exchange with an underscore."""
+    is_theirs = sent.sender.surface == "xsolla" and sent.parameters.get("grant_type") == _XSOLLA_TOKEN_EXCHANGE
+    return {**sent.parameters, "grant_type": TOKEN_EXCHANGE} if is_theirs else sent.parameters

@@ -6,14 +6,14 @@ HTTP framework, no platform by name and no database.
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from authlib.oauth2.rfc6749 import AuthorizationServer, OAuth2Error
 
 from authsrv import errors
 from authsrv.audit import Audit, AuditEvent
 from authsrv.limits import RateLimiter, Rule
-from authsrv.models import Client, Player
+from authsrv.models import TOKEN_EXCHANGE, Client, Player
 from authsrv.oauth import clients
 from authsrv.oauth.adapters import ClientAdapter
 from authsrv.oauth.clients import CLIENT_PARAMETERS, AuthenticatedClient, ClientRegistry
@@ -24,11 +24,15 @@ from authsrv.oauth.grants.extensions import CodeExtension, IdToken
 from authsrv.oauth.grants.platform import PlatformGrant
 from authsrv.oauth.opaque import OpaqueTokens
 from authsrv.oauth.outages import outages_answered
-from authsrv.oauth.request import GrantRequest, Sender, TokenRequest
+from authsrv.oauth.request import GrantRequest, Sender, TokenGrantRequest, TokenRequest
 from authsrv.oauth.tokens import TokenIssuer
 from authsrv.platforms.base import Clock
 from authsrv.storage.base import Conflict, Storage
 from authsrv.storage.changes import Change
+
+if TYPE_CHECKING:
+    from authsrv.oauth.live_tokens import LiveTokens
+    from authsrv.oauth.proofs import PlatformProofs
 
 ATTEMPTS = 3
 """How often a request is loaded and decided when it loses races that are not its fault."""
@@ -71,19 +75,24 @@ class TokenServer(AuthorizationServer):
         self.clock = clock
         self._register()
 
+    live_tokens: "LiveTokens"
+    """Which access tokens are in force, and `proofs` what platforms vouch for: each set once both are made."""
+    proofs: "PlatformProofs"
+
     def _register(self) -> None:
         code = CodeExtension()
         self.register_grant(PlatformGrant, [code])
         self.register_grant(BrowserGrant, [code])
-        extensions = {"authorization_code": [code], "refresh_token": [IdToken()]}
+        id_token = IdToken()
+        extensions = {"authorization_code": [code], "refresh_token": [id_token], TOKEN_EXCHANGE: [id_token]}
         for grant in GRANTS:
             self.register_grant(grant, extensions.get(grant.GRANT_TYPE, []))
 
     async def token(self, request: TokenRequest) -> Mapping[str, Any]:
         """Answer a token request (RFC 6749 section 5.1). Raises `AuthsrvError`; nothing is half done."""
-        authenticated = self.authenticate(request)
+        asked = self._asked(request, self.authenticate(request))
         for _ in range(ATTEMPTS):
-            grant = self._grant_for(request, authenticated)
+            grant = self._grant_for(asked)
             await self._load(grant)
             reply = await self._decide(grant, request)
             try:
@@ -134,14 +143,15 @@ class TokenServer(AuthorizationServer):
             )
         )
 
-    def _grant_for(self, request: TokenRequest, authenticated: AuthenticatedClient) -> LoadingGrant:
+    def _asked(self, request: TokenRequest, authenticated: AuthenticatedClient) -> TokenGrantRequest:
         if not request.parameters.get("grant_type"):
             raise errors.InvalidRequest("Send a grant_type.", parameter="grant_type")
-        grant_request = GrantRequest(
-            self.tokens.issuer, request.parameters, authenticated.client, authenticated.method, self.now()
-        )
+        return TokenGrantRequest(self.tokens.issuer, request, authenticated.client, authenticated.method, self.now())
+
+    def _grant_for(self, asked: TokenGrantRequest) -> LoadingGrant:
         try:
-            grant: LoadingGrant = self.get_token_grant(grant_request)
+            grant: LoadingGrant = self.get_token_grant(asked)
+            grant.check()
         except OAuth2Error as error:
             raise translated(error) from error
         return grant
@@ -177,6 +187,7 @@ class TokenServer(AuthorizationServer):
                     project=client.project.key,
                     client_id=client.client_id,
                     sub=player.sub if player else "",
+                    platform=grant.platform,
                     request_id=request.sender.request_id,
                     address=request.sender.cut_address,
                 )

@@ -23,7 +23,8 @@ STEAM_ID_URL = "https://steamcommunity.com/openid/id/"
 class TokenFacts:
     """What a token says. `platform` and the `idp` pair are empty for a client's own token (client_credentials).
 
-    `profile` holds the standard claims that go into the id_token, `sid` the browser session's public id.
+    `profile` holds the standard claims that go into the id_token, `sid` the browser session's public id. `act` says who
+    acts for the player (RFC 8693 section 4.1), `ends_at` when the token must end at the latest.
     """
 
     client: Client
@@ -40,6 +41,13 @@ class TokenFacts:
     sid: str = ""
     acr: str = ""
     profile: Mapping[str, Any] = field(default_factory=dict)
+    act: Mapping[str, Any] | None = None
+    ends_at: int | None = None
+
+    def lifetime(self, now: int) -> int:
+        """For how many seconds an access token made now is good."""
+        full = self.client.lifetimes.access_token
+        return full if self.ends_at is None else min(full, self.ends_at - now)
 
 
 class TokenIssuer:
@@ -56,22 +64,22 @@ class TokenIssuer:
             return self._sign(self._xsolla_claims(facts, now), "RS256", "JWT")
         return self._sign(self._rfc9068_claims(facts, now), facts.client.access_token_alg, "at+jwt")
 
-    def id_token(self, facts: TokenFacts, access_token: str, now: int) -> str:
-        """An id_token for the client, bound to the access token by `at_hash`."""
+    def id_token(self, facts: TokenFacts, access_token: str, now: int, audience: str = "") -> str:
+        """An id_token for the client, or for the audience, bound to the access token by `at_hash` if there is one."""
         client = facts.client
         claims: dict[str, Any] = {
             **facts.profile,
             "iss": self.issuer,
             "sub": facts.sub,
-            "aud": client.client_id,
+            "aud": audience or client.client_id,
             "exp": now + client.lifetimes.id_token,
             "iat": now,
             "auth_time": facts.auth_time,
             "amr": [facts.platform],
-            "at_hash": half_hash(access_token),
             **_platform_claims(facts),
         }
-        optional = {"nonce": facts.nonce, "sid": facts.sid, "acr": facts.acr}
+        at_hash = half_hash(access_token) if access_token else ""
+        optional = {"at_hash": at_hash, "nonce": facts.nonce, "sid": facts.sid, "acr": facts.acr}
         claims |= {name: value for name, value in optional.items() if value}
         return self._sign(claims, client.id_token_alg, "JWT")
 
@@ -99,11 +107,11 @@ class TokenIssuer:
         return self._sign(claims, "RS256", "revocations+jwt")
 
     def _rfc9068_claims(self, facts: TokenFacts, now: int) -> dict[str, Any]:
-        claims = {
+        claims: dict[str, Any] = {
             "iss": self.issuer,
             "sub": facts.sub,
             "aud": _single_or_list(facts.audience or audiences.default(facts.client, self.issuer)),
-            "exp": now + facts.client.lifetimes.access_token,
+            "exp": now + facts.lifetime(now),
             "iat": now,
             "jti": self._jti(),
             "client_id": facts.client.client_id,
@@ -112,6 +120,8 @@ class TokenIssuer:
         }
         if facts.gid:
             claims |= {"gid": facts.gid, "auth_time": facts.auth_time}
+        if facts.act:
+            claims["act"] = facts.act
         return claims
 
     def _xsolla_claims(self, facts: TokenFacts, now: int) -> dict[str, Any]:
@@ -119,7 +129,7 @@ class TokenIssuer:
             "iss": self.issuer,
             "sub": facts.sub,
             "aud": list(facts.audience),
-            "exp": now + facts.client.lifetimes.access_token,
+            "exp": now + facts.lifetime(now),
             "iat": now,
             "jti": self._jti(),
             "client_id": facts.client.client_id,

@@ -77,6 +77,10 @@ def test_T1_the_hooked_methods_of_authlib_are_those_we_read() -> None:
         "PlatformGrant": {"validate_consent_request"},
         "BrowserGrant": {"validate_consent_request"},
         "CodeIssuingGrant": {"validate_consent_request"},
+        "PlatformExchangeGrant": {"create_token_response"},
+        "OwnExchangeGrant": {"create_token_response"},
+        "UnknownSubject": {"create_token_response"},
+        "TokenExchangeGrant": {"create_token_response"},
         "LoadingGrant": set(),
         "StoredGrant": set(),
         "TokenServer": {"get_authorization_grant", "create_authorization_response"},
@@ -98,7 +102,7 @@ class Observed(TokenServer):
     loaded: LoadingGrant
 
     async def by_authlib(self, request: TokenRequest) -> Any:
-        self.loaded = self._grant_for(request, self.authenticate(request))
+        self.loaded = self._grant_for(self._asked(request, self.authenticate(request)))
         await self.loaded.load(self.storage)
         return AuthorizationServer.create_token_response(self, self.loaded.request)
 

@@ -10,6 +10,7 @@ import httpx
 import jwt
 import pytest
 
+from authsrv.models import TOKEN_EXCHANGE
 from authsrv.oauth.claims import ACR, SCOPE_OF
 from tests.oidc.clients import SCOPES as EVERY_SCOPE
 from tests.oidc.clients import changed, clients_of, provider, tell_everything_of
@@ -34,7 +35,7 @@ EXPECTED = {
     "scopes_supported": ["address", "email", "offline", "offline_access", "openid", "phone", "profile"],
     "response_types_supported": ["code"],
     "response_modes_supported": ["query", "fragment", "form_post"],
-    "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
+    "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials", TOKEN_EXCHANGE],
     "subject_types_supported": ["public"],
     "id_token_signing_alg_values_supported": ["RS256", "ES256"],
     "userinfo_signing_alg_values_supported": ["RS256", "ES256"],

@@ -19,10 +19,10 @@ from authsrv.oauth.browser.request import Target
 from authsrv.oauth.browser.sessions import BrowserSessions, Proof
 from authsrv.oauth.credentials import Redeemed
 from authsrv.oauth.directory import PlatformDirectory
-from authsrv.oauth.logins import Attempt, PlatformLogins
+from authsrv.oauth.logins import PlatformLogins
 from authsrv.oauth.opaque import Opaque, digest
 from authsrv.oauth.outages import outages_answered
-from authsrv.oauth.request import Sender
+from authsrv.oauth.request import Attempt, Sender
 from authsrv.oauth.server import ATTEMPTS, TokenServer
 from authsrv.platforms.base import BrowserTrip, Platform, Returned
 from authsrv.storage.base import Conflict

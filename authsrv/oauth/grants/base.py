@@ -4,7 +4,7 @@
 `penalties`. Knows no endpoint.
 """
 
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from authlib.oauth2.rfc6749.grants import BaseGrant
 
@@ -17,6 +17,10 @@ from authsrv.oauth.tokens import TokenFacts, TokenIssuer
 from authsrv.storage.base import Conflict, Storage
 from authsrv.storage.changes import Change
 
+if TYPE_CHECKING:
+    from authsrv.oauth.live_tokens import LiveTokens
+    from authsrv.oauth.proofs import PlatformProofs
+
 AUTH_METHODS = ["client_secret_basic", "client_secret_post", "none"]
 
 
@@ -25,6 +29,8 @@ class Issuing(Protocol):
 
     tokens: TokenIssuer
     opaque: OpaqueTokens
+    live_tokens: "LiveTokens"
+    proofs: "PlatformProofs"
 
 
 class LoadingGrant(BaseGrant):
@@ -42,8 +48,13 @@ class LoadingGrant(BaseGrant):
         self.changes: list[Change] = []
         self.penalties: list[Change] = []
         self.notices: list[AuditKind] = []
+        self.platform = ""
+        """Who vouched for the player just now; empty if nobody had to."""
         self.told: TokenFacts | None = None
         """What the access token says, for the id_token that goes with it."""
+
+    def check(self) -> None:
+        """Refuse what can be seen to be wrong without I/O, where the validation after the load would be too late."""
 
     async def load(self, storage: Storage) -> None:
         """Read everything the decision needs."""
@@ -86,7 +97,7 @@ class LoadingGrant(BaseGrant):
         token: dict[str, Any] = {
             "access_token": self.server.tokens.access_token(facts, self.request.now),
             "token_type": "Bearer",
-            "expires_in": self.registered.lifetimes.access_token,
+            "expires_in": facts.lifetime(self.request.now),
             "scope": " ".join(facts.scope),
         }
         refresh_token = self.refresh_token_due() if include_refresh_token else ""

@@ -14,9 +14,8 @@ from authsrv.oauth.credentials import Redeemed, replayed
 from authsrv.oauth.directory import PlatformDirectory
 from authsrv.oauth.grants.code import Authorized
 from authsrv.oauth.grants.platform import PlatformGrant, RedirectTarget, SilentRequest
-from authsrv.oauth.logins import Attempt
 from authsrv.oauth.proofs import PlatformProofs
-from authsrv.oauth.request import Surface
+from authsrv.oauth.request import Attempt, Surface
 from authsrv.oauth.server import ATTEMPTS, TokenServer, translated
 from authsrv.oauth.silent.nonces import TicketNonces
 from authsrv.oauth.silent.request import (

@@ -129,7 +129,11 @@ def check_texts(call: SilentCall) -> None:
     if sent["response_type"] != "code":
         raise errors.UnsupportedResponseType(parameter="response_type")
     _check_state(sent.get("state", ""), call.sender.surface)
-    nonce = sent.get("nonce", "")
+    check_nonce(sent.get("nonce", ""))
+
+
+def check_nonce(nonce: str) -> None:
+    """The nonce for the id_token. Raises `InvalidRequest`."""
     if len(nonce) > _LONGEST_NONCE or _CONTROL.search(nonce):
         raise errors.InvalidRequest("A nonce has at most 512 characters and no control characters.", parameter="nonce")
 

@@ -1,0 +1,120 @@
+"""Token exchange of an access token of ours: for less, for somebody else, or by a backend that acts for the player.
+
+Owns whose tokens a client may exchange, and the bounds of what comes of one (RFC 8693). The token made shares the
+subject token's grant, and so its end. Knows no endpoint.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from authsrv.errors import InvalidGrant, InvalidRequest, InvalidScope
+from authsrv.models import LoadedGrant, Player
+from authsrv.oauth import audiences, scopes
+from authsrv.oauth.grants.exchange import ACCESS_TOKEN, PARAMETERS, TokenExchangeGrant
+from authsrv.oauth.own_tokens import NotOurs
+from authsrv.oauth.tokens import TokenFacts
+from authsrv.storage.base import Storage
+
+if TYPE_CHECKING:
+    from authsrv.oauth.live_tokens import LiveAccess
+
+MOST_ACTORS = 4
+"""How many may have acted one for the other; each makes the token longer."""
+_NOT_GOOD = "The {} is no access token in force that this client may use here."
+
+
+class OwnExchangeGrant(TokenExchangeGrant):
+    """Makes an access token, or an id_token, of a player's access token. Reads, and writes nothing."""
+
+    PARAMETERS = PARAMETERS
+
+    _subject: "LiveAccess"
+    _loaded: LoadedGrant
+    _act: dict[str, Any] | None = None
+
+    @classmethod
+    def takes(cls, subject_token_type: str) -> bool:
+        """Access tokens."""
+        return subject_token_type == ACCESS_TOKEN
+
+    def check(self) -> None:
+        """What can be seen without a look at the tokens."""
+        super().check()
+        sent = self.request.form
+        if bool(sent.get("actor_token")) != bool(sent.get("actor_token_type")):
+            raise InvalidRequest("Send actor_token and actor_token_type, or neither.", parameter="actor_token_type")
+        if sent.get("actor_token_type", ACCESS_TOKEN) != ACCESS_TOKEN:
+            raise InvalidRequest("An actor_token is an access token.", parameter="actor_token_type")
+
+    async def load(self, storage: Storage) -> None:
+        """Look the tokens up."""
+        self._subject = await self._live("subject_token")
+        self._loaded = self._of_player()
+        self._act = await self._actors()
+        self.scope = self._narrowed_scope()
+
+    def player(self) -> Player | None:
+        """Whose token it is."""
+        return self._loaded.player
+
+    def facts(self, scope: tuple[str, ...]) -> TokenFacts:
+        """What the subject token stands for, told to the client that asks."""
+        grant, player = self._loaded.grant, self._loaded.player
+        return TokenFacts(
+            client=self.registered,
+            sub=player.sub,
+            scope=scope,
+            audience=self._audience(),
+            gid=self._subject.token.gid,
+            platform=grant.platform,
+            idp=grant.idp,
+            idp_subject=grant.idp_subject,
+            display_name=player.display_name,
+            auth_time=grant.auth_time,
+            act=self._act,
+            ends_at=self._subject.token.exp,
+        )
+
+    async def _live(self, name: str) -> "LiveAccess":
+        try:
+            return await self.server.live_tokens.access(self.request.form[name])
+        except NotOurs as error:
+            raise InvalidGrant(_NOT_GOOD.format(name), parameter=name, detail=str(error)) from None
+
+    def _of_player(self) -> LoadedGrant:
+        owner, client = self._subject.client, self.registered
+        allowed = owner.client_id == client.client_id or owner.client_id in client.exchange_from
+        if self._subject.loaded is None or not allowed or owner.project != client.project:
+            raise InvalidGrant(_NOT_GOOD.format("subject_token"), parameter="subject_token")
+        return self._subject.loaded
+
+    async def _actors(self) -> dict[str, Any] | None:
+        """Who acts for the player: the client that shows a token of its own, and those who acted before it."""
+        before: dict[str, Any] | None = self._subject.token.claims.get("act")
+        if not self.request.form.get("actor_token"):
+            return before
+        actor = await self._live("actor_token")
+        if actor.loaded is not None or actor.client.client_id != self.registered.client_id:
+            raise InvalidGrant(_NOT_GOOD.format("actor_token"), parameter="actor_token")
+        if _depth(before) >= MOST_ACTORS:
+            raise InvalidRequest("Too many have acted one for the other.", parameter="actor_token")
+        return {"sub": actor.client.client_id, **({"act": before} if before else {})}
+
+    def _narrowed_scope(self) -> tuple[str, ...]:
+        """What is asked for, or all of the subject token's; never a refresh token (RFC 8693 section 2.2.1)."""
+        sent = self.request.form.get("scope", "")
+        had = self._subject.token.scope
+        asked = scopes.granted(self.registered, sent) if sent else scopes.remaining(self.registered, had)
+        left = tuple(value for value in asked if value not in scopes.OFFLINE)
+        if not left or not set(left) <= set(had):
+            raise InvalidScope("The scope can only be what the subject_token has, or a part of it.")
+        return left
+
+    def _audience(self) -> tuple[str, ...]:
+        if self.asks_for_id_token:
+            return ()
+        issuer = self.server.tokens.issuer
+        return audiences.exchanged(self.registered, self._subject.token.aud, self.request.form, issuer)
+
+
+def _depth(act: dict[str, Any] | None) -> int:
+    return 1 + _depth(act.get("act")) if act else 0
