@@ -10,6 +10,11 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from hypothesis import settings
+
+# A time limit would fail on a busy machine, and say nothing of the code.
+settings.register_profile("authsrv", deadline=None)
+settings.load_profile("authsrv")
 
 HERE = Path(__file__).parent
 TOOLS: Mapping[str, tuple[str, ...]] = {

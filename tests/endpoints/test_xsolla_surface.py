@@ -742,7 +742,7 @@ ENVELOPED = [
     pytest.param("GET", TOKEN, {}, (405, "0"), id="405 token"),
     pytest.param("PUT", SILENT.format("steam"), {}, (405, "0"), id="405 cross_auth"),
     pytest.param("POST", "/api/blank", {}, (405, "0"), id="405 blank"),
-    pytest.param("POST", TOKEN, {"data": {"code": "x" * 17_000}}, (413, "0"), id="413"),
+    pytest.param("POST", TOKEN, {"data": {"code": "x" * 140_000}}, (413, "0"), id="413"),
     pytest.param("GET", SILENT.format("steam") + "?x=" + "y" * 25_000, {}, (414, "0"), id="414"),
     pytest.param("POST", TOKEN, {"json": {}}, (415, "0"), id="415 token"),
     pytest.param("POST", SILENT.format("steam"), {"json": {}}, (415, "0"), id="415 cross_auth"),
