@@ -24,6 +24,9 @@ COMMANDS = (
     ["demo"],
     ["keys"],
     ["keys", "list"],
+    ["clients"],
+    ["clients", "secret"],
+    ["clients", "secret", "new"],
     ["emulator"],
     ["emulator", "run"],
     ["emulator", "ticket"],
@@ -80,6 +83,7 @@ def test_the_program_lists_its_commands() -> None:
         "reload",
         "demo",
         "keys",
+        "clients",
         "emulator",
     ]
     assert "..." not in listed.partition("Commands:\n")[2]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 if TYPE_CHECKING:
-    from authsrv.config import Config
+    from authsrv.config import Config, ConfigError
 
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The configuration file.", envvar="AUTHSRV_CONFIG")]
 CONFIG = Path("authsrv.toml")
@@ -23,7 +23,7 @@ def load(path: Path) -> "Config":
     try:
         return configuration.load(path)
     except configuration.ConfigError as error:
-        fail(f"the configuration cannot be used\n\n{error}")
+        unusable(error)
 
 
 def order(path: Path, name: str, **arguments: Any) -> Mapping[str, Any]:
@@ -45,6 +45,11 @@ def order(path: Path, name: str, **arguments: Any) -> Mapping[str, Any]:
         fail(str(error))
     finally:
         pipeline.stop()
+
+
+def unusable(error: "ConfigError") -> NoReturn:
+    """End the command with every mistake of its configuration."""
+    fail(f"the configuration cannot be used\n\n{error}")
 
 
 def fail(text: str) -> NoReturn:
