@@ -18,6 +18,7 @@ from typing import Any
 from starlette.routing import BaseRoute, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from authsrv import playfab
 from authsrv.addresses import AddressResolver
 from authsrv.audit import Audit, AuditEvent
 from authsrv.composition import Parts, registrar, served, token_server
@@ -36,6 +37,7 @@ from authsrv.jobs.logout_notices import FormOutbound, LogoutNotices
 from authsrv.jobs.sweeper import Sweeper
 from authsrv.log import Emit, Event
 from authsrv.models import Project
+from authsrv.oauth.claim_sources import ClaimSources
 from authsrv.oauth.clients import ClientRegistry
 from authsrv.oauth.directory import PlatformDirectory
 from authsrv.oauth.keys import KeyRing, load_or_create
@@ -46,11 +48,13 @@ from authsrv.outbound.guarded import GuardedOutbound
 from authsrv.pages.render import Pages
 from authsrv.platforms import PLATFORMS
 from authsrv.platforms.base import Clock, PlatformSettings
+from authsrv.playfab.settings import PlayFabSettings
+from authsrv.services import Connect, Place
 from authsrv.serving.readiness import Readiness
 from authsrv.storage import open_storage
 from authsrv.storage.base import Storage
 from authsrv.storage.changes import DeclaredClient, SyncClients
-from authsrv.verifiers import Connect, Place, Verifiers, connect_by_http
+from authsrv.verifiers import PlayFabTitles, Verifiers, connect_by_http
 
 _RESTART_ONLY = ("issuer", "dev", "server", "database", "keys", "limits", "log", "sessions", "outbound")
 
@@ -75,7 +79,8 @@ class ReloadRefused(Exception):
 class World:
     """What the server takes from outside, so that tests can bring their own.
 
-    `clock` gives Unix seconds, `random` that many unpredictable bytes; `connect` makes the way out to a platform.
+    `clock` gives Unix seconds, `random` that many unpredictable bytes; `connect` makes the way out to a platform or to
+    PlayFab.
     `sleep` is what background tasks rest by.
     `call_clients` makes the way out to addresses that clients gave. `emit` takes log events; without it audit events go
     nowhere.
@@ -101,10 +106,13 @@ class Application:
         self._registry = ClientRegistry(config.clients().values(), self._registered.clients)
         self._platforms = PlatformDirectory(frozenset(PLATFORMS))
         self._verifiers = Verifiers(world.clock, world.connect)
+        self._claim_sources = ClaimSources()
+        self._playfab = PlayFabTitles(world.clock, world.connect)
         self._reloading = asyncio.Lock()
         self._projects = config.project_models()
         self._metadata = Document(metadata_of(config))
         providers = {name: partial(self._verifiers.probe, name) for name in PLATFORMS}
+        providers[playfab.NAME] = partial(self._playfab.probe, playfab.NAME)
         self.readiness = Readiness({"storage": self.storage.ping}, providers)
         self._logos = Logos()
         self._screens = Screens(Pages(random=world.random), self._facts())
@@ -118,6 +126,7 @@ class Application:
             registry=self._registry,
             registered=self._registered,
             platforms=self._platforms,
+            claim_sources=self._claim_sources,
             audit=self._audit,
             metadata=self._metadata,
             readiness=self.readiness,
@@ -169,15 +178,18 @@ class Application:
         projects = config.project_models()
         images = images_of(projects)
         verifiers = self._verifiers.prepare(platforms_of(config))
+        titles = self._playfab.prepare(playfab_of(config))
         await self.storage.apply([SyncClients(declared_clients(config), int(self._world.clock()))])
         self._registry.replace(config.clients().values())
         self._registered.configure(config.registration_policies())
         self._platforms.replace(verifiers)
+        self._claim_sources.replace(titles)
         self._metadata.replace(metadata_of(config))
         self._projects = projects
         self._logos.replace(images)
         self.config = config
         self._verifiers.settle()
+        self._playfab.settle()
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Desk]:
@@ -200,6 +212,7 @@ class Application:
         async with AsyncExitStack() as stack:
             desk = await stack.enter_async_context(self.opened())
             stack.push_async_callback(self._verifiers.stop)
+            stack.push_async_callback(self._playfab.stop)
             await self._take(self.config)
             server = desk.server
             self.registrar = registrar(self._parts, server)
@@ -264,6 +277,11 @@ def images_of(projects: Mapping[str, Project]) -> Mapping[str, Image]:
 def platforms_of(config: Config) -> dict[Place, PlatformSettings]:
     """The blocks of every project's platforms."""
     return {(key, name): block for key, project in config.projects.items() for name, block in project.platforms.items()}
+
+
+def playfab_of(config: Config) -> dict[Place, PlayFabSettings]:
+    """The PlayFab titles of the projects that have one, each by the scope that asks for a session with it."""
+    return {(key, playfab.NAME): project.playfab for key, project in config.projects.items() if project.playfab}
 
 
 def metadata_of(config: Config) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from authsrv.oauth.browser.logout import Logout
 from authsrv.oauth.browser.pending import PendingRequests
 from authsrv.oauth.browser.sessions import BrowserSessions
 from authsrv.oauth.browser.upstream import UpstreamSignIn
+from authsrv.oauth.claim_sources import ClaimSources
 from authsrv.oauth.clients import ClientRegistry
 from authsrv.oauth.credentials import CredentialDesk
 from authsrv.oauth.directory import PlatformDirectory
@@ -72,6 +73,7 @@ class Parts:
     registry: ClientRegistry
     registered: RegisteredClients
     platforms: PlatformDirectory
+    claim_sources: ClaimSources
     audit: Audit
     metadata: Document
     readiness: Readiness
@@ -122,6 +124,7 @@ def token_server(parts: Parts, ring: KeyRing) -> TokenServer:
         registry=parts.registry,
         tokens=TokenIssuer(parts.issuer, ring, parts.random),
         opaque=OpaqueTokens(ring.derive(b"authsrv opaque tokens v1"), parts.random),
+        claim_sources=parts.claim_sources,
         limits=RateLimiter(parts.quotas, clock=time.monotonic),
         audit=parts.audit,
         clock=parts.clock,

@@ -38,6 +38,7 @@ class Rule(Enum):
     SECRET_FAILURES = "secret-failures"  # client_id, address; failures
     ADDRESS_SIGN_INS = "address-sign-ins"  # address; sign-ins begun in a browser
     ADDRESS_REGISTRATIONS = "address-registrations"  # address; clients registered, read, updated and deleted
+    CLAIM_REQUESTS = "claim-requests"  # project, scope, player; calls to services that have claims about players
 
 
 _FAILURE_RULES = frozenset({Rule.ADDRESS_FAILURES, Rule.SECRET_FAILURES})
@@ -54,6 +55,7 @@ class Quotas:
     secret_failures: int
     address_sign_ins: int
     address_registrations: int
+    claim_requests: int = 10
 
     def of(self, rule: Rule) -> int:
         """The quota of a rule; a claimed player may try as often as a verified one."""
@@ -66,6 +68,7 @@ class Quotas:
             Rule.SECRET_FAILURES: self.secret_failures,
             Rule.ADDRESS_SIGN_INS: self.address_sign_ins,
             Rule.ADDRESS_REGISTRATIONS: self.address_registrations,
+            Rule.CLAIM_REQUESTS: self.claim_requests,
         }[rule]
 
 

@@ -29,6 +29,7 @@ SECRET_NAMES: Final = frozenset(
         "credential",
         "device_code",
         "dpop",
+        "entity_token",
         "exchange_code",
         "id_token",
         "id_token_hint",
@@ -42,6 +43,7 @@ SECRET_NAMES: Final = frozenset(
         "refresh_token",
         "registration_access_token",
         "secret",
+        "secret_key",
         "session_id",
         "session_ticket",
         "set_cookie",
@@ -50,6 +52,7 @@ SECRET_NAMES: Final = frozenset(
         "ticket",
         "token",
         "web_api_key",
+        "x_secretkey",
         "x_server_authorization",
     }
 )

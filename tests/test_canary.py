@@ -15,6 +15,7 @@ from authsrv import log
 from authsrv.app import World, create_app
 from authsrv.config import Config
 from authsrv.emulator.app import create_emulator
+from authsrv.emulator.playfab.emulator import PlayFabEmulator
 from authsrv.platforms.base import Clock, PlatformSettings
 from tests.support.browser import COOKIE, Browser
 from tests.support.callbacks import pairs_of, way_back
@@ -77,7 +78,8 @@ async def run(tmp_path: Path) -> AsyncIterator[Run]:
     pipeline = log.configure(level="debug", sink=sink)
     clock = ManualClock()
     platforms = emulators(clock)
-    emulator = create_emulator(list(platforms.values()), clock=clock)
+    playfab = PlayFabEmulator()
+    emulator = create_emulator(list(platforms.values()), [playfab], clock=clock)
     block = demo_config(platforms, f"sqlite:///{migrated_file(tmp_path)}", keys={"passphrase": PASSPHRASE})
     block["projects"]["demo"]["clients"]["backend"]["secret"] = CLIENT_SECRET
     outbounds: dict[str, AsgiOutbound] = {}
@@ -87,7 +89,8 @@ async def run(tmp_path: Path) -> AsyncIterator[Run]:
 
     app = create_app(Config.model_validate(block), World(clock=clock, connect=connect, emit=pipeline.emit))
     async with app.router.lifespan_context(app), client(app) as http:
-        found = Run(Server(app, http, clock, platforms, outbounds, emulator), tmp_path, sink, pipeline)
+        server = Server(app, http, clock, platforms, outbounds, emulator, playfab=playfab)
+        found = Run(server, tmp_path, sink, pipeline)
         found.secrets |= platform_secrets(block)
         yield found
     pipeline.stop()

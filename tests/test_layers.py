@@ -40,6 +40,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "authsrv.storage.changes",
     ),
     "authsrv.platforms": (*NOUNS, "authsrv.platforms"),
+    "authsrv.playfab": (*NOUNS, "authsrv.playfab", "authsrv.platforms.base"),
     "authsrv.storage": (*NOUNS, "authsrv.storage", "authsrv.database_url", "authsrv.shipped"),
     "authsrv.pages": (*NOUNS, "authsrv.pages", "authsrv.shipped"),
     "authsrv.endpoints": (

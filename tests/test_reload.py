@@ -259,4 +259,4 @@ async def test_two_reloads_at_once_are_taken_one_after_the_other(
     go_on.set()
     await asyncio.gather(first, second)
     assert host.server.app.config.projects["demo"].name == "second"
-    assert host.platform("steam") is host.server.app._verifiers._running["demo", "steam"].platform
+    assert host.platform("steam") is host.server.app._verifiers._running["demo", "steam"].service

@@ -7,7 +7,8 @@ import pytest
 
 from authsrv.platforms.base import Clock, PlatformSettings
 from authsrv.platforms.steam.settings import SteamSettings
-from authsrv.verifiers import LONGEST_LOGIN, START_PAUSE, Place, Verifiers
+from authsrv.services import LONGEST_LOGIN, START_PAUSE, Place
+from authsrv.verifiers import Verifiers
 from tests.support.outbound import AsgiOutbound
 from tests.support.server import demo_config, emulators, running
 

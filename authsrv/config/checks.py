@@ -13,6 +13,7 @@ from authsrv.config.client_secret_checks import CLIENT_SECRET_CHECKS, client_sec
 from authsrv.config.file_checks import FILE_CHECKS, file_warnings
 from authsrv.config.look_checks import look_problems
 from authsrv.config.outbound_checks import OUTBOUND_CHECKS
+from authsrv.config.playfab_checks import playfab_warnings
 from authsrv.config.problems import Finding, Path, overlap
 from authsrv.config.registration_checks import registration_problems, registration_warnings
 from authsrv.config.schema import Config
@@ -49,6 +50,7 @@ def find_warnings(config: Config, broken: Collection[Path], now: int) -> Iterato
 def _warnings(config: Config, now: int) -> Iterator[Finding]:
     yield from file_warnings(config)
     yield from registration_warnings(config)
+    yield from playfab_warnings(config)
     for path, platform in _platforms(config):
         yield from (_platform_finding(platform, text).below(path) for text in platform.warnings())
     for path, entry in _clients(config, dev=config.dev):
@@ -60,6 +62,8 @@ def _platforms(config: Config) -> Iterator[tuple[Path, PlatformSettings]]:
     for key, project in config.projects.items():
         for name, platform in project.platforms.items():
             yield ("projects", key, "platforms", name), platform
+        if project.playfab:
+            yield ("projects", key, "playfab"), project.playfab
 
 
 def _clients(config: Config, *, dev: bool) -> Iterator[tuple[Path, ClientEntry]]:

@@ -19,6 +19,7 @@ from authsrv.limits import Quotas
 from authsrv.models import Client, Project, ProjectLook, RegistrationPolicy, SessionRules
 from authsrv.platforms import PLATFORMS
 from authsrv.platforms.base import PlatformSettings
+from authsrv.playfab.settings import PlayFabSettings
 from authsrv.settings import Secret, Settings
 
 
@@ -180,6 +181,9 @@ class ProjectSettings(Settings):
     )
     look: LookSettings = Field(LookSettings(), description="How the pages of the browser sign-in look.")
     platforms: dict[str, PlatformSettings] = Field({}, description="A table for each platform players come from.")
+    playfab: PlayFabSettings | None = Field(
+        None, description="The PlayFab title whose sessions clients may ask for by the scope playfab."
+    )
     clients: dict[str, ClientSettings] = Field({}, description="A table for each client, named by its client_id.")
     registration: RegistrationSettings = Field(
         RegistrationSettings(), description="Which clients may register themselves at run time."

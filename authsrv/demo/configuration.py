@@ -1,4 +1,4 @@
-"""The demo's configuration file: one project, three emulated platforms, one client of every kind.
+"""The demo's configuration file: one project, three emulated platforms and a PlayFab title, one client of every kind.
 
 Owns the documented demo secrets. Knows the configuration's keys, and no rule about them.
 """
@@ -14,12 +14,23 @@ USUAL_PORT = 8080
 PROJECT = "demo"
 SHOP_SECRET = "shop-secret"
 _SCOPES = ["openid", "profile", "email", "address", "phone", "offline"]
+_GAME_SCOPES = ["openid", "profile", "offline", "playfab"]
 _HEAD = "# Written by `authsrv demo` at every start; changes made here are lost.\n\n"
 
 
-def configuration(port: int, state: Path, platforms: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """The whole configuration. `state` is the demo's directory, `platforms` the emulator's block."""
-    project = {"name": "Demo Studio", "look": _look(port), "platforms": platforms, "clients": _clients(port)}
+Blocks = Mapping[str, Mapping[str, Any]]
+"""Tables of a project, by name."""
+
+
+def configuration(port: int, state: Path, platforms: Blocks, services: Blocks) -> dict[str, Any]:
+    """The whole configuration. `state` is the demo's directory, the others are the emulator's blocks."""
+    project = {
+        "name": "Demo Studio",
+        "look": _look(port),
+        **services,
+        "platforms": platforms,
+        "clients": _clients(port),
+    }
     return {
         "issuer": _origin(port),
         "dev": True,
@@ -31,9 +42,9 @@ def configuration(port: int, state: Path, platforms: Mapping[str, Mapping[str, A
     }
 
 
-def text(port: int, state: Path, platforms: Mapping[str, Mapping[str, Any]]) -> str:
+def text(port: int, state: Path, platforms: Blocks, services: Blocks) -> str:
     """The configuration as the content of `authsrv.toml`."""
-    return _HEAD + to_toml(configuration(port, state, platforms))
+    return _HEAD + to_toml(configuration(port, state, platforms, services))
 
 
 def _origin(port: int) -> str:
@@ -58,6 +69,7 @@ def _clients(port: int) -> dict[str, dict[str, Any]]:
             "type": "public",
             "native": True,
             "redirect_uris": ["http://127.0.0.1/callback"],
+            "scopes": _GAME_SCOPES,
         },
         "shop": _shop(port),
         "spa": _single_page_application(port),
@@ -68,6 +80,7 @@ def _clients(port: int) -> dict[str, dict[str, Any]]:
             "compat": "xsolla",
             "native": True,
             "redirect_uris": ["http://127.0.0.1/blank"],
+            "scopes": _GAME_SCOPES,
         },
     }
 

@@ -55,9 +55,11 @@ def _write(port: int, emulator_port: int, state: Path) -> Path:
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
     state.chmod(0o700)
     emulators = host.load_or_generate(keys_directory(state))
-    platforms = host.platform_settings(emulators, f"http://127.0.0.1:{emulator_port}")
+    base_url = f"http://127.0.0.1:{emulator_port}"
+    platforms = host.platform_settings(emulators, base_url)
+    services = host.service_settings(host.services(), base_url)
     config = state / "authsrv.toml"
-    host.write_private(config, configuration.text(port, state, platforms))
+    host.write_private(config, configuration.text(port, state, platforms, services))
     host.write_private(state / client.STATE_FILE.name, json.dumps({"port": port, "emulator_port": emulator_port}))
     return config
 

@@ -88,6 +88,26 @@ class UnknownCase(Exception):
     """A case or kind that the emulator does not have. The text lists those it has."""
 
 
+class ServiceEmulator(Protocol):
+    """A service that authsrv calls for players who are logged in already: no credential of theirs comes with the call.
+
+    Every route lies below `/<name>`; `cases` and `calls` are as at a platform.
+    """
+
+    name: str
+    cases: Mapping[str, str]
+    calls: Counter[str]
+
+    def routes(self) -> list[BaseRoute]:
+        """The service's endpoints, all below `/<name>`."""
+
+    def meet(self, case: str) -> None:
+        """Answer every call as in this case, until another is set. Raises `UnknownCase`."""
+
+    def settings(self, base_url: str) -> dict[str, Any]:
+        """The `[projects.X.<name>]` block that points a project at this emulator served at `base_url`."""
+
+
 class PlatformEmulator(Protocol):
     """One platform, emulated. `name` is its name on the command line: steam, xbox, epic.
 

@@ -61,6 +61,11 @@ def cases(port: int, platform: str) -> dict[str, str]:
     return found
 
 
+def set_case(port: int, service: str, case: str) -> None:
+    """Choose how a service answers from now on. Raises `EmulatorError`."""
+    _call(port, "POST", "/emulator/case", {"platform": service, "case": case})
+
+
 def set_fault(port: int, platform: str, mode: str, seconds: float | None) -> None:
     """Begin or end a fault. Raises `EmulatorError`."""
     _call(port, "POST", "/emulator/fault", {"platform": platform, "mode": mode, "seconds": seconds})

@@ -13,12 +13,14 @@ if TYPE_CHECKING:
     from authsrv.emulator.client import Credential
 
 Platform = Literal["steam", "xbox", "epic"]
+Service = Literal["playfab"]
+Faulty = Literal["steam", "xbox", "epic", "playfab"]
 Mode = Literal["down", "slow", "garbage", "throttle", "none"]
 
 app = typer.Typer(
     name="emulator",
-    help="Emulate Steam, Xbox and Epic.\n\nReal HTTP with invented players: for the demo, for tests, and for a studio's"
-    " own CI.",
+    help="Emulate Steam, Xbox and Epic, and PlayFab.\n\nReal HTTP with invented players: for the demo, for tests, and"
+    " for a studio's own CI.",
     no_args_is_help=True,
 )
 
@@ -35,7 +37,7 @@ def run(
     host: Annotated[str, typer.Option(help="IPv4 address to listen on; 0.0.0.0 inside a container.")] = "127.0.0.1",
     until_stdin_closes: Annotated[bool, typer.Option(hidden=True)] = False,
 ) -> None:
-    """Serve the three platforms.
+    """Serve the three platforms and PlayFab.
 
     Runs until Ctrl-C. `authsrv emulator settings` prints the configuration that points a project at them.
     """
@@ -50,7 +52,7 @@ def run(
         _fail(f"{error}; choose another port with --port or EMULATOR_PORT")
     except (emulated.UnreadableKeys, OSError) as error:
         _fail(str(error))
-    server.serve(create_emulator(platforms), listener, until_stdin_closes=until_stdin_closes)
+    server.serve(create_emulator(platforms, emulated.services()), listener, until_stdin_closes=until_stdin_closes)
 
 
 @app.command()
@@ -80,8 +82,29 @@ def ticket(
 
 
 @app.command()
+def case(
+    platform: Annotated[Service, typer.Argument(help="The service.", show_default=False)],
+    name: Annotated[str, typer.Argument(help="The case; `good` ends another one, `list` shows all.")],
+) -> None:
+    """Choose how a service answers.
+
+    For services that are called without a credential, which would say it. Holds until another case is chosen.
+    """
+    from authsrv.emulator import client  # noqa: PLC0415 - heavy
+
+    try:
+        if name == "list":
+            _print_cases(client.cases(client.find_port(), platform))
+            return
+        client.set_case(client.find_port(), platform, name)
+    except client.EmulatorError as error:
+        _fail(str(error))
+    typer.echo(f"{platform}: {name}")
+
+
+@app.command()
 def fault(
-    platform: PlatformArgument,
+    platform: Annotated[Faulty, typer.Argument(help="The platform or service.", show_default=False)],
     mode: Annotated[
         Mode,
         typer.Option(
@@ -93,7 +116,7 @@ def fault(
         float | None, typer.Option("--for", help="Seconds after which it ends by itself.", min=0.1, max=86400)
     ] = None,
 ) -> None:
-    """Make a platform fail.
+    """Make a platform or service fail.
 
     Shows what players and games get to see then.
     """
@@ -123,8 +146,12 @@ def settings(
         platforms = emulated.load_or_generate(keys)
     except (emulated.UnreadableKeys, OSError) as error:
         _fail(str(error))
-    block = emulated.platform_settings(platforms, f"http://127.0.0.1:{port}")
-    typer.echo(to_toml({"projects": {project: {"platforms": block}}}), nl=False)
+    base_url = f"http://127.0.0.1:{port}"
+    block = {
+        **emulated.service_settings(emulated.services(), base_url),
+        "platforms": emulated.platform_settings(platforms, base_url),
+    }
+    typer.echo(to_toml({"projects": {project: block}}), nl=False)
 
 
 def _as_json(minted: "Credential") -> str:

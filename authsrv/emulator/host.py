@@ -1,4 +1,4 @@
-"""The three emulated platforms on keys that outlive a restart.
+"""The three emulated platforms on keys that outlive a restart, and the services beside them, which have no keys.
 
 The only module of the emulator that touches files.
 """
@@ -6,13 +6,14 @@ The only module of the emulator that touches files.
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from authsrv.emulator.base import PlatformEmulator
+from authsrv.emulator.base import PlatformEmulator, ServiceEmulator
 from authsrv.emulator.epic.emulator import EpicEmulator, EpicKeys
+from authsrv.emulator.playfab.emulator import PlayFabEmulator
 from authsrv.emulator.steam.emulator import SteamEmulator, SteamKeys
 from authsrv.emulator.xbox.emulator import XboxEmulator, XboxKeys
 
@@ -46,6 +47,14 @@ HOSTED = (
 )
 
 
+Services = Sequence[ServiceEmulator]
+
+
+def services() -> Services:
+    """What authsrv calls besides platforms, newly made."""
+    return [PlayFabEmulator()]
+
+
 class UnreadableKeys(Exception):
     """A key file was damaged; the text names it and says what to do."""
 
@@ -66,6 +75,11 @@ def platform_settings(emulators: list[PlatformEmulator], base_url: str) -> dict[
     """The `platforms` block of a project that uses these emulators, by the names of the configuration file."""
     providers = {hosted.name: hosted.provider for hosted in HOSTED}
     return {providers[emulator.name]: emulator.settings(base_url) for emulator in emulators}
+
+
+def service_settings(services: Services, base_url: str) -> dict[str, dict[str, Any]]:
+    """The blocks of a project that uses these services, by the names of the configuration file."""
+    return {service.name: service.settings(base_url) for service in services}
 
 
 def _load_or_generate(path: Path, hosted: Hosted) -> Keys:

@@ -8,6 +8,7 @@ from authsrv.models import Client
 
 OFFLINE = frozenset({"offline", "offline_access"})
 _NEVER_IMPLIED = OFFLINE | {"playfab"}
+"""What gives more than claims: a client must ask for it by name."""
 _SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,128}")
 _MOST = 64
 
@@ -20,13 +21,18 @@ def granted(client: Client, requested: str) -> tuple[str, ...]:
     """
     if not requested:
         return default(client)
-    values = tuple(dict.fromkeys(value for value in requested.split(" ") if value))
+    values = tuple(dict.fromkeys(listed(requested)))
     if len(values) > _MOST or not all(_SCOPE_TOKEN.fullmatch(value) for value in values):
         raise InvalidScope("The scope holds a character or a number of values that RFC 6749 does not allow.")
     left = tuple(value for value in values if allowed(client, value))
     if not left:
         raise InvalidScope
     return left
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """The values of a scope parameter, separated by spaces alone: Authlib would take any white space."""
+    return tuple(value for value in text.split(" ") if value)
 
 
 def default(client: Client) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from authsrv.limits import RateLimiter, Rule
 from authsrv.models import TOKEN_EXCHANGE, Client, Player
 from authsrv.oauth import clients
 from authsrv.oauth.adapters import ClientAdapter
+from authsrv.oauth.claim_sources import ClaimSources, Inquiry
 from authsrv.oauth.clients import CLIENT_PARAMETERS, AuthenticatedClient, ClientRegistry
 from authsrv.oauth.grants import GRANTS
 from authsrv.oauth.grants.base import LoadingGrant
@@ -61,6 +62,7 @@ class TokenServer(AuthorizationServer):
         registry: ClientRegistry,
         tokens: TokenIssuer,
         opaque: OpaqueTokens,
+        claim_sources: ClaimSources,
         limits: RateLimiter,
         audit: Audit,
         clock: Clock,
@@ -70,6 +72,7 @@ class TokenServer(AuthorizationServer):
         self.registry = registry
         self.tokens = tokens
         self.opaque = opaque
+        self.claim_sources = claim_sources
         self.limits = limits
         self.audit = audit
         self.clock = clock
@@ -91,10 +94,11 @@ class TokenServer(AuthorizationServer):
     async def token(self, request: TokenRequest) -> Mapping[str, Any]:
         """Answer a token request (RFC 6749 section 5.1). Raises `AuthsrvError`; nothing is half done."""
         asked = self._asked(request, self.authenticate(request))
+        inquiry = Inquiry(self.claim_sources, self.limits)
         for _ in range(ATTEMPTS):
             grant = self._grant_for(asked)
             await self._load(grant)
-            reply = await self._decide(grant, request)
+            reply = await self._decide(grant, request, inquiry)
             try:
                 await self.apply(grant.changes)
             except Conflict as conflict:
@@ -160,10 +164,11 @@ class TokenServer(AuthorizationServer):
         with outages_answered():
             await grant.load(self.storage)
 
-    async def _decide(self, grant: LoadingGrant, request: TokenRequest) -> Mapping[str, Any]:
+    async def _decide(self, grant: LoadingGrant, request: TokenRequest, inquiry: Inquiry) -> Mapping[str, Any]:
         try:
             grant.validate_token_request()
             self._limit(grant.registered, grant.player())
+            await grant.load_claims(inquiry)
             _, reply, _ = grant.create_token_response()
         except errors.RateLimited:
             raise

@@ -24,7 +24,8 @@ class TokenFacts:
     """What a token says. `platform` and the `idp` pair are empty for a client's own token (client_credentials).
 
     `profile` holds the standard claims that go into the id_token, `sid` the browser session's public id. `act` says who
-    acts for the player (RFC 8693 section 4.1), `ends_at` when the token must end at the latest.
+    acts for the player (RFC 8693 section 4.1), `ends_at` when the token must end at the latest. `sourced` are claims of
+    services outside, which go into the access token and nowhere else.
     """
 
     client: Client
@@ -43,6 +44,7 @@ class TokenFacts:
     profile: Mapping[str, Any] = field(default_factory=dict)
     act: Mapping[str, Any] | None = None
     ends_at: int | None = None
+    sourced: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def lifetime(self, now: int) -> int:
         """For how many seconds an access token made now is good."""
@@ -108,6 +110,7 @@ class TokenIssuer:
 
     def _rfc9068_claims(self, facts: TokenFacts, now: int) -> dict[str, Any]:
         claims: dict[str, Any] = {
+            **facts.sourced,
             "iss": self.issuer,
             "sub": facts.sub,
             "aud": _single_or_list(facts.audience or audiences.default(facts.client, self.issuer)),
@@ -126,6 +129,7 @@ class TokenIssuer:
 
     def _xsolla_claims(self, facts: TokenFacts, now: int) -> dict[str, Any]:
         claims = {
+            **facts.sourced,
             "iss": self.issuer,
             "sub": facts.sub,
             "aud": list(facts.audience),

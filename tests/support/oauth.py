@@ -10,6 +10,7 @@ from hashlib import sha256
 from authsrv.audit import Audit
 from authsrv.limits import Quotas, RateLimiter
 from authsrv.models import Client, ClientSecret, Digest, Grant, Project, StoredKey
+from authsrv.oauth.claim_sources import ClaimSources
 from authsrv.oauth.clients import ClientRegistry
 from authsrv.oauth.keys import KeyRing, first_keys
 from authsrv.oauth.opaque import Opaque, OpaqueTokens
@@ -148,6 +149,7 @@ async def bench(clients: Sequence[Client] = CLIENTS, kind: type[TokenServer] = T
         registry=ClientRegistry(clients),
         tokens=TokenIssuer(ISSUER, ring(), os.urandom),
         opaque=opaque(),
+        claim_sources=ClaimSources(),
         limits=RateLimiter(quotas, clock=lambda: 0.0),
         audit=Audit(lambda _: None, now=clock),
         clock=clock,

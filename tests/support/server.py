@@ -20,7 +20,8 @@ from authsrv.config import Config
 from authsrv.demo.configuration import configuration
 from authsrv.emulator.app import create_emulator
 from authsrv.emulator.base import PLAYERS, MintedCredential, PlatformEmulator
-from authsrv.emulator.host import HOSTED, platform_settings
+from authsrv.emulator.host import HOSTED, platform_settings, service_settings
+from authsrv.emulator.playfab.emulator import PlayFabEmulator
 from authsrv.log import Event
 from authsrv.models import Grant, StoredKey
 from authsrv.oauth.keys import first_keys
@@ -76,6 +77,10 @@ async def _no_background(_: float) -> None:
     await asyncio.Event().wait()
 
 
+async def _no_answer_in_time(_: float) -> None:
+    raise TimeoutError
+
+
 @dataclass
 class Server:
     """A running server with an HTTP client, its clock, and the platforms it asks."""
@@ -90,6 +95,7 @@ class Server:
     """What clients were told by the back channel; `app.notices.round()` delivers."""
     events: list[Event] = field(default_factory=list)
     """Everything that went to the log pipeline: access lines and audit events."""
+    playfab: PlayFabEmulator = field(default_factory=PlayFabEmulator)
 
     def mint(self, provider: str, player: str = "amber", **how: str) -> MintedCredential:
         return self.platforms[EMULATOR_NAMES[provider]].mint(PLAYERS[player], **how)
@@ -177,7 +183,12 @@ def launcher_request() -> dict[str, str | None]:
 
 def demo_config(platforms: dict[str, PlatformEmulator], database: str, **changes: Any) -> dict[str, Any]:
     """The demo's configuration as a dict, with the platforms at the in-process address."""
-    block = configuration(8080, Path("/unused"), platform_settings(list(platforms.values()), BASE_URL))
+    block = configuration(
+        8080,
+        Path("/unused"),
+        platform_settings(list(platforms.values()), BASE_URL),
+        service_settings([PlayFabEmulator()], BASE_URL),
+    )
     return block | {"database": {"url": database}} | changes
 
 
@@ -188,7 +199,8 @@ async def running(
     """A server on memory storage, or on a SQLite file below `tmp_path`. `edit` may change the configuration's dict."""
     clock = clock or ManualClock()
     platforms = emulators(clock)
-    emulator: Starlette = create_emulator(list(platforms.values()), clock=clock)
+    playfab = PlayFabEmulator(sleep=_no_answer_in_time)
+    emulator: Starlette = create_emulator(list(platforms.values()), [playfab], clock=clock)
     url = "memory://" if tmp_path is None else f"sqlite:///{_database(tmp_path)}"
     block = demo_config(platforms, url)
     if edit:
@@ -205,7 +217,7 @@ async def running(
     )
     app = create_app(_config(json.dumps(block)), world)
     async with lifespan(app), client(app) as http:
-        yield Server(app, http, clock, platforms, outbounds, emulator, notified, events)
+        yield Server(app, http, clock, platforms, outbounds, emulator, notified, events, playfab)
 
 
 @cache

@@ -94,7 +94,8 @@ class Place:
         self.config = directory / "authsrv.toml"
         self.database = directory / "authsrv.db"
         platforms = host.platform_settings(host.load_or_generate(keys), self.emulator)
-        self.block = configuration.configuration(self.port, directory, platforms)
+        services = host.service_settings(host.services(), self.emulator)
+        self.block = configuration.configuration(self.port, directory, platforms, services)
         self.block["log"] = {"level": "info", "format": "json"}
         self.write(self.block)
 

@@ -1,16 +1,20 @@
 """What every grant of ours adds to Authlib's: it loads first, then collects what is to be written.
 
-`load` holds the only I/O. Hooks answer from what was loaded and append to `changes`; a refusal drops them and leaves
-`penalties`. Knows no endpoint.
+`load` and `load_claims` hold the only I/O. Hooks answer from what was loaded and append to `changes`; a refusal drops
+them and leaves `penalties`. Knows no endpoint.
 """
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from authlib.oauth2.rfc6749.grants import BaseGrant
 
 from authsrv.audit import AuditKind
 from authsrv.models import Client, Player
+from authsrv.oauth import scopes
 from authsrv.oauth.adapters import ClientAdapter
+from authsrv.oauth.claim_sources import Inquiry
 from authsrv.oauth.opaque import OpaqueTokens
 from authsrv.oauth.request import GrantRequest
 from authsrv.oauth.tokens import TokenFacts, TokenIssuer
@@ -52,12 +56,23 @@ class LoadingGrant(BaseGrant):
         """Who vouched for the player just now; empty if nobody had to."""
         self.told: TokenFacts | None = None
         """What the access token says, for the id_token that goes with it."""
+        self._sourced: Mapping[str, str] = {}
 
     def check(self) -> None:
         """Refuse what can be seen to be wrong without I/O, where the validation after the load would be too late."""
 
     async def load(self, storage: Storage) -> None:
         """Read everything the decision needs."""
+
+    async def load_claims(self, inquiry: Inquiry) -> None:
+        """Ask for what only the access token will say. The request was found good, or strangers could make us call."""
+        player = self.player()
+        if player is not None:
+            self._sourced = await inquiry.about(player.sub, self.registered, self.scope_due())
+
+    def scope_due(self) -> tuple[str, ...]:
+        """The scope that a player's access token will have."""
+        return ()
 
     def facts(self, scope: tuple[str, ...]) -> TokenFacts:
         """What the tokens of this grant say."""
@@ -92,8 +107,7 @@ class LoadingGrant(BaseGrant):
         include_refresh_token: bool = True,
     ) -> dict[str, Any]:
         """The token answer (RFC 6749 section 5.1). Lifetimes are the client's, whatever Authlib asks for."""
-        # By spaces alone (RFC 6749 section 3.3): Authlib would take any white space.
-        facts = self.told = self.facts(tuple(value for value in (scope or "").split(" ") if value))
+        facts = self.told = replace(self.facts(scopes.listed(scope or "")), sourced=self._sourced)
         token: dict[str, Any] = {
             "access_token": self.server.tokens.access_token(facts, self.request.now),
             "token_type": "Bearer",

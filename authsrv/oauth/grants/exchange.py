@@ -68,6 +68,10 @@ class TokenExchangeGrant(LoadingGrant, TokenEndpointMixin):
             raise UnauthorizedClientError
         self.request.client = client
 
+    def scope_due(self) -> tuple[str, ...]:
+        """The scope of the access token; nothing where an id_token alone is asked for."""
+        return () if self.asks_for_id_token else self.scope
+
     @property
     def requested_type(self) -> str:
         """The type of the token that is asked for."""

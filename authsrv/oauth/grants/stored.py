@@ -48,6 +48,11 @@ class StoredGrant(LoadingGrant):
             return None
         return loaded
 
+    def scope_due(self) -> tuple[str, ...]:
+        """What was asked for, if the request names a scope, else what was granted; less what the client has lost."""
+        asked = self.request.form.get("scope", "") if "scope" in self.PARAMETERS else ""
+        return scopes.remaining(self.registered, scopes.listed(asked) if asked else self.found.scope)
+
     @property
     def presented(self) -> Opaque:
         """The token that came. Only asked for once it was found good."""
