@@ -20,7 +20,7 @@ from authsrv.platforms.base import Clock, PlatformSettings
 from tests.support.browser import COOKIE, Browser
 from tests.support.callbacks import pairs_of, way_back
 from tests.support.outbound import OUTAGES, AsgiOutbound
-from tests.support.server import VERIFIER, ManualClock, Server, client, demo_config, emulators
+from tests.support.server import EMULATOR_NAMES, VERIFIER, ManualClock, Server, client, demo_config, emulators
 from tests.support.storage import migrated_file, rows
 
 CLIENT_SECRET = "canary-secret-of-the-backend-client-0123"
@@ -111,14 +111,22 @@ def platform_secrets(block: dict[str, Any]) -> dict[str, str]:
         "steam web api key": found["steam"]["web_api_key"],
         "steam ticket key": found["steam"]["encrypted_ticket_key"],
         "epic client secret": found["epicgames"]["client_secret"],
+        "playfab secret key": block["projects"]["demo"]["playfab"]["secret_key"],
     }
+
+
+def playfab_secrets(run: Run, access_token: str) -> dict[str, str]:
+    """The session that an access token carries."""
+    claims = run.server.claims(access_token)
+    return {f"playfab {name} {claims['jti']}": claims[name] for name in ("session_ticket", "entity_token")}
 
 
 async def log_in(run: Run, provider: str, player: str) -> None:
     """A login, its exchange and a refresh; then the same once more with everything that was used up."""
     server = run.server
     minted = server.mint(provider, player)
-    code = await server.code(provider, minted, nonce=f"canary-nonce-{provider}", state=f"canary-state-{provider}")
+    request = {"nonce": f"canary-nonce-{provider}", "state": f"canary-state-{provider}"}
+    code = await server.code(provider, minted, scope="openid offline playfab", **request)
     tokens = (await server.redeem(code)).json()
     refreshed = (await server.refresh(tokens["refresh_token"])).json()
     run.secrets |= {
@@ -130,6 +138,8 @@ async def log_in(run: Run, provider: str, player: str) -> None:
         f"{provider} second access token": refreshed["access_token"],
         f"{provider} second refresh token": refreshed["refresh_token"],
     }
+    for answer in (tokens, refreshed):
+        run.secrets |= playfab_secrets(run, answer["access_token"])
     await server.redeem(code)
     await server.silent(provider, minted, state="another-request", code_challenge="c" * 43)
 
@@ -224,13 +234,28 @@ async def misbehave(run: Run) -> None:
 
 async def break_platforms(run: Run) -> None:
     """Outages of every kind, each met with a good credential."""
-    for provider, outbound in run.server.outbounds.items():
+    for provider in EMULATOR_NAMES:
+        outbound = run.server.outbounds[provider]
         for outage in OUTAGES:
             outbound.outage = outage
             minted = run.server.mint(provider, "cedar")
             run.secrets[f"{provider} credential during {outage}"] = minted.text
             await run.server.silent(provider, minted)
         outbound.outage = None
+
+
+async def break_playfab(run: Run) -> None:
+    """A login with each answer of PlayFab, the ones that repeat what was sent among them."""
+    for case in run.server.playfab.cases:
+        if case == "hang":
+            continue
+        run.server.playfab.meet(case)
+        run.server.clock.now += 61
+        tokens = await run.server.login("steam", run.server.mint("steam", "cedar"), scope="openid offline playfab")
+        run.secrets[f"access token with {case}"] = tokens["access_token"]
+        if "entity_token" in run.server.claims(tokens["access_token"]):
+            run.secrets |= playfab_secrets(run, tokens["access_token"])
+    run.server.playfab.meet("good")
 
 
 async def play(run: Run) -> None:
@@ -243,6 +268,7 @@ async def play(run: Run) -> None:
     await break_platforms(run)
     await misbehave(run)
     await misbehave_in_browsers(run)
+    await break_playfab(run)
 
 
 async def test_I08_I03_I02_no_secret_is_logged_even_at_debug_level(run: Run) -> None:
@@ -251,6 +277,7 @@ async def test_I08_I03_I02_no_secret_is_logged_even_at_debug_level(run: Run) -> 
     assert logged.count(b'"event": "request"') > 100
     assert b"login.succeeded" in logged
     assert b"session.started" in logged
+    assert b"no PlayFab session" in logged
     assert [name for name, spelling in run.secrets.spellings() if spelling in logged] == []
     assert [name for name, spelling in run.passing.spellings() if spelling in logged] == []
     assert [name for name, piece in run.secrets.pieces() if piece in logged] == []

@@ -30,6 +30,7 @@ COMMANDS = (
     ["emulator"],
     ["emulator", "run"],
     ["emulator", "ticket"],
+    ["emulator", "case"],
     ["emulator", "fault"],
     ["emulator", "settings"],
 )
@@ -169,7 +170,9 @@ def test_a_server_migrates_serves_reloads_and_stops(config: Path) -> None:
     assert (gone.exit_code, "start one with authsrv serve" in gone.output) == (1, True)
 
 
-@pytest.mark.parametrize("command", [["ticket", "steam"], ["fault", "steam", "--mode", "down"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "command", [["ticket", "steam"], ["fault", "steam", "--mode", "down"], ["case", "playfab", "good"]], ids=" ".join
+)
 def test_without_an_emulator_the_command_says_how_to_start_one(
     command: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -220,6 +223,16 @@ def test_a_platform_that_is_down_drops_connections_until_the_fault_ends(emulator
         _get(emulator, "/xbox/anything")
     assert RUN.invoke(app, ["emulator", "fault", "xbox", "--mode", "none"]).output == "xbox: none\n"
     assert _get(emulator, "/xbox/anything") == 404
+
+
+def test_a_service_answers_as_it_is_told_until_it_is_told_otherwise(emulator: int) -> None:
+    assert RUN.invoke(app, ["emulator", "case", "playfab", "account-banned"]).output == "playfab: account-banned\n"
+    refused = RUN.invoke(app, ["emulator", "case", "playfab", "lost"])
+    assert (refused.exit_code, refused.stdout, "good" in refused.stderr) == (1, "", True)
+    assert RUN.invoke(app, ["emulator", "case", "playfab", "good"]).output == "playfab: good\n"
+    lines = RUN.invoke(app, ["emulator", "case", "playfab", "list"]).stdout.splitlines()
+    assert lines[0].startswith("good ")
+    assert len(client.cases(emulator, "playfab")) == len(lines)
 
 
 def test_a_taken_port_is_named_with_the_way_out(emulator: int, tmp_path: Path) -> None:

@@ -57,6 +57,15 @@ async def test_a_repeated_refresh_writes_nothing(server: Server) -> None:
     assert ran == Ran(["SELECT g.id,"], [])
 
 
+async def test_a_playfab_session_costs_no_statement(server: Server) -> None:
+    code = await server.code("steam", scope="offline playfab")
+    async with watching(server) as ran:
+        exchanged = (await server.redeem(code)).json()
+        refreshed = (await server.refresh(exchanged["refresh_token"])).json()
+    assert ran == Ran(["SELECT g.id,"] * 2, ["BEGIN IMMEDIATE", "UPDATE grants", "COMMIT"] * 2)
+    assert all("session_ticket" in server.claims(one["access_token"]) for one in (exchanged, refreshed))
+
+
 async def test_client_credentials_touch_no_database(server: Server) -> None:
     async with watching(server) as ran:
         answer = await server.token(

@@ -16,17 +16,6 @@ async def server() -> AsyncIterator[Server]:
         yield started
 
 
-async def test_D33_no_session_of_another_service_gets_into_a_token() -> None:
-    def asks_for_playfab(block: dict[str, Any]) -> None:
-        block["projects"]["demo"]["clients"]["launcher"]["scopes"] = ["openid", "playfab"]
-
-    async with running(edit=asks_for_playfab) as server:
-        tokens = await server.login("steam", scope="openid playfab")
-        assert tokens["scope"] == "openid playfab"
-        for name in ("access_token", "id_token"):
-            assert not {"session_ticket", "entity_token"} & server.claims(tokens[name]).keys()
-
-
 async def test_D56_a_ticket_in_the_address_leaves_no_trace(server: Server) -> None:
     minted = server.mint("steam")
     parameters = {name: value for name, value in (launcher_request() | dict(minted.parameters)).items() if value}
