@@ -152,3 +152,53 @@ async def test_an_exchange_of_an_access_token_writes_nothing(server: Server) -> 
     before = dict(tables(server).grants)
     assert (await narrow(server, tokens["access_token"])).status_code == 200
     assert tables(server).grants == before
+
+
+# A session at PlayFab, which is asked for by a scope
+
+
+def playfab_calls(server: Server) -> int:
+    return server.playfab.calls["LoginWithServerCustomId"]
+
+
+async def test_a_credential_brings_a_playfab_session_with_the_tokens_if_it_is_asked_for(server: Server) -> None:
+    without, with_it = (await exchange(server)).json(), (await exchange(server, scope="openid playfab")).json()
+    assert "session_ticket" not in server.claims(without["access_token"])
+    assert "session_ticket" in server.claims(with_it["access_token"])
+    assert "session_ticket" not in server.claims(with_it["id_token"])
+    assert playfab_calls(server) == 1
+
+
+async def test_D33_what_is_made_of_a_token_for_others_has_no_playfab_session(server: Server) -> None:
+    token = (await exchange(server, scope="openid playfab")).json()["access_token"]
+    narrowed = (await narrow(server, token)).json()
+    assert (narrowed["scope"], playfab_calls(server)) == ("openid", 1)
+    assert "session_ticket" not in server.claims(narrowed["access_token"])
+
+
+async def test_an_exchange_for_an_id_token_alone_asks_nobody_for_a_session(server: Server) -> None:
+    answer = await exchange(server, scope="openid playfab", requested_token_type=ID_TOKEN)
+    assert "session_ticket" not in server.claims(answer.json()["access_token"])
+    assert playfab_calls(server) == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({"subject_token": "00"}, 400),
+        ({"audience": "https://elsewhere.example"}, 400),
+        ({"scope": "playfab admin "}, 200),
+    ],
+)
+async def test_only_a_credential_that_proved_good_asks_for_a_session(
+    server: Server, changes: dict[str, str], status: int
+) -> None:
+    assert (await exchange(server, **({"scope": "openid playfab"} | changes))).status_code == status
+    assert playfab_calls(server) == (1 if status == 200 else 0)
+
+
+async def test_a_playfab_that_is_down_fails_no_exchange(server: Server) -> None:
+    server.playfab.meet("http-500")
+    answer = await exchange(server, scope="openid offline playfab")
+    assert (answer.status_code, answer.json()["scope"]) == (200, "openid offline playfab")
+    assert "session_ticket" not in server.claims(answer.json()["access_token"])
