@@ -13,13 +13,16 @@ from typing import Any
 
 import httpx
 import pytest
+import uvicorn
 
 from authsrv.models import Grant
+from authsrv.serving.protocol import HttpLimits, guarded_protocol
 from authsrv.storage.changes import RevokeGrant
 from tests.support.gates import Gate, Pauses
 from tests.support.losing import losing, until_answered
 from tests.support.refusals import clients, token_error
-from tests.support.server import ManualClock, Server, running
+from tests.support.server import CALLBACK, VERIFIER, ManualClock, Server, running
+from tests.support.sockets import Posted, port, post, serving
 
 RACERS = 50
 LOST = 1 / 3
@@ -266,3 +269,38 @@ async def test_B29_racers_before_and_after_a_restart_share_one_successor_and_its
     async with running(tmp_path, clock=clock) as server:
         assert outcomes(await all_at_once(server.refresh(token) for _ in range(RACERS))) == {"invalid_grant": RACERS}
         assert token_error(await server.refresh(newest)) == "invalid_grant"
+
+
+# --- real connections ---
+
+
+async def insistently(listener: uvicorn.Server, form: dict[str, str], chance: Random) -> Posted:
+    """Ask until an answer arrives, hanging up at random: before the server has read, while it works, or later."""
+    while chance.random() < LOST:
+        await post(port(listener), "/oauth2/token", form, hang_up_after=chance.choice([0, 0.001, 0.02]))
+    answer = await post(port(listener), "/oauth2/token", form)
+    assert answer is not None
+    return answer
+
+
+async def test_B04_B25_R26_fifty_connections_of_which_some_hang_up_get_tokens_once_and_one_successor(
+    tmp_path: Path, chance: Random
+) -> None:
+    async with running(tmp_path) as server, serving(server.app, guarded_protocol(HttpLimits())) as listener:
+        code = await server.code("steam", scope="offline")
+        form = {"grant_type": "authorization_code", "client_id": "launcher", "code": code}
+        form |= {"redirect_uri": CALLBACK, "code_verifier": VERIFIER}
+        answers = await asyncio.gather(*(insistently(listener, form, chance) for _ in range(RACERS)))
+        statuses = Counter(answer.status for answer in answers)
+        assert statuses in ({200: 1, 400: RACERS - 1}, {400: RACERS})  # whoever got the tokens may have hung up
+        token = (await server.login("steam", scope="offline"))["refresh_token"]
+        for _ in range(3):
+            form = {"grant_type": "refresh_token", "client_id": "launcher", "refresh_token": token}
+            answers = await asyncio.gather(*(insistently(listener, form, chance) for _ in range(RACERS)))
+            assert {answer.status for answer in answers} == {200}
+            (token,) = {answer.body["refresh_token"] for answer in answers}
+        assert (await server.refresh(token)).status_code == 200
+        raced, refreshed = await server.grants()
+        assert raced.refresh_generation == 1
+        assert (refreshed.refresh_generation, refreshed.revoked_at) == (5, None)
+    assert {event["status"] for event in server.events if "status" in event} <= {200, 400, 499}
