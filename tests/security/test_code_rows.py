@@ -156,7 +156,7 @@ async def test_B09_a_code_without_a_challenge_takes_no_verifier(server: Server) 
     [
         pytest.param("x" * 42, id="42 characters"),
         pytest.param("x" * 129, id="129 characters"),
-        pytest.param("x" * 100_000, id="far too long"),
+        pytest.param("x" * 10_000, id="far too long"),
         pytest.param(VERIFIER + "\n", id="newline"),
         pytest.param(VERIFIER + "\0", id="NUL"),
         pytest.param("é" * 43, id="not ASCII"),
@@ -167,10 +167,9 @@ async def test_B09_a_code_without_a_challenge_takes_no_verifier(server: Server) 
 )
 async def test_B10_a_malformed_verifier_is_refused_and_does_not_count(server: Server, code_verifier: str) -> None:
     code = await server.code("steam")
-    statuses = {"x" * 100_000: 413}
     for _ in range(6):
         refused = await server.redeem(code, code_verifier=code_verifier)
-        assert token_error(refused, statuses.get(code_verifier)) == "invalid_request"
+        assert token_error(refused) == "invalid_request"
     assert [grant.code_failures for grant in tables(server).grants.values()] == [0]
     assert await still_good(server, code)
 

@@ -266,7 +266,7 @@ async def answers(server: Server) -> list[httpx.Response]:
         await server.token(**{**BACKEND, "client_secret": "wrong"}),
         await posted(server, "grant_type=client_credentials", **basic),
         await server.http.get(TOKEN),
-        await posted(server, "x" * 20_000),
+        await posted(server, "x" * 1_000_000),
         await posted(server, "{}", content_type="application/json"),
     ]
 
