@@ -117,7 +117,7 @@ def _headers(error: AuthsrvError) -> dict[str, str]:
 
 
 def _standard_status(error: AuthsrvError, endpoint: Endpoint) -> int:
-    if endpoint == "token" and isinstance(error, _BARRED):
+    if endpoint == "token" and isinstance(error, (*_BARRED, errors.UnsupportedProvider)):
         return 400
     if endpoint == "silent" and isinstance(error, errors.InvalidClient):
         return 400

@@ -27,6 +27,7 @@ LIMITS: Final[Mapping[str, int]] = {
     "code": 16 * 1024,
     "id_token_hint": 16 * 1024,
     "subject_token": 80 * 1024,
+    "actor_token": 16 * 1024,
     "token": 16 * 1024,
     "claims": 8 * 1024,
     "audience": 4096,

@@ -70,7 +70,7 @@ def exchanged(client: Client, before: tuple[str, ...], sent: Mapping[str, str], 
     if not allowed.issuperset(named) or (client.public and not set(before).issuperset(named)):
         raise InvalidTarget
     left = named or tuple(value for value in before if value in allowed)
-    if not left:
+    if before and not left:
         raise InvalidTarget("Name an audience; the client can have none of the subject token's.", parameter="audience")
     return left
 

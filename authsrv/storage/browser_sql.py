@@ -144,6 +144,8 @@ UPSERT_PROFILE = """
     INSERT INTO profiles (player_id, profile) VALUES (:player_id, :profile)
     ON CONFLICT (player_id) DO UPDATE SET profile = excluded.profile"""
 
+SELECT_PROFILE = "SELECT profile FROM profiles WHERE player_id = :player_id"
+
 DELETE_PROFILE = "DELETE FROM profiles WHERE player_id = :player_id"
 
 # --- logout notices ---

@@ -111,6 +111,11 @@ class MemoryStorage:
         player_id = self._tables.identities.get(key)
         return None if player_id is None else self._tables.players[player_id]
 
+    async def load_profile(self, player_id: int) -> str:
+        checked(player_id=player_id)
+        await self._turn()
+        return self._tables.profiles.get(player_id, "")
+
     async def load_visit(self, browser_id: int, project: str, client_id: str) -> Visit | None:
         checked(browser_id=browser_id, project=project, client_id=client_id)
         await self._turn()

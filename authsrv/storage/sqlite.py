@@ -164,6 +164,10 @@ class SqliteStorage:
         rows = await self._read(sql.SELECT_PLAYER_BY_IDENTITY, identity_values(key))
         return player_of(rows[0]) if rows else None
 
+    async def load_profile(self, player_id: int) -> str:
+        rows = await self._read(browser_sql.SELECT_PROFILE, checked(player_id=player_id))
+        return str(rows[0][0]) if rows else ""
+
     async def load_visit(self, browser_id: int, project: str, client_id: str) -> Visit | None:
         values = checked(browser_id=browser_id, project=project, client_id=client_id)
         rows = await self._read(browser_sql.SELECT_VISIT, values)

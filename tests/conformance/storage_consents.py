@@ -87,6 +87,7 @@ async def test_a_grant_is_loaded_with_the_profile_of_its_player(storage: Storage
     await storage.apply([AddPlayer(player(1)), AddPlayer(player(2)), AddGrant(full_grant(1)), SetProfile(1, PROFILE)])
     await storage.apply([AddGrant(full_grant(2, player_id=2))])
     found = [await storage.load_grant(number) for number in (1, 2)]
+    assert [await storage.load_profile(number) for number in (1, 2, 3)] == [PROFILE, "", ""]
     assert [(each and each.profile, each and each.player) for each in found] == [(PROFILE, player(1)), ("", player(2))]
 
 

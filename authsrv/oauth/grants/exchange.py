@@ -58,6 +58,8 @@ class TokenExchangeGrant(LoadingGrant, TokenEndpointMixin):
                 raise InvalidRequest(f"Send the {name}.", parameter=name)
         if self.requested_type not in REQUESTABLE:
             raise InvalidRequest(f"Ask for one of: {', '.join(REQUESTABLE)}.", parameter="requested_token_type")
+        if self.asks_for_id_token and self.registered.profile == "xsolla":
+            raise InvalidRequest("Clients of this surface have no id_tokens.", parameter="requested_token_type")
         if self.asks_for_id_token:
             id_token_audience(self.registered, self.request.form)
 
@@ -93,9 +95,12 @@ class TokenExchangeGrant(LoadingGrant, TokenEndpointMixin):
         """Collect what is to be written and told."""
         self.notices.append("token.exchanged")
 
-    def _id_token(self) -> dict[str, Any]:
-        if "openid" not in self.scope:
+    def require_openid(self) -> None:
+        """Without it there is no id_token (OpenID Connect Core section 3.1.2.1). Raises `InvalidScope`."""
+        if self.asks_for_id_token and "openid" not in self.scope:
             raise InvalidScope("An id_token needs the scope openid.")
+
+    def _id_token(self) -> dict[str, Any]:
         audience = id_token_audience(self.registered, self.request.form)
         token = self.server.tokens.id_token(self.facts(self.scope), "", self.request.now, audience)
         return {"access_token": token, "token_type": "N_A", "expires_in": self.registered.lifetimes.id_token}

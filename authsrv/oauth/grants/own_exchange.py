@@ -6,7 +6,7 @@ subject token's grant, and so its end. Knows no endpoint.
 
 from typing import TYPE_CHECKING, Any
 
-from authsrv.errors import InvalidGrant, InvalidRequest, InvalidScope
+from authsrv.errors import InvalidGrant, InvalidRequest, InvalidScope, InvalidTarget
 from authsrv.models import LoadedGrant, Player
 from authsrv.oauth import audiences, scopes
 from authsrv.oauth.grants.exchange import ACCESS_TOKEN, PARAMETERS, TokenExchangeGrant
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MOST_ACTORS = 4
 """How many may have acted one for the other; each makes the token longer."""
+_NO_ID_TOKEN = "Without a secret there is an id_token for another service alone, for a token of the default audience."
 _NOT_GOOD = "The {} is no access token in force that this client may use here."
 
 
@@ -42,6 +43,8 @@ class OwnExchangeGrant(TokenExchangeGrant):
         sent = self.request.form
         if bool(sent.get("actor_token")) != bool(sent.get("actor_token_type")):
             raise InvalidRequest("Send actor_token and actor_token_type, or neither.", parameter="actor_token_type")
+        if self.asks_for_id_token and self.registered.public and not audiences.asked(sent):
+            raise InvalidTarget(_NO_ID_TOKEN, parameter="audience")
         if sent.get("actor_token_type", ACCESS_TOKEN) != ACCESS_TOKEN:
             raise InvalidRequest("An actor_token is an access token.", parameter="actor_token_type")
 
@@ -51,6 +54,7 @@ class OwnExchangeGrant(TokenExchangeGrant):
         self._loaded = self._of_player()
         self._act = await self._actors()
         self.scope = self._narrowed_scope()
+        self.require_openid()
 
     def player(self) -> Player | None:
         """Whose token it is."""
@@ -110,10 +114,17 @@ class OwnExchangeGrant(TokenExchangeGrant):
         return left
 
     def _audience(self) -> tuple[str, ...]:
-        if self.asks_for_id_token:
-            return ()
         issuer = self.server.tokens.issuer
+        if self.asks_for_id_token:
+            self._require_general(issuer)
+            return ()
         return audiences.exchanged(self.registered, self._subject.token.aud, self.request.form, issuer)
+
+    def _require_general(self, issuer: str) -> None:
+        """A token for one service gives nobody an id_token for another in the name of a client without a secret."""
+        is_general = set(self._subject.token.aud).issuperset(audiences.default(self.registered, issuer))
+        if self.registered.public and not is_general:
+            raise InvalidTarget(_NO_ID_TOKEN, parameter="subject_token")
 
 
 def _depth(act: dict[str, Any] | None) -> int:

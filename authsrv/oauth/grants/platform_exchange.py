@@ -37,8 +37,8 @@ class PlatformExchangeGrant(TokenExchangeGrant):
         "no_user_creation",
     }
 
-    _grant: Grant | None = None
     _refresh: Opaque | None = None
+    _profile = ""
     redeemed: Redeemed
     signed_in: SignIn
 
@@ -56,6 +56,7 @@ class PlatformExchangeGrant(TokenExchangeGrant):
         if sent.get("actor_token") or sent.get("actor_token_type"):
             raise InvalidRequest("A platform's credential goes without an actor_token.", parameter="actor_token")
         self.scope = scopes.granted(self.registered, sent.get("scope", ""))
+        self.require_openid()
         self.may_create = not boolean(sent, "no_user_creation", default=False)
         self.audience = () if self.asks_for_id_token else audiences.granted(self.registered, sent)
         check_nonce(sent.get("nonce", ""))
@@ -77,6 +78,8 @@ class PlatformExchangeGrant(TokenExchangeGrant):
         self.redeemed = self.request.redeemed
         self.signed_in = await self.server.proofs.player(self.redeemed, self.request.now, may_create=self.may_create)
         self.grant_id = storage.next_id()
+        if self.registered.profile_in_id_token:
+            self._profile = await storage.load_profile(self.signed_in.player.id)
 
     def player(self) -> Player | None:
         """Whose credential it was."""
@@ -88,7 +91,7 @@ class PlatformExchangeGrant(TokenExchangeGrant):
 
     def facts(self, scope: tuple[str, ...]) -> TokenFacts:
         """What the tokens say."""
-        loaded = LoadedGrant(self._grant_of(scope), self.signed_in.player)
+        loaded = LoadedGrant(self._grant_of(scope), self.signed_in.player, self._profile)
         gid = self.server.opaque.public_id("gid", self.grant_id)
         return replace(facts_of(loaded, self.registered, scope, gid, ""), nonce=self.request.form.get("nonce", ""))
 
