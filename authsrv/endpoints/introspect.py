@@ -3,7 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from authsrv.endpoints.token import read_client_request
+from authsrv.endpoints.token import MAX_BODY_WITH_TOKEN, read_client_request
 from authsrv.oauth.introspection import Introspection
 from authsrv.oauth.revocation import PARAMETERS
 
@@ -16,4 +16,5 @@ class IntrospectionEndpoint:
 
     async def __call__(self, request: Request) -> Response:
         """Introspect."""
-        return JSONResponse(await self._introspection.answer(await read_client_request(request, PARAMETERS)))
+        call = await read_client_request(request, PARAMETERS, MAX_BODY_WITH_TOKEN)
+        return JSONResponse(await self._introspection.answer(call))

@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from authsrv.endpoints.discovery import etag_of, is_known
-from authsrv.endpoints.token import read_client_request
+from authsrv.endpoints.token import MAX_BODY_WITH_TOKEN, read_client_request
 from authsrv.oauth.feed import RevocationFeed
 from authsrv.oauth.revocation import PARAMETERS, Revocation
 
@@ -17,7 +17,7 @@ class RevocationEndpoint:
 
     async def __call__(self, request: Request) -> Response:
         """Revoke."""
-        await self._revocation.revoke(await read_client_request(request, PARAMETERS))
+        await self._revocation.revoke(await read_client_request(request, PARAMETERS, MAX_BODY_WITH_TOKEN))
         return Response()
 
 
@@ -26,11 +26,20 @@ class FeedEndpoint:
 
     def __init__(self, feed: RevocationFeed) -> None:
         self._feed = feed
+        self._made_of = ""
+        self._body = b""
+        self._etag = ""
 
     async def __call__(self, request: Request) -> Response:
         """The feed, or 304 when the verifier has it."""
-        body = (await self._feed.current()).encode()
-        headers = {"cache-control": "no-cache", "etag": etag_of(body)}
-        if is_known(request, headers["etag"]):
+        self._take(await self._feed.current())
+        headers = {"cache-control": "no-cache", "etag": self._etag}
+        if is_known(request, self._etag):
             return Response(status_code=304, headers=headers)
-        return Response(body, media_type="application/revocations+jwt", headers=headers)
+        return Response(self._body, media_type="application/revocations+jwt", headers=headers)
+
+    def _take(self, signed: str) -> None:
+        """Keep the bytes and their tag: of a feed with many entries each poll would pay for them."""
+        if signed is not self._made_of:
+            self._made_of, self._body = signed, signed.encode()
+            self._etag = etag_of(self._body)

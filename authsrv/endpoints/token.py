@@ -12,6 +12,8 @@ from authsrv.oauth.server import TOKEN_PARAMETERS, TokenServer
 
 MAX_BODY = 128 * 1024
 """An XSTS token has up to 64 KiB, and may be percent-encoded."""
+MAX_BODY_WITH_TOKEN = 20 * 1024
+"""Where a request is about a token of ours: one of 16 KiB, and the client's authentication."""
 
 
 class TokenEndpoint:
@@ -26,12 +28,12 @@ class TokenEndpoint:
         return dialects.dialect_of(request.scope["path"]).token(await self._server.token(call))
 
 
-async def read_client_request(request: Request, names: frozenset[str]) -> TokenRequest:
+async def read_client_request(request: Request, names: frozenset[str], max_body: int = MAX_BODY) -> TokenRequest:
     """A form of these parameters from a client that authenticates by it or by its Authorization header."""
     surface = dialects.dialect_of(request.scope["path"]).surface
     if surface == "standard":
         refuse_secret_in_query(request.scope["query_string"])
-    form = await read_form(request, MAX_BODY)
+    form = await read_form(request, max_body)
     return TokenRequest(parameters(form, names, surface), authorization(request), sender(request))
 
 

@@ -33,11 +33,14 @@ class ClientRegistry:
 
     def __init__(self, clients: Iterable[Client], registered: Mapping[str, Client] | None = None) -> None:
         self._registered = {} if registered is None else registered
+        self._declared: Mapping[str, Client] = {}
+        self._longest = 0
         self.replace(clients)
 
     def replace(self, clients: Iterable[Client]) -> None:
         """Take these clients of the file instead of the present ones."""
-        self._declared: Mapping[str, Client] = {client.client_id: client for client in clients}
+        self._longest = self.longest_token_life()
+        self._declared = {client.client_id: client for client in clients}
 
     def get(self, client_id: str) -> Client | None:
         """The client, whichever surface it uses."""
@@ -67,9 +70,12 @@ class ClientRegistry:
         return tuple(client for client in self._everybody() if client.project.key == project)
 
     def longest_token_life(self) -> int:
-        """For how many seconds an access token or id_token of any client may live."""
+        """For how many seconds an access token or id_token of any client may live.
+
+        Those of before a reload count too: their tokens are still about.
+        """
         lifetimes = (client.lifetimes for client in self._everybody())
-        return max((max(one.access_token, one.id_token) for one in lifetimes), default=0)
+        return max((self._longest, *(max(one.access_token, one.id_token) for one in lifetimes)))
 
     def cors_origins(self) -> frozenset[str]:
         """Origins of browser clients that call the token endpoint themselves."""

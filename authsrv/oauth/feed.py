@@ -26,7 +26,6 @@ class RevocationFeed:
     def __init__(self, server: TokenServer) -> None:
         self._server = server
         self._turn = asyncio.Lock()
-        self._longest = 0
         self._told: Mapping[str, Any] = {}
         self._read_at = self._signed_at = 0
         self._signed = ""
@@ -41,10 +40,9 @@ class RevocationFeed:
             return self._signed
 
     async def _load(self, now: int) -> Revocations:
-        # A reload may shorten lifetimes, while tokens of the longer one are still about.
-        self._longest = max(self._longest, self._server.registry.longest_token_life())
+        longest = self._server.registry.longest_token_life()
         with outages_answered():
-            return await self._server.storage.load_revocations(now - self._longest - LEEWAY, now - LEEWAY)
+            return await self._server.storage.load_revocations(now - longest - LEEWAY, now)
 
     def _take(self, found: Revocations, now: int) -> None:
         told = self._claims(found)

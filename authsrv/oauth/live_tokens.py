@@ -1,12 +1,12 @@
 """Which tokens of ours still stand for something: genuine, in time, and ended by nobody.
 
-Owns the one answer that UserInfo, introspection, revocation and token exchange share. Knows no HTTP framework.
+Owns the one answer that UserInfo, introspection and token exchange share. Knows no HTTP framework.
 """
 
 from dataclasses import dataclass
 
 from authsrv.models import Client, LoadedGrant
-from authsrv.oauth.grants.refresh_token import judge
+from authsrv.oauth.grants.refresh_token import judge, may_refresh
 from authsrv.oauth.grants.stored import belongs_to, is_void
 from authsrv.oauth.outages import outages_answered
 from authsrv.oauth.own_tokens import AccessToken, NotOurs, OwnTokens
@@ -60,7 +60,10 @@ class LiveTokens:
         judgement = judge(loaded.grant, presented, self._server.now(), 0) if loaded else "worthless"
         if loaded is None or judgement == "worthless":
             raise NotOurs("no family in force")
-        return LiveFamily(self._owner(loaded), loaded, judgement == "current")
+        client = self._owner(loaded)
+        if not may_refresh(client):
+            raise NotOurs("the client may not refresh any more")
+        return LiveFamily(client, loaded, judgement == "current")
 
     async def _loaded(self, token: AccessToken, client: Client) -> LoadedGrant:
         grant_id = self._server.opaque.row_id("gid", token.gid)

@@ -164,7 +164,8 @@ class Storage(Protocol):
         passed, with who took part in them: of each what expired first goes first. Grants come last, in the order of
         their ids.
 
-        A used code stays for 30 minutes after its use, a revoked grant until `expires_at`, so that reuse is seen.
+        A used code stays for 30 minutes after its use, a revoked grant until `expires_at`, so that reuse is seen, and
+        for a day and a minute after it was revoked, so that `load_revocations` tells of it.
         Grants whose `expires_at` has passed go; nothing that is still of use ever does.
         """
 

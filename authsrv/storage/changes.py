@@ -209,7 +209,10 @@ class DeclaredClient:
 
 @dataclass(frozen=True, slots=True)
 class SyncClients:
-    """Make the database's file clients those of the configuration. One that left is disabled, never deleted."""
+    """Make the database's file clients those of the configuration. One that left is disabled, never deleted.
+
+    One that is in another project now takes nothing along: whatever it was given until `now` is void.
+    """
 
     clients: tuple[DeclaredClient, ...]
     now: int

@@ -4,7 +4,7 @@ Owns transactions over `memory_tables.py`. Knows no SQL; it asks `steps.py` only
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 
@@ -31,7 +31,7 @@ from authsrv.storage.memory_browsers import loaded_request, open_sessions, playe
 from authsrv.storage.memory_revocations import revocations, standing
 from authsrv.storage.memory_tables import Tables, write
 from authsrv.storage.rows import checked, digest_column, identity_values, reservation_values, row_ids
-from authsrv.storage.steps import KEPT_AFTER_USE, writes_of
+from authsrv.storage.steps import sweep_times, writes_of
 
 
 class MemoryStorage:
@@ -180,7 +180,7 @@ class MemoryStorage:
     async def sweep(self, now: int, limit: int) -> Swept:
         if limit < 1:
             raise ValueError("a sweep's limit is at least 1")
-        checked(now=now, limit=limit, kept_since=now - KEPT_AFTER_USE)
+        checked(limit=limit, **sweep_times(now))
         await self._turn()
         removed = self._tables.remove_expired(now, limit)
         if removed == limit:
@@ -206,10 +206,17 @@ class MemoryStorage:
         return Swept(removed, more)
 
     def _sweep_grant(self, grant: Grant, now: int) -> int:
-        kept_since = now - KEPT_AFTER_USE
-        if grant.expires_at < now and (grant.code_used_at is None or grant.code_used_at <= kept_since):
+        times = sweep_times(now)
+        if _is_over(grant, times):
             del self._tables.grants[grant.id]
             return 1
-        if grant.refresh_successor is not None and grant.refresh_rotated_at <= kept_since:
+        if grant.refresh_successor is not None and grant.refresh_rotated_at <= times["kept_since"]:
             self._tables.grants[grant.id] = replace(grant, refresh_successor=None)
         return 0
+
+
+def _is_over(grant: Grant, times: Mapping[str, int]) -> bool:
+    still_in_use = grant.expires_at >= times["now"]
+    lately_used = grant.code_used_at is not None and grant.code_used_at > times["kept_since"]
+    lately_revoked = grant.revoked_at is not None and grant.revoked_at > times["told_since"]
+    return not (still_in_use or lately_used or lately_revoked)

@@ -18,8 +18,7 @@ def _(change: RevokeToken, tables: Tables) -> None:
 
 @write.register
 def _(change: SetNotBefore, tables: Tables) -> None:
-    key = (change.kind, change.subject)
-    tables.not_befores[key] = max(change.not_before, tables.not_befores.get(key, change.not_before))
+    tables.raise_not_before(change.kind, change.subject, change.not_before)
 
 
 def standing(tables: Tables, clients: Sequence[str], project: str, jti: str, sub: str = "") -> Standing:

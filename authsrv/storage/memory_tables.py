@@ -77,6 +77,11 @@ class Tables:
         self.reservations[wanted.digest] = wanted
         return wanted
 
+    def raise_not_before(self, kind: NotBeforeKind, subject: str, not_before: int) -> None:
+        """Let a time before which everything is void be at least this one."""
+        key = (kind, subject)
+        self.not_befores[key] = max(not_before, self.not_befores.get(key, not_before))
+
     def remove_expired(self, now: int, limit: int) -> int:
         """Remove at most `limit` rows that have expired, those of one table after the other; how many."""
         removed = 0
@@ -236,4 +241,7 @@ def _(change: SyncClients, tables: Tables) -> None:
         if known.disabled_at is None:
             tables.clients[client_id] = replace(known, disabled_at=change.now)
     for client in change.clients:
+        before = tables.clients.get(client.client_id)
+        if before is not None and before.client.project != client.project:
+            tables.raise_not_before("client", client.client_id, change.now + 1)
         tables.clients[client.client_id] = StoredClient(client, None)

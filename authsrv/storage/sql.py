@@ -124,6 +124,12 @@ RELEASE_CREDENTIAL = "DELETE FROM credentials WHERE digest = :digest AND holder 
 
 DISABLE_CLIENTS = "UPDATE clients SET disabled_at = :now WHERE disabled_at IS NULL"
 
+VOID_TOKENS_OF_MOVED_CLIENT = """
+    INSERT INTO not_befores (kind, subject, not_before)
+    SELECT 'client', client_id, :now + 1 FROM clients WHERE client_id = :client_id AND project <> :project
+    ON CONFLICT (kind, subject) DO UPDATE SET not_before = excluded.not_before
+    WHERE excluded.not_before > not_befores.not_before"""
+
 UPSERT_CLIENT = """
     INSERT INTO clients (client_id, project, name, disabled_at) VALUES (:client_id, :project, :name, NULL)
     ON CONFLICT (client_id) DO UPDATE SET project = excluded.project, name = excluded.name, disabled_at = NULL"""
@@ -140,15 +146,16 @@ SWEEP_CREDENTIALS = """
 SELECT_GRANT_WINDOW = """
     SELECT max(id), count(*),
         coalesce(sum(CASE WHEN expires_at < :now AND (code_used_at IS NULL OR code_used_at <= :kept_since)
-            THEN 1 ELSE 0 END), 0),
+            AND (revoked_at IS NULL OR revoked_at <= :told_since) THEN 1 ELSE 0 END), 0),
         coalesce(sum(CASE WHEN refresh_successor IS NOT NULL AND refresh_rotated_at <= :kept_since
             THEN 1 ELSE 0 END), 0)
-    FROM (SELECT id, expires_at, code_used_at, refresh_successor, refresh_rotated_at
+    FROM (SELECT id, expires_at, code_used_at, revoked_at, refresh_successor, refresh_rotated_at
         FROM grants WHERE id > :after ORDER BY id LIMIT :limit) AS candidates"""
 
 SWEEP_GRANTS = """
     DELETE FROM grants WHERE id > :after AND id <= :upto
-        AND expires_at < :now AND (code_used_at IS NULL OR code_used_at <= :kept_since)"""
+        AND expires_at < :now AND (code_used_at IS NULL OR code_used_at <= :kept_since)
+        AND (revoked_at IS NULL OR revoked_at <= :told_since)"""
 
 WIPE_SUCCESSORS = """
     UPDATE grants SET refresh_successor = NULL WHERE id > :after AND id <= :upto

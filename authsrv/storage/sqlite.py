@@ -70,7 +70,7 @@ from authsrv.storage.sqlite_units import (
     sweep_grants,
     write_all,
 )
-from authsrv.storage.steps import KEPT_AFTER_USE, writes_of
+from authsrv.storage.steps import sweep_times, writes_of
 
 log = logging.getLogger("authsrv.storage")
 
@@ -218,7 +218,7 @@ class SqliteStorage:
     async def sweep(self, now: int, limit: int) -> Swept:
         if limit < 1:
             raise ValueError("a sweep's limit is at least 1")
-        values = checked(now=now, limit=limit, kept_since=now - KEPT_AFTER_USE)
+        values = checked(limit=limit, **sweep_times(now))
         removed = await self._writing().run(partial(sweep_expired, now=now, limit=limit))
         if removed == limit:
             return Swept(removed, more=True)

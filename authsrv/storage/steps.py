@@ -40,6 +40,15 @@ SUPERSEDED = "superseded"
 KEPT_AFTER_USE = 30 * 60
 """Seconds for which a used code, and a replaced refresh token's sealed successor, are never swept."""
 
+KEPT_AFTER_REVOCATION = 86400 + 60
+"""Seconds for which a revoked grant is never swept: game servers must hear of it as long as a token of it could be in
+time to them, whose life is a day at most and whose clocks may be a minute behind."""
+
+
+def sweep_times(now: int) -> dict[str, int]:
+    """What a sweep compares the times of a grant with."""
+    return {"now": now, "kept_since": now - KEPT_AFTER_USE, "told_since": now - KEPT_AFTER_REVOCATION}
+
 
 class Step(NamedTuple):
     """One statement. A `guarded` one must touch exactly one row, or the change is a `Conflict`."""
@@ -165,5 +174,6 @@ def _(change: SyncClients) -> Iterator[Step]:
     # A client stays disabled since the day it left, so only those that are in force are put aside and taken up again.
     yield Step(sql.DISABLE_CLIENTS, checked(now=change.now), guarded=False)
     for client in change.clients:
-        values = checked(client_id=client.client_id, project=client.project, name=client.name)
+        values = checked(client_id=client.client_id, project=client.project, name=client.name, now=change.now)
+        yield Step(sql.VOID_TOKENS_OF_MOVED_CLIENT, values, guarded=False)
         yield Step(sql.UPSERT_CLIENT, values, guarded=False)

@@ -134,6 +134,24 @@ async def test_what_names_nothing_cannot_be_revoked(storage: Storage, change: Ch
         await storage.apply([change])
 
 
+async def test_a_client_in_another_project_takes_nothing_along(storage: Storage) -> None:
+    here, there = DeclaredClient("launcher", "skyforge", "Launcher"), DeclaredClient("launcher", "ironkeep", "Launcher")
+    shop = DeclaredClient("shop", "skyforge", "Shop")
+    await with_grant(storage)
+    await storage.apply([SyncClients((here, shop), NOW), SyncClients((replace(here, name="Anew"), shop), NOW + 1)])
+    assert (await loaded(storage)).not_before == 0
+    await storage.apply([SyncClients((shop,), NOW + 2), SyncClients((there, shop), NOW + 3)])
+    assert (await loaded(storage)).not_before == NOW + 4
+    assert await storage.load_standing("shop", "skyforge", "token") == Standing()
+
+
+async def test_a_client_that_moves_does_not_make_a_later_time_earlier(storage: Storage) -> None:
+    here, there = DeclaredClient("launcher", "skyforge", "Launcher"), DeclaredClient("launcher", "ironkeep", "Launcher")
+    await storage.apply([SyncClients((here,), NOW), SetNotBefore("client", "launcher", NOW + 9)])
+    await storage.apply([SyncClients((there,), NOW + 3)])
+    assert await storage.load_standing("launcher", "ironkeep", "token") == Standing(NOW + 9)
+
+
 # --- what ended lately ---
 
 

@@ -59,6 +59,18 @@ async def test_a_used_code_stays_for_30_minutes(storage: Storage, since_use: int
     assert await left(storage, 1) == stays
 
 
+@pytest.mark.parametrize(
+    ("since", "stays"), [pytest.param(86459, [1], id="a day and 59 s"), pytest.param(86460, [], id="a day and 60 s")]
+)
+async def test_a_grant_revoked_at_its_end_stays_as_long_as_a_token_of_it_may_be_in_time(
+    storage: Storage, since: int, stays: list[int]
+) -> None:
+    await add(storage, grant())
+    await storage.apply([RevokeGrant(1, LATER - since, "logout")])
+    await storage.sweep(LATER, 100)
+    assert await left(storage, 1) == stays
+
+
 async def test_a_revoked_grant_stays_until_it_expires(storage: Storage) -> None:
     await add(storage, replace(grant(), expires_at=LATER))
     await storage.apply([RevokeGrant(1, NOW, "reuse")])

@@ -9,7 +9,7 @@ from typing import Literal
 from authlib.oauth2.rfc6749.grants import RefreshTokenGrant as AuthlibRefreshGrant
 
 from authsrv.errors import InvalidGrant, InvalidScope
-from authsrv.models import Digest, Grant, Player
+from authsrv.models import Client, Digest, Grant, Player
 from authsrv.oauth import audiences, scopes
 from authsrv.oauth.adapters import RefreshAdapter
 from authsrv.oauth.grants.stored import StoredGrant, refresh_expiry
@@ -39,7 +39,7 @@ class RefreshTokenGrant(StoredGrant, AuthlibRefreshGrant):
     def authenticate_refresh_token(self, refresh_token: str) -> RefreshAdapter | None:
         """The token if it may be refreshed. Reuse by its own client ends the family."""
         candidate = self.candidate()
-        if candidate is None or not scopes.allowed(self.registered, "offline"):
+        if candidate is None or not may_refresh(self.registered):
             return None
         grant = candidate.grant
         self._judgement = judge(grant, self.presented, self.request.now, self.registered.lifetimes.refresh_grace)
@@ -89,21 +89,33 @@ class RefreshTokenGrant(StoredGrant, AuthlibRefreshGrant):
 
 
 def judge(grant: Grant, presented: Opaque, now: int, grace: int) -> Judgement:
-    """What a presented refresh token is, from the family's row alone.
-
-    The generation is readable by us only, so a token of an older generation was issued by us and came back: reuse.
-    """
+    """What a presented refresh token is, from the family's row alone: one that was replaced and came back is reuse."""
     if grant.revoked_at is not None or now >= min(grant.expires_at, grant.absolute_expires_at):
         return "worthless"
-    if presented.generation == grant.refresh_generation:
-        return "current" if _same(grant.refresh_hash, presented.digest) else "worthless"
-    if presented.generation > grant.refresh_generation:
+    if not is_of_family(grant, presented):
         return "worthless"
-    if presented.generation < grant.refresh_generation - 1:
-        return "reused"
-    if not _same(grant.refresh_previous_hash, presented.digest):
-        return "worthless"
-    return "repeated" if now < grant.refresh_rotated_at + grace else "reused"
+    behind = grant.refresh_generation - presented.generation
+    if behind == 0:
+        return "current"
+    return "repeated" if behind == 1 and now < grant.refresh_rotated_at + grace else "reused"
+
+
+def may_refresh(client: Client) -> bool:
+    """Whether the client's entry still lets it have refresh tokens."""
+    return "refresh_token" in client.grant_types and scopes.allowed(client, "offline")
+
+
+def is_of_family(grant: Grant, presented: Opaque) -> bool:
+    """Whether we issued the token for this grant, whatever became of either.
+
+    The generation is readable by us only, so what says that it is an older one was issued by us.
+    """
+    behind = grant.refresh_generation - presented.generation
+    if behind == 0:
+        return _same(grant.refresh_hash, presented.digest)
+    if behind == 1:
+        return _same(grant.refresh_previous_hash, presented.digest)
+    return behind > 1
 
 
 def _same(stored: Digest | None, presented: Digest) -> bool:
