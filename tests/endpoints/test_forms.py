@@ -100,6 +100,13 @@ def test_repeatable_parameters_are_joined_by_spaces_and_their_empty_repetitions_
     assert parse_form(b"resource=&resource").take(["resource"], repeatable={"resource"}) == {}
 
 
+@pytest.mark.parametrize("name", ["audience", "resource"])
+def test_repetitions_may_be_as_long_together_as_sixteen_addresses_are(name: str) -> None:
+    values = [f"https://{number:0242}.example" for number in range(MOST_REPEATS - 1)]
+    form = parse_form(urlencode([(name, value) for value in values]).encode())
+    assert form.take([name], repeatable={name}) == {name: " ".join(values)}
+
+
 def test_A13_what_is_not_repeatable_may_not_repeat_beside_what_is() -> None:
     with pytest.raises(InvalidRequest) as refused:
         parse_form(b"resource=a&resource=b&scope=a&scope=b").take(["resource", "scope"], repeatable={"resource"})
