@@ -14,7 +14,17 @@ import pytest
 from authsrv.config import Config, ConfigError, json_schema, load
 from authsrv.config.schema import default_project_id
 from authsrv.limits import Quotas
-from authsrv.models import Client, ClientLinks, ClientSecret, Digest, Lifetimes, LogoutRules, Project, SessionRules
+from authsrv.models import (
+    TOKEN_EXCHANGE,
+    Client,
+    ClientLinks,
+    ClientSecret,
+    Digest,
+    Lifetimes,
+    LogoutRules,
+    Project,
+    SessionRules,
+)
 from authsrv.platforms import PLATFORMS
 from authsrv.platforms.steam.settings import SteamSettings
 
@@ -192,7 +202,8 @@ def test_a_client_that_says_nothing_of_browsers_has_the_defaults_of_the_models(s
 
 
 def test_audiences_of_access_tokens_and_of_id_tokens_become_models_apart(write: Write) -> None:
-    lists = 'audiences = ["https://api.example", "chat"]\nid_token_audiences = ["https://mod.io"]\n'
+    lists = f'grants = ["authorization_code", "{TOKEN_EXCHANGE}"]\n'
+    lists += 'audiences = ["https://api.example", "chat"]\nid_token_audiences = ["https://mod.io"]\n'
     client = load(write(SMALL + BROWSER.replace("[sessions]", lists + "[sessions]"))).clients()["site"]
     assert client.audiences == {"https://api.example", "chat"}
     assert client.id_token_audiences == {"https://mod.io"}

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from authsrv.config import ConfigError, load
+from authsrv.models import TOKEN_EXCHANGE
 from tests.support.configuration import (
     CLIENT,
     CONFIDENTIAL,
@@ -29,6 +30,11 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def client(settings: str) -> str:
     """A public web client with these settings."""
     return WEB + settings
+
+
+def exchanging(settings: str) -> str:
+    """A public web client that exchanges tokens, with these settings."""
+    return WEB + f"grants = ['authorization_code', '{TOKEN_EXCHANGE}']\n{settings}"
 
 
 def redirect(uri: str, more: str = "") -> str:
@@ -604,28 +610,35 @@ MISTAKES = [
         id="empty audience",
     ),
     pytest.param(
-        client("id_token_audiences = ['https://mod.io', 'a b']"),
+        client("id_token_audiences = ['https://mod.io']"),
+        "projects.p.clients.web.id_token_audiences",
+        "the client exchanges no tokens",
+        TOKEN_EXCHANGE,
+        id="id_token audience without exchange",
+    ),
+    pytest.param(
+        exchanging("id_token_audiences = ['https://mod.io', 'a b']"),
         "projects.p.clients.web.id_token_audiences[1]",
         "this is no audience",
         "write",
         id="id_token audience",
     ),
     pytest.param(
-        client("id_token_audiences = ['c_1']"),
+        exchanging("id_token_audiences = ['c_1']"),
         "projects.p.clients.web.id_token_audiences[0]",
         "a client that registered itself",
         "outside this server",
         id="B36 id_token for a registered client",
     ),
     pytest.param(
-        client("id_token_audiences = ['web']"),
+        exchanging("id_token_audiences = ['web']"),
         "projects.p.clients.web.id_token_audiences[0]",
         "this is a client's id",
         "scope openid",
         id="id_token for the client itself",
     ),
     pytest.param(
-        client("id_token_audiences = ['shop']")
+        exchanging("id_token_audiences = ['shop']")
         + "\n[projects.q.clients.shop]\nredirect_uris = ['https://shop.example/cb']",
         "projects.p.clients.web.id_token_audiences[0]",
         "this is a client's id",
@@ -633,7 +646,7 @@ MISTAKES = [
         id="B36 id_token for another client",
     ),
     pytest.param(
-        client("id_token_audiences = ['https://login.studio.example']"),
+        exchanging("id_token_audiences = ['https://login.studio.example']"),
         "projects.p.clients.web.id_token_audiences[0]",
         "this is a client's id, or the issuer",
         "outside",

@@ -146,11 +146,22 @@ def _audiences(entry: ClientEntry) -> Iterator[Finding]:
             yield audience_finding(("audiences", place))
 
 
-def _id_token_audiences(entry: ClientEntry) -> Iterator[Finding]:
+def _id_token_exchange(entry: ClientEntry) -> Iterator[Finding]:
     settings = entry.settings
-    if settings.id_token_audiences and settings.compat == "xsolla":
+    if not settings.id_token_audiences:
+        return
+    if settings.compat == "xsolla":
         yield Finding(("id_token_audiences",), "clients of the Xsolla profile get no id_tokens", "leave it out")
-    for place, audience in enumerate(settings.id_token_audiences):
+    elif TOKEN_EXCHANGE not in settings.effective_grants:
+        yield Finding(
+            ("id_token_audiences",),
+            "the client exchanges no tokens, and there is no other way to these id_tokens",
+            f'add "{TOKEN_EXCHANGE}" to its grants',
+        )
+
+
+def _id_token_audiences(entry: ClientEntry) -> Iterator[Finding]:
+    for place, audience in enumerate(entry.settings.id_token_audiences):
         if not is_audience(audience):
             yield audience_finding(("id_token_audiences", place))
         elif audience.startswith(RUNTIME_PREFIX):
@@ -229,10 +240,11 @@ CLIENT_CHECKS: tuple[tuple[tuple[str, ...], Check], ...] = (
     (("extra_scopes",), _extra_scopes),
     (("extra_scopes", "compat"), _any_scope),
     (("audiences",), _audiences),
-    (("id_token_audiences", "compat"), _id_token_audiences),
+    (("id_token_audiences", "compat", "grants", "type", *SECRET_SETTINGS), _id_token_exchange),
+    (("id_token_audiences",), _id_token_audiences),
     (("pkce", "type", *SECRET_SETTINGS, "compat"), _pkce),
     (("access_token_alg", "compat"), _xsolla_algorithm),
-    (("exchange_from", "grants", "type", "secret", "secrets"), _exchange_from),
+    (("exchange_from", "grants", "type", *SECRET_SETTINGS), _exchange_from),
     (("introspect", "type", *SECRET_SETTINGS), _introspect),
     (("cors_origins",), _cors_origins),
     (("refresh_idle", "refresh_absolute"), _refresh_lifetimes),

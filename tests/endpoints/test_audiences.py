@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from authsrv.config import Config
+from authsrv.models import TOKEN_EXCHANGE
 from tests.support.browser import SHOP_CALLBACK, Browser, Page, shop_request
 from tests.support.refusals import clients, demo
 from tests.support.server import ISSUER, Server, launcher_request, running
@@ -16,6 +17,8 @@ API, MATCH = "https://api.studio.example", "https://match.studio.example/v1?regi
 URN, NAME, FRAGMENT = "urn:studio:chat", "leaderboards", "https://web.studio.example/#x"
 LISTED = [API, MATCH, URN, NAME, FRAGMENT]
 DEFAULT = ["https://default.studio.example", "https://other.studio.example"]
+
+EXCHANGING = ["authorization_code", "refresh_token", TOKEN_EXCHANGE]
 
 Names = Mapping[str, str | list[str]]
 """The parameters that name audiences; a list is sent as repetitions."""
@@ -26,6 +29,7 @@ Answer = list[str] | str
 def with_audiences(block: dict[str, Any]) -> None:
     for name in ("shop", "launcher", "backend"):
         clients(block)[name]["audiences"] = LISTED
+    clients(block)["launcher"]["grants"] = EXCHANGING
     demo(block)["default_audience"] = DEFAULT
 
 
@@ -92,6 +96,16 @@ async def own_token(server: Server, names: Names) -> Answer:
     return answered(server, await post(server, "/oauth2/token", fields | dict(names)))
 
 
+async def exchange(server: Server, names: Names) -> Answer:
+    fields = {
+        "grant_type": TOKEN_EXCHANGE,
+        "client_id": "launcher",
+        "subject_token": server.mint("steam").parameters["session_ticket"],
+        "subject_token_type": "urn:authsrv:params:oauth:token-type:steam:session_ticket",
+    }
+    return answered(server, await post(server, "/oauth2/token", fields | dict(names)))
+
+
 async def code(server: Server, names: Names, granted: str | None = " ".join(LISTED)) -> Answer:
     return answered(server, await server.redeem(await server.code("steam", audience=granted), **named(names)))
 
@@ -107,7 +121,7 @@ def named(names: Names) -> dict[str, Any]:
 
 
 Door = Callable[[Server, Names], Awaitable[Answer]]
-LOGINS: tuple[Door, ...] = (authorize, authorize_by_post, silent, silent_by_redirect, own_token)
+LOGINS: tuple[Door, ...] = (authorize, authorize_by_post, silent, silent_by_redirect, own_token, exchange)
 REDEMPTIONS: tuple[Door, ...] = (code, refresh)
 DOORS = (*LOGINS, *REDEMPTIONS)
 
@@ -182,7 +196,10 @@ async def test_without_one_a_token_is_for_the_default_audience(server: Server, d
 
 
 async def test_a_token_without_audience_of_a_project_without_default_is_for_the_issuer() -> None:
-    async with running() as server:
+    def with_exchange(block: dict[str, Any]) -> None:
+        clients(block)["launcher"]["grants"] = EXCHANGING
+
+    async with running(edit=with_exchange) as server:
         for door in LOGINS:
             assert await door(server, {}) == [ISSUER]
 

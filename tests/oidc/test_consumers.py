@@ -14,7 +14,8 @@ import jwt
 import pytest
 
 from authsrv.emulator.base import PLAYERS
-from authsrv.oauth.tokens import TokenFacts
+from authsrv.models import TOKEN_EXCHANGE
+from authsrv.oauth.grants.exchange import ID_TOKEN
 from tests.oidc import consumers
 from tests.oidc.clients import clients_of
 from tests.oidc.consumers import DAY, WELL_KNOWN, Checker, Document, Refused, Seen
@@ -82,22 +83,18 @@ def in_basic(client_id: str, secret: str) -> str:
 
 
 async def for_mod_io(server: Server) -> Tokens:
-    """An id_token for another audience than the client."""
-    tokens = await server.login("steam")
-    told = server.claims(tokens["id_token"])
-    client = server.app.config.clients()["launcher"]
-    (audience,) = client.id_token_audiences
-    facts = TokenFacts(
-        client=replace(client, client_id=audience),
-        sub=told["sub"],
-        scope=("openid",),
-        platform="steam",
-        idp=told["idp"],
-        idp_subject=told["idp_sub"],
-        auth_time=told["auth_time"],
+    """A game shows its platform's proof once more, for an id_token with mod.io as its audience."""
+    answer = await server.token(
+        grant_type=TOKEN_EXCHANGE,
+        client_id="launcher",
+        subject_token=server.mint("steam").parameters["session_ticket"],
+        subject_token_type="urn:authsrv:params:oauth:token-type:steam:session_ticket",
+        requested_token_type=ID_TOKEN,
+        audience="https://mod.io",
+        scope="openid",
     )
-    issuer = server.app.desk.server.tokens
-    return tokens | {"id_token": issuer.id_token(facts, tokens["access_token"], int(server.clock.now))}
+    assert answer.status_code == 200, answer.text
+    return await server.login("steam") | {"id_token": answer.json()["access_token"]}
 
 
 @dataclass(frozen=True, slots=True)
