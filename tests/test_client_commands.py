@@ -170,6 +170,19 @@ def test_the_first_secret_ends_no_other(tmp_path: Path) -> None:
     assert ("end the old secret" in first, "end the old secret" in later) == (False, True)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "named"), [((), ""), (("--config", "./authsrv.toml"), ""), (("-c", "a.toml"), " --config a.toml")]
+)
+def test_the_next_command_names_the_file_where_it_is_not_the_usual_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], named: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    written(tmp_path, CONFIDENTIAL)
+    (tmp_path / "a.toml").write_text(CONFIDENTIAL)
+    done = RUN.invoke(app, ["clients", "secret", "new", "web", *arguments])
+    assert f"\n1. authsrv reload{named}: from then on the client is let in" in done.stderr
+
+
 def test_a_secret_is_new_each_time(tmp_path: Path) -> None:
     path = written(tmp_path, CONFIDENTIAL)
     assert len({new_secret(path).stdout for _ in range(5)}) == 5

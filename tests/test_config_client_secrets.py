@@ -71,6 +71,7 @@ def test_all_ways_to_write_a_secret_work_beside_each_other(tmp_path: Path) -> No
     [
         pytest.param(WEB + "type = 'confidential'\n" + hashes(one()), id="confidential by hashes alone"),
         pytest.param(CLIENT + "type = 'server'\n" + hashes(one()), id="server by hashes alone"),
+        pytest.param(WEB + "pkce = 'optional'\nintrospect = true\n" + hashes(one()), id="type left out"),
         pytest.param(WEB + f"[[projects.p.clients.web.secret_hashes]]\nsha256 = '{ONE}'\n", id="array of tables"),
         pytest.param(WEB + hashes(*(one(f"{number:064x}") for number in range(8))), id="eight"),
         pytest.param(WEB + hashes(one(expires="2001-01-01")), id="only an expired one"),
