@@ -65,7 +65,12 @@ async def test_C5_scopes_with_openid_claims_and_grant_types_are_there(server: Se
     found = await discovered(server)
     assert "openid" in found["scopes_supported"]
     assert {"sub", "iss", "auth_time", "name", "email"} <= set(found["claims_supported"])
-    assert found["grant_types_supported"] == ["authorization_code", "refresh_token", "client_credentials"]
+    assert found["grant_types_supported"] == [
+        "authorization_code",
+        "refresh_token",
+        "client_credentials",
+        "urn:ietf:params:oauth:grant-type:token-exchange",
+    ]
 
 
 async def test_C6_languages_are_tags_and_challenge_methods_a_list(server: Server) -> None:
