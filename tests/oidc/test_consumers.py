@@ -15,7 +15,7 @@ import pytest
 
 from authsrv.emulator.base import PLAYERS
 from authsrv.models import TOKEN_EXCHANGE
-from authsrv.oauth.grants.exchange import ID_TOKEN
+from authsrv.oauth.grants.exchange import ACCESS_TOKEN, ID_TOKEN
 from tests.oidc import consumers
 from tests.oidc.clients import clients_of
 from tests.oidc.consumers import DAY, WELL_KNOWN, Checker, Document, Refused, Seen
@@ -82,19 +82,25 @@ def in_basic(client_id: str, secret: str) -> str:
     return "Basic " + b64encode(f"{client_id}:{secret}".encode()).decode()
 
 
-async def for_mod_io(server: Server) -> Tokens:
-    """A game shows its platform's proof once more, for an id_token with mod.io as its audience."""
-    answer = await server.token(
-        grant_type=TOKEN_EXCHANGE,
-        client_id="launcher",
-        subject_token=server.mint("steam").parameters["session_ticket"],
-        subject_token_type="urn:authsrv:params:oauth:token-type:steam:session_ticket",
-        requested_token_type=ID_TOKEN,
-        audience="https://mod.io",
-        scope="openid",
-    )
-    assert answer.status_code == 200, answer.text
-    return await server.login("steam") | {"id_token": answer.json()["access_token"]}
+def for_mod_io(subject_token_type: str) -> Obtain:
+    """A game exchanges a new proof of its platform, or its access token, for an id_token with mod.io as its audience."""
+
+    async def obtain(server: Server) -> Tokens:
+        tokens = await server.login("steam")
+        proof = server.mint("steam").parameters["session_ticket"]
+        answer = await server.token(
+            grant_type=TOKEN_EXCHANGE,
+            client_id="launcher",
+            subject_token=tokens["access_token"] if subject_token_type == ACCESS_TOKEN else proof,
+            subject_token_type=subject_token_type,
+            requested_token_type=ID_TOKEN,
+            audience="https://mod.io",
+            scope="openid",
+        )
+        assert answer.status_code == 200, answer.text
+        return tokens | {"id_token": answer.json()["access_token"]}
+
+    return obtain
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +178,7 @@ CONSUMERS: Mapping[str, Consumer] = {
         "mod.io",
         consumers.mod_io,
         "https://mod.io",
-        for_mod_io,
+        for_mod_io("urn:authsrv:params:oauth:token-type:steam:session_ticket"),
         (
             "another audience",
             "a list of audiences",
@@ -185,6 +191,9 @@ CONSUMERS: Mapping[str, Consumer] = {
             "a platform's id as sub",
             "keys by redirect",
         ),
+    ),
+    "mod.io by an access token": Consumer(
+        "mod.io", consumers.mod_io, "https://mod.io", for_mod_io(ACCESS_TOKEN), ("another audience",)
     ),
     "AccelByte by code": Consumer(
         "AccelByte",
