@@ -19,15 +19,18 @@ settings.load_profile("authsrv")
 HERE = Path(__file__).parent
 TOOLS: Mapping[str, tuple[str, ...]] = {
     "browser": ("chromium", "chromium-browser", "google-chrome"),
+    "go": ("go",),
     "node": ("node",),
     "postgres": ("postgres",),
 }
+OFF_THE_PATH: Mapping[str, str] = {"go": "usr/local/go/bin/go", "postgres": "usr/lib/postgresql/*/bin/postgres"}
+"""Where a tool is found although no search path names it."""
 _left_out = pytest.StashKey[Counter[str]]()
 
 
 def _missing(mark: str) -> bool:
     found = any(shutil.which(name) for name in TOOLS[mark])
-    return not found and not (mark == "postgres" and any(Path("/usr/lib/postgresql").glob("*/bin/postgres")))
+    return not found and not (mark in OFF_THE_PATH and any(Path("/").glob(OFF_THE_PATH[mark])))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -64,6 +64,11 @@ def test_the_installed_package_is_the_one_that_runs(installed: Path, elsewhere: 
     assert Path(found).is_relative_to(installed.parent)
 
 
+def test_a_game_backend_can_import_the_verifier_from_it(installed: Path, elsewhere: Path) -> None:
+    code = "import authsrv.verify.web; print(authsrv.verify.Verifier('https://login.studio.example', audience='x'))"
+    assert "Verifier" in _run(str(installed / "python"), "-c", code, cwd=elsewhere).stdout
+
+
 def test_the_installed_program_helps_checks_and_migrates(installed: Path, elsewhere: Path) -> None:
     program = str(installed / "authsrv")
     assert _run(program, "--help", cwd=elsewhere).stdout.startswith("Usage: authsrv ")

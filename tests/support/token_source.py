@@ -85,6 +85,8 @@ class TokenSource:
     answers: dict[str, Answer] = field(default_factory=dict)
     """Answers instead of the true ones, by path."""
     requests: list[tuple[str, Mapping[str, str]]] = field(default_factory=list)
+    heard: threading.Condition = field(default_factory=threading.Condition, repr=False)
+    """Told of every request."""
     down: bool = False
     poll: int = 30
     max_age: str = "public, max-age=3600"
@@ -166,11 +168,13 @@ class TokenSource:
 
     def answer(self, path: str, headers: Mapping[str, str]) -> Answer:
         """What is answered to a request, which is written down."""
-        self.requests.append((path, {name.lower(): value for name, value in headers.items()}))
-        found = self.answers.get(path) or self.document(path)
-        if found.status == 200 and found.headers.get("etag", "-") == self.requests[-1][1].get("if-none-match"):
-            return Answer(304, found.headers)
-        return found
+        sent = {name.lower(): value for name, value in headers.items()}
+        with self.heard:
+            self.requests.append((path, sent))
+            self.heard.notify_all()
+            found = self.answers.get(path) or self.document(path)
+        is_known = found.status == 200 and found.headers.get("etag", "-") == sent.get("if-none-match")
+        return Answer(304, found.headers) if is_known else found
 
     def asked(self, path: str) -> int:
         """How often this document was asked for."""

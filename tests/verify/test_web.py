@@ -1,6 +1,7 @@
 """The dependency for Starlette and FastAPI: what a game's backend answers to requests (RFC 6750 section 3)."""
 
 import inspect
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -15,7 +16,9 @@ from starlette.websockets import WebSocket
 
 from authsrv.verify import AccessToken, Verifier
 from authsrv.verify.web import Bearer
-from tests.support.token_source import NOW, PLAYER, TokenSource
+from tests.support.processes import free_port
+from tests.support.token_source import NOW, PLAYER, TokenSource, serving
+from tests.support.verifying_page import program
 
 
 def application(verifier: Verifier) -> Starlette:
@@ -38,10 +41,12 @@ def application(verifier: Verifier) -> Starlette:
 
 @asynccontextmanager
 async def backend(source: TokenSource) -> AsyncIterator[httpx.AsyncClient]:
-    async with source.verifier() as verifier:
-        transport = httpx.ASGITransport(application(verifier))
-        async with httpx.AsyncClient(transport=transport, base_url="https://match.studio.example") as http:
-            yield http
+    async with source.verifier() as verifier, served(application(verifier)) as http:
+        yield http
+
+
+def served(app: Starlette) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="https://match.studio.example")
 
 
 def bearing(token: str) -> dict[str, str]:
@@ -155,6 +160,18 @@ async def conversation(app: Starlette, headers: dict[str, str]) -> list[dict[str
     }
     await app(scope, receive, send)
     return sent
+
+
+async def test_the_application_of_the_page_serves_players_and_nobody_else() -> None:
+    with serving(TokenSource(now=int(time.time())), free_port()) as source:
+        page: dict[str, Any] = {}
+        exec(program("starlette", source.issuer), page)  # noqa: S102 - our own page
+        app = page["app"]
+        async with app.router.lifespan_context(app), served(app) as http:
+            answer = await http.post("/join", headers=bearing(source.token()))
+            assert (answer.status_code, answer.json()) == (200, {"player": PLAYER})
+            assert (await http.post("/join", headers=bearing(source.token(scope="openid")))).status_code == 403
+            assert (await http.post("/join")).status_code == 401
 
 
 async def call_as_fastapi_does(dependency: Callable[..., Any], connection: HTTPConnection) -> Any:
