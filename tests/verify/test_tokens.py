@@ -4,7 +4,9 @@ import dataclasses
 import json
 from typing import Any
 
+import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from authsrv.verify import (
     InsufficientScope,
@@ -15,7 +17,7 @@ from authsrv.verify import (
     read_feed,
     read_key_set,
 )
-from tests.support.token_source import AUDIENCE, ISSUER, NOW, PLAYER, PROJECT, TokenSource, public_jwk
+from tests.support.token_source import AUDIENCE, ISSUER, NOW, PLAYER, PROJECT, TokenSource, private_key, public_jwk
 
 RULES = Rules(ISSUER, AUDIENCE, on_stale="accept")
 
@@ -130,6 +132,7 @@ def test_C18_each_profile_is_taken_only_where_it_was_asked_for() -> None:
         (source.xsolla_token(), RULES),
         (source.xsolla_token({"typ": "at+jwt"}), RULES),
         (source.token(), XSOLLA),
+        (source.xsolla_token({"typ": "logout+jwt"}), XSOLLA),
         (source.token("k1", "ES256", {"typ": "JWT"}, aud=[]), XSOLLA),
         (source.token("k1", "ES256", {"typ": "JWT"}), XSOLLA_WITH_AUDIENCE),
         (source.xsolla_token({"typ": "at+jwt"}), XSOLLA_WITH_AUDIENCE),
@@ -185,56 +188,60 @@ def key_set(*entries: Any) -> bytes:
     return json.dumps({"keys": [public_jwk("k1", "ES256"), *entries]}).encode()
 
 
-def weak_rsa() -> dict[str, Any]:
-    modulus = "w" + "A" * 169 + "B"  # 1024 bits, odd
-    return {"kty": "RSA", "n": modulus, "e": "AQAB", "kid": "k2", "alg": "RS256", "use": "sig"}
+def spoilt(**changes: Any) -> dict[str, Any]:
+    return {**public_jwk("k2", "ES256"), **changes}
 
 
-@pytest.mark.parametrize(
-    "entry",
-    [
-        {**public_jwk("k2", "ES256"), "kid": None},
-        {**public_jwk("k2", "ES256"), "kid": 2},
-        {**public_jwk("k2", "ES256"), "kid": ""},
-        {**public_jwk("k2", "ES256"), "kid": "k" * 257},
-        {**public_jwk("k2", "ES256"), "alg": None},
-        {**public_jwk("k2", "ES256"), "alg": "none"},
-        {**public_jwk("k2", "ES256"), "alg": ["ES256"]},
-        {**public_jwk("k2", "ES256"), "alg": "ES384"},
-        {**public_jwk("k2", "ES256"), "alg": "RS256"},
-        {**public_jwk("k2", "ES256"), "use": "enc"},
-        {**public_jwk("k2", "ES256"), "x": "AAAA"},
-        {**public_jwk("k2", "ES256"), "y": 7},
-        {**public_jwk("k2", "ES256"), "d": "AAAA"},
-        {"kty": "oct", "k": "c2VjcmV0", "kid": "k2", "alg": "HS256"},
-        {"kty": "oct", "k": "c2VjcmV0", "kid": "k2", "alg": "ES256"},
-        weak_rsa(),
-        {"kid": "k2", "alg": "ES256"},
-        {"kty": [], "kid": "k2", "alg": "EdDSA"},
-        "k2",
-        None,
-    ],
-    ids=str,
-)
+def jwk_of(private: Any, alg: str, *, public: bool = True) -> dict[str, Any]:
+    algorithm: Any = jwt.algorithms.get_default_algorithms()[alg]
+    found: dict[str, Any] = algorithm.to_jwk(private.public_key() if public else private, as_dict=True)
+    return {**found, "kid": "k2", "alg": alg, "use": "sig", "key_ops": ["verify"]}
+
+
+LEFT_OUT = {
+    "no-kid": spoilt(kid=None),
+    "kid-is-number": spoilt(kid=2),
+    "kid-is-empty": spoilt(kid=""),
+    "endless-kid": spoilt(kid="k" * 257),
+    "no-alg": spoilt(alg=None),
+    "alg-none": spoilt(alg="none"),
+    "alg-is-list": spoilt(alg=["ES256"]),
+    "alg-of-another-curve": spoilt(alg="ES384"),
+    "alg-of-another-kind": spoilt(alg="RS256"),
+    "for-encryption": spoilt(use="enc"),
+    "not-on-the-curve": spoilt(x=public_jwk("k3", "ES256")["x"]),
+    "short": spoilt(x="AAAA"),
+    "number-as-coordinate": spoilt(y=7),
+    "private": jwk_of(private_key("k2", "ES256"), "ES256", public=False),
+    "shared-secret": {"kty": "oct", "k": "c2VjcmV0", "kid": "k2", "alg": "HS256"},
+    "shared-secret-said-to-be-none": {"kty": "oct", "k": "c2VjcmV0", "kid": "k2", "alg": "ES256"},
+    "weak": jwk_of(rsa.generate_private_key(65537, 1024), "RS256"),  # noqa: S505 - what this is about
+    "nothing-but-a-name": {"kid": "k2", "alg": "ES256"},
+    "kind-is-list": {"kty": [], "kid": "k2", "alg": "EdDSA"},
+    "text": "k2",
+    "null": None,
+}
+
+
+@pytest.mark.parametrize("entry", LEFT_OUT.values(), ids=LEFT_OUT.keys())
 def test_C31_a_key_that_may_not_verify_is_left_out_and_the_others_stay(entry: Any) -> None:
     assert list(read_key_set(key_set(entry))) == ["k1"]
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"[]",
-        b"{}",
-        b'{"keys":{}}',
-        b'{"keys":[]}',
-        b'{"keys":[],"keys":[]}',
-        json.dumps({"keys": [weak_rsa()]}).encode(),
-        key_set(public_jwk("k2", "ES256") | {"kid": "k1"}),
-        b"\xff",
-    ],
-    ids=str,
-)
+NO_SETS = {
+    "nothing": b"",
+    "list": b"[]",
+    "no-keys": b"{}",
+    "keys-is-object": b'{"keys":{}}',
+    "empty": b'{"keys":[]}',
+    "twice": b'{"keys":[],"keys":[]}',
+    "unusable": json.dumps({"keys": [LEFT_OUT["weak"]]}).encode(),
+    "two-of-one-kid": key_set(spoilt(kid="k1")),
+    "not-UTF-8": b"\xff",
+}
+
+
+@pytest.mark.parametrize("body", NO_SETS.values(), ids=NO_SETS.keys())
 def test_a_document_that_is_no_set_of_keys_is_refused(body: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         read_key_set(body)
