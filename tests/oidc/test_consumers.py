@@ -83,7 +83,7 @@ def in_basic(client_id: str, secret: str) -> str:
 
 
 def for_mod_io(subject_token_type: str) -> Obtain:
-    """A game exchanges a new proof of its platform, or its access token, for an id_token with mod.io as its audience."""
+    """A game exchanges a new proof of its platform, or its access token, for an id_token made for mod.io."""
 
     async def obtain(server: Server) -> Tokens:
         tokens = await server.login("steam")
