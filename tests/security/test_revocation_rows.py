@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from authsrv.oauth.tokens import TokenFacts
 from tests.support.browser import Browser
 from tests.support.ending import (
     Block,
     down,
     feed,
     is_active,
+    made_of,
     own_token,
     refused_offline,
     reload,
@@ -315,7 +315,7 @@ async def test_X6_an_expired_refresh_token_ends_the_access_token_it_came_with() 
 
 async def test_X6_a_token_made_for_another_client_is_that_clients_to_end_and_its_grant_is_not(server: Server) -> None:
     tokens = await server.login("steam")
-    made = made_for(server, "backend", tokens["access_token"])
+    made: str = (await made_of(server, tokens["access_token"])).json()["access_token"]
     assert await is_active(server, made)
     assert token_error(await revoke(server, made)) == "unauthorized_client"
     assert (await revoke(server, made, **BACKEND)).status_code == 200
@@ -326,20 +326,10 @@ async def test_X6_a_token_made_for_another_client_is_that_clients_to_end_and_its
 
 async def test_X6_a_token_made_for_another_client_ends_with_the_grant_that_it_came_of(server: Server) -> None:
     tokens = await server.login("steam")
-    made = made_for(server, "backend", tokens["access_token"])
+    made: str = (await made_of(server, tokens["access_token"])).json()["access_token"]
     assert (await revoke(server, tokens["refresh_token"])).status_code == 200
     assert not await is_active(server, made)
     assert await refused_offline(server, made)
-
-
-def made_for(server: Server, client_id: str, access_token: str) -> str:
-    """What an exchange of the access token gives: the same player and the same grant, for another client."""
-    driver = server.app.desk.server
-    client = driver.registry.get(client_id)
-    assert client is not None
-    claims = server.claims(access_token)
-    facts = TokenFacts(client, claims["sub"], ("openid",), gid=claims["gid"], auth_time=claims["auth_time"])
-    return driver.tokens.access_token(facts, int(server.clock.now))
 
 
 # --- C25: a token in another spelling ---

@@ -8,7 +8,7 @@ import jwt
 from jwt.types import Options
 
 from authsrv.config import Config
-from authsrv.models import NotBeforeKind
+from authsrv.models import TOKEN_EXCHANGE, NotBeforeKind
 from authsrv.storage.base import StorageUnavailable
 from authsrv.storage.changes import SetNotBefore
 from tests.support.refusals import clients
@@ -21,6 +21,8 @@ INACTIVE = {"active": False}
 LIFETIME = 900
 """Of an access token, unless a test says otherwise."""
 
+_ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"
+
 Block = dict[str, Any]
 
 
@@ -28,7 +30,12 @@ def with_everybody(block: Block) -> None:
     """The demo with another launcher, a backend that may introspect, one that may not, and a second project."""
     found = clients(block)
     found["other"] = {**found["launcher"], "name": "Other launcher"}
-    found["backend"]["introspect"] = True
+    found["backend"] |= {
+        "introspect": True,
+        "grants": ["client_credentials", TOKEN_EXCHANGE],
+        "scopes": ["openid"],
+        "exchange_from": ["launcher"],
+    }
     found["plain"] = {"name": "Plain server", "type": "server", "secret": "plain-secret"}
     shared = {name: block["projects"]["demo"][name] for name in ("look", "platforms")}
     block["projects"]["ironkeep"] = {
@@ -76,6 +83,19 @@ async def own_token(server: Server, client_id: str = "backend") -> str:
     assert answer.status_code == 200, answer.text
     found: str = answer.json()["access_token"]
     return found
+
+
+async def made_of(server: Server, access_token: str, *, actor_token: str | None = None) -> httpx.Response:
+    """The demo's game server exchanges an access token for one of its own."""
+    return await server.token(
+        actor_token=actor_token,
+        actor_token_type=_ACCESS_TOKEN if actor_token else None,
+        grant_type=TOKEN_EXCHANGE,
+        client_id="backend",
+        client_secret="backend-secret",
+        subject_token=access_token,
+        subject_token_type=_ACCESS_TOKEN,
+    )
 
 
 async def verified(server: Server, feed: str) -> dict[str, Any]:
