@@ -74,7 +74,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "authsrv.storage.base",
     ),
     "authsrv.outbound": ("authsrv.__version__", *NOUNS, "authsrv.platforms.base", "authsrv.outbound"),
-    "authsrv.verify": ("authsrv.__version__", "authsrv.strict_json", "authsrv.verify"),
+    "authsrv.verify": ("authsrv.__version__", "authsrv.compact_jws", "authsrv.verify", "authsrv.strict_json"),
     "authsrv.emulator": (*NOUNS, "authsrv.emulator", "authsrv.settings"),
 }
 """By the longest matching prefix. Modules in no row (app, cli, serve, ...) compose and may import anything."""

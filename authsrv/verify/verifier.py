@@ -162,11 +162,17 @@ class Verifier:
         return _Metadata(fetchable(document["jwks_uri"]), document.get("revocation_feed_uri", ""))
 
     async def _read_feed(self, body: bytes) -> Feed:
-        jws = Jws.read(body.decode("latin-1"), MAX_FEED)
+        # In a thread: a feed may be long, and the event loop has tokens to check.
+        jws = await asyncio.to_thread(Jws.read, body.decode("latin-1"), MAX_FEED)
         if jws.kid not in self._known() and not self._keys.is_failing:
             await self._keys.refresh()
-        return check_feed(
-            jws, keys=self._known(), issuer=self._rules.issuer, now=self._clock(), previous=self._feed.value
+        return await asyncio.to_thread(
+            check_feed,
+            jws,
+            keys=self._known(),
+            issuer=self._rules.issuer,
+            now=self._clock(),
+            previous=self._feed.value,
         )
 
 

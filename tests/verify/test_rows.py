@@ -25,6 +25,7 @@ from tests.support.token_source import (
     public_jwk,
 )
 
+SHAPE = "not a compact JWS, or too long"
 ORDER = int("ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551", 16)  # of P-256
 Header = dict[str, Any]
 
@@ -66,7 +67,7 @@ async def test_C01_no_algorithm_or_a_foreign_one(alg: Any, signed: bool) -> None
     assert await outcome(source, text) in {
         "an algorithm that is not allowed",
         "a header member is missing or no text",
-        "not a compact JWS",
+        SHAPE,
     }
 
 
@@ -129,8 +130,8 @@ async def test_C05_an_unencoded_payload(member: Header) -> None:
 async def test_C05_a_detached_or_an_endless_payload() -> None:
     source = TokenSource()
     header, _, signature = source.token().split(".")
-    assert await outcome(source, f"{header}..{signature}") == "not a compact JWS"
-    assert await outcome(source, f"{header}.{'A' * 10_000_000}.{signature}") == "not a text, or too long"
+    assert await outcome(source, f"{header}..{signature}") == SHAPE
+    assert await outcome(source, f"{header}.{'A' * 10_000_000}.{signature}") == SHAPE
 
 
 async def test_C06_a_json_serialization() -> None:
@@ -143,8 +144,8 @@ async def test_C06_a_json_serialization() -> None:
         {"payload": payload, "signatures": []},
     ]
     for serialized in serializations:
-        assert await outcome(source, json.dumps(serialized)) == "not a compact JWS"
-        assert await outcome(source, serialized) == "not a text, or too long"
+        assert await outcome(source, json.dumps(serialized)) == SHAPE
+        assert await outcome(source, serialized) == "not a text"
 
 
 def under(header: bytes) -> str:
@@ -182,42 +183,49 @@ async def test_C13_size_and_shape_cost_less_than_a_few_signatures(oversize: str)
 
 
 ODD_MEMBERS = {
-    "duplicate": b'"x":1,"x":2',
-    "escaped-duplicate": b'"x":1,"\\u0078":2',
-    "NaN": b'"x":NaN',
-    "infinite": b'"x":1e999',
-    "endless-integer": b'"x":' + b"9" * 5000,
-    "lone-surrogate": b'"x":"\\ud800"',
-    "not-UTF-8": b'"x":"\xff"',
+    "duplicate": (b'"x":1,"x":2', "duplicate name"),
+    "escaped-duplicate": (b'"x":1,"\\u0078":2', "duplicate name"),
+    "NaN": (b'"x":NaN', "NaN or Infinity"),
+    "infinite": (b'"x":1e999', "number out of range"),
+    "endless-integer": (b'"x":' + b"9" * 5000, "number out of range"),
+    "lone-surrogate": (b'"x":"\\ud800"', "not valid UTF-8"),
+    "not-UTF-8": (b'"x":"\xff"', "not valid UTF-8"),
 }
 
 
-@pytest.mark.parametrize("member", ODD_MEMBERS.values(), ids=ODD_MEMBERS.keys())
-async def test_C14_json_that_two_readers_read_differently(member: bytes) -> None:
+@pytest.mark.parametrize(("member", "why"), ODD_MEMBERS.values(), ids=ODD_MEMBERS.keys())
+async def test_C14_json_that_two_readers_read_differently(member: bytes, why: str) -> None:
     source = TokenSource()
     odd_header = HEADER[:-1] + b"," + member + b"}"
     odd_payload = json_of(source)[:-1] + b"," + member + b"}"
-    assert await outcome(source, spelled(odd_header, json_of(source))) == "the header is not a JSON object"
-    assert await outcome(source, spelled(HEADER, odd_payload)) == "the payload is not a JSON object"
+    assert await outcome(source, spelled(odd_header, json_of(source))) == f"not strict JSON: {why}"
+    assert await outcome(source, spelled(HEADER, odd_payload)) == f"not strict JSON: {why}"
 
 
 async def test_C14_two_values_of_one_claim() -> None:
     source = TokenSource()
     payload = json_of(source)[:-1] + b',"sub":"somebody-else"}'
-    assert await outcome(source, spelled(HEADER, payload)) == "the payload is not a JSON object"
+    assert await outcome(source, spelled(HEADER, payload)) == "not strict JSON: duplicate name"
 
 
 @pytest.mark.parametrize("encoded", ["utf-16", "utf-8-sig", "utf-32"])
 async def test_C14_other_encodings(encoded: str) -> None:
     source = TokenSource()
-    assert "header" in await outcome(source, spelled(HEADER.decode().encode(encoded), json_of(source)))
-    assert "payload" in await outcome(source, spelled(HEADER, json_of(source).decode().encode(encoded)))
+    for text in (
+        spelled(HEADER.decode().encode(encoded), json_of(source)),
+        spelled(HEADER, json_of(source).decode().encode(encoded)),
+    ):
+        assert (await outcome(source, text)).startswith("not strict JSON: ")
 
 
 @pytest.mark.parametrize("payload", [b"[]", b'"text"', b"1", b"null", b"", b"{"], ids=str)
 async def test_C14_a_payload_that_is_no_object(payload: bytes) -> None:
     source = TokenSource()
-    assert await outcome(source, spelled(HEADER, payload)) in {"the payload is not a JSON object", "not a compact JWS"}
+    assert await outcome(source, spelled(HEADER, payload)) in {
+        "a part is not a JSON object",
+        "not strict JSON: syntax error at character 1",
+        SHAPE,
+    }
 
 
 @pytest.mark.parametrize(
@@ -333,11 +341,11 @@ async def test_C19_a_time_that_is_no_whole_number(name: str, value: Any) -> None
     assert await outcome(source, source.token(**{name: value})) == f"{name} is missing or no whole number"
 
 
-@pytest.mark.parametrize("value", [b"1" + b"0" * 400, b"1e400", b"-Infinity"], ids=["10^400", "1e400", "-Infinity"])
+@pytest.mark.parametrize("value", [b"1" + b"0" * 400, b"1e400", b"-1e400"], ids=["10^400", "1e400", "-1e400"])
 async def test_C19_a_time_beyond_every_number(value: bytes) -> None:
     source = TokenSource()
     payload = json_of(source, exp=None)[:-1] + b',"exp":' + value + b"}"
-    assert await outcome(source, spelled(HEADER, payload)) == "the payload is not a JSON object"
+    assert await outcome(source, spelled(HEADER, payload)) == "not strict JSON: number out of range"
 
 
 @pytest.mark.parametrize(
@@ -417,7 +425,7 @@ async def test_C25_another_spelling_of_a_token_is_refused() -> None:
         f"{header}.{payload}.\N{FULLWIDTH LATIN CAPITAL LETTER A}{signature[1:]}",
         f"{b64(HEADER + b' ')}.{payload}.{signature}",
     ):
-        assert await outcome(source, text) in {"not a compact JWS", "not base64url", "a wrong signature"}
+        assert await outcome(source, text) in {SHAPE, "a part is not canonical base64url", "a wrong signature"}
 
 
 async def test_C25_a_revoked_token_with_another_signature_is_still_revoked() -> None:

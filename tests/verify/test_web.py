@@ -70,7 +70,7 @@ async def test_a_request_without_a_token_is_told_how_and_no_error() -> None:
 async def test_a_token_that_is_not_good_is_401() -> None:
     source = TokenSource()
     async with backend(source) as http:
-        for text, why in ((source.token(exp=NOW - 60), "expired"), ("rubbish", "not a compact JWS")):
+        for text, why in ((source.token(exp=NOW - 60), "expired"), ("rubbish", "not a compact JWS, or too long")):
             answer = await http.get("/join", headers=bearing(text))
             assert answer.status_code == 401
             expected = f'Bearer error="invalid_token", error_description="{why}"'
