@@ -16,16 +16,13 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from authlib.oauth2.rfc6749 import AuthorizationServer, OAuth2Error
 from authlib.oauth2.rfc6749.hooks import Hookable
 
 import authsrv.oauth
 from authsrv import log
-from authsrv.errors import AuthsrvError, InvalidClient, InvalidGrant, InvalidRequest, InvalidScope
-from authsrv.oauth.grants.base import LoadingGrant
+from authsrv.errors import InvalidClient, InvalidGrant, InvalidRequest, InvalidScope
 from authsrv.oauth.grants.platform import PlatformGrant
 from authsrv.oauth.request import GrantRequest, Payload, TokenRequest
-from authsrv.oauth.server import TokenServer
 from authsrv.oauth.silent.request import PARAMETERS
 from authsrv.storage.changes import Change, RedeemCode
 from tests.support.oauth import BACKEND, ISSUER, LAUNCHER, SECRET, bench, token_request
@@ -93,119 +90,10 @@ def test_authlib_stays_on_the_minor_version_that_was_read() -> None:
     assert [line for line in declared if line.startswith("authlib")] == ["authlib>=1.9.8,<1.10"]
 
 
-# Rule 9b: the same requests by Authlib's own method and by our driver.
-
-
-class Observed(TokenServer):
-    """Our server driven by Authlib's own `create_token_response`, on a grant that was loaded before."""
-
-    loaded: LoadingGrant
-
-    async def by_authlib(self, request: TokenRequest) -> Any:
-        self.loaded = self._grant_for(self._asked(request, self.authenticate(request)))
-        await self.loaded.load(self.storage)
-        return AuthorizationServer.create_token_response(self, self.loaded.request)
-
-    def get_token_grant(self, request: GrantRequest) -> LoadingGrant:
-        if getattr(self, "loaded", None) is not None:
-            return self.loaded
-        found: LoadingGrant = super().get_token_grant(request)
-        return found
-
-    def handle_response(self, status: int, body: Any, headers: Any) -> Any:  # noqa: ARG002 - Authlib's
-        return "answered", status, sorted(body)
-
-    def handle_error_response(self, request: GrantRequest, error: OAuth2Error) -> Any:  # noqa: ARG002 - Authlib's
-        return "refused", error.status_code, error.error
-
-
 def backend(**changes: str | None) -> TokenRequest:
     return token_request(
         **{"grant_type": "client_credentials", "client_id": "backend", "client_secret": SECRET} | changes
     )
-
-
-CASES = [
-    pytest.param("code", {}, id="code"),
-    pytest.param("code", {"code": None}, id="code missing"),
-    pytest.param("code", {"code": "asc_" + "A" * 65}, id="code made up"),
-    pytest.param("code", {"code": "<refresh>"}, id="refresh token as code"),
-    pytest.param("code", {"client_id": "other"}, id="code of another client"),
-    pytest.param("code", {"redirect_uri": None}, id="redirect URI missing"),
-    pytest.param("code", {"redirect_uri": "http://127.0.0.1/x"}, id="redirect URI differs"),
-    pytest.param("code", {"code_verifier": None}, id="verifier missing"),
-    pytest.param("code", {"code_verifier": "w" * 43}, id="verifier wrong"),
-    pytest.param("code", {"code_verifier": "v" * 42}, id="verifier short"),
-    pytest.param("backend", {"grant_type": "authorization_code", "code": "<code>"}, id="code grant not allowed"),
-    pytest.param("refresh", {}, id="refresh"),
-    pytest.param("refresh", {"scope": "openid"}, id="refresh narrowed"),
-    pytest.param("refresh", {"scope": "openid admin"}, id="refresh widened"),
-    pytest.param("refresh", {"refresh_token": None}, id="refresh token missing"),
-    pytest.param("refresh", {"refresh_token": "asr_" + "A" * 65}, id="refresh token made up"),
-    pytest.param("refresh", {"refresh_token": "<code>"}, id="code as refresh token"),
-    pytest.param("refresh", {"client_id": "other"}, id="refresh token of another client"),
-    pytest.param("backend", {}, id="client credentials"),
-    pytest.param("backend", {"scope": "match:join"}, id="client credentials with scope"),
-    pytest.param("backend", {"scope": "admin"}, id="client credentials with a scope too many"),
-    pytest.param("refresh", {"grant_type": "client_credentials"}, id="client credentials not allowed"),
-]
-
-
-@pytest.mark.parametrize(("kind", "changes"), CASES)
-async def test_9b_our_driver_answers_as_authlibs_own_method_does(kind: str, changes: dict[str, str | None]) -> None:
-    ours = await _by_driver(*await _prepared(kind, changes))
-    theirs = await _by_authlib(*await _prepared(kind, changes))
-    assert ours == theirs
-
-
-async def _prepared(kind: str, changes: dict[str, str | None]) -> tuple[Observed, TokenRequest]:
-    table = await bench(kind=Observed)
-    assert isinstance(table.server, Observed)
-    _, code = await table.stands()
-    _, refresh_token = await table.stands_with_refresh_token()
-    texts = {"<code>": code.text, "<refresh>": refresh_token.text}
-    changes = {name: texts.get(value or "", value) for name, value in changes.items()}
-    match kind:
-        case "code":
-            return table.server, table.redeeming(code, **changes)
-        case "refresh":
-            return table.server, table.refreshing(refresh_token, **changes)
-        case _:
-            return table.server, backend(**changes)
-
-
-async def _by_driver(server: Observed, request: TokenRequest) -> Any:
-    try:
-        return "answered", 200, sorted(await server.token(request))
-    except AuthsrvError as error:
-        return "refused", error.status, error.error
-
-
-async def _by_authlib(server: Observed, request: TokenRequest) -> Any:
-    try:
-        return await server.by_authlib(request)
-    except AuthsrvError as error:  # raised by a hook of ours
-        return "refused", error.status, error.error
-
-
-async def test_9b_the_table_has_answers_and_refusals() -> None:
-    outcomes = [await _by_driver(*await _prepared(*case.values)) for case in CASES]  # type: ignore[arg-type]  # a case
-    assert {outcome[0] for outcome in outcomes} == {"answered", "refused"}
-    assert {outcome[2] for outcome in outcomes if outcome[0] == "refused"} == {
-        "invalid_request",
-        "invalid_grant",
-        "invalid_scope",
-        "unauthorized_client",
-    }
-
-
-async def test_9b_an_unknown_grant_type_is_refused_by_both_alike() -> None:
-    table = await bench()
-    request = GrantRequest(ISSUER, {"grant_type": "password"}, LAUNCHER, "none", NOW)
-    with pytest.raises(AuthsrvError, match=r"^unsupported_grant_type"):
-        AuthorizationServer.create_token_response(table.server, request)
-    with pytest.raises(AuthsrvError, match=r"^unsupported_grant_type"):
-        await table.server.token(token_request(grant_type="password", client_id="launcher"))
 
 
 # One test for each trap that concerns what is built.

@@ -2,7 +2,7 @@
 
 import os
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from hashlib import sha256
@@ -63,8 +63,8 @@ def ring() -> KeyRing:
     return KeyRing(stored_keys(), "", NOW)
 
 
-def opaque() -> OpaqueTokens:
-    return OpaqueTokens(ring().derive(b"tests"), os.urandom)
+def opaque(random: Callable[[int], bytes] = os.urandom) -> OpaqueTokens:
+    return OpaqueTokens(ring().derive(b"tests"), random)
 
 
 def token_request(**parameters: str | None) -> TokenRequest:
@@ -138,7 +138,11 @@ class Bench:
         return token_request(**{**request, **changes})
 
 
-async def bench(clients: Sequence[Client] = CLIENTS, kind: type[TokenServer] = TokenServer) -> Bench:
+async def bench(
+    clients: Sequence[Client] = CLIENTS,
+    kind: type[TokenServer] = TokenServer,
+    random: Callable[[int], bytes] = os.urandom,
+) -> Bench:
     """A server with these clients, one player, and storage in memory."""
     storage, clock = MemoryStorage(), Clock()
     await storage.open()
@@ -147,8 +151,8 @@ async def bench(clients: Sequence[Client] = CLIENTS, kind: type[TokenServer] = T
     server = kind(
         storage=storage,
         registry=ClientRegistry(clients),
-        tokens=TokenIssuer(ISSUER, ring(), os.urandom),
-        opaque=opaque(),
+        tokens=TokenIssuer(ISSUER, ring(), random),
+        opaque=opaque(random),
         claim_sources=ClaimSources(),
         limits=RateLimiter(quotas, clock=lambda: 0.0),
         audit=Audit(lambda _: None, now=clock),
