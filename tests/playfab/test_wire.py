@@ -43,6 +43,12 @@ def test_the_entity_may_be_missing(data: dict[str, Any]) -> None:
     assert read_session(answer(data)).claims() == {"external_account_id": "P1", "session_ticket": "P1--ticket"}
 
 
+@pytest.mark.parametrize("status", [201, 202, 302])
+def test_a_session_comes_with_status_200_alone(status: int) -> None:
+    with pytest.raises(NoSession, match=f"^status {status}$"):
+        read_session(answer(DATA, status, code=200))
+
+
 def test_a_session_that_is_printed_shows_no_token() -> None:
     assert "ticket" not in repr(read_session(answer(DATA))).replace("ticket_", "")
     assert "entity-token" not in repr(read_session(answer(DATA)))

@@ -71,7 +71,7 @@ class LoadingGrant(BaseGrant):
             self._sourced = await inquiry.about(player.sub, self.registered, self.scope_due())
 
     def scope_due(self) -> tuple[str, ...]:
-        """The scope that a player's access token will have."""
+        """The scope that a player's access token is for; what the client may not have of it gives nothing."""
         return ()
 
     def facts(self, scope: tuple[str, ...]) -> TokenFacts:

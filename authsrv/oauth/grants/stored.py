@@ -49,9 +49,9 @@ class StoredGrant(LoadingGrant):
         return loaded
 
     def scope_due(self) -> tuple[str, ...]:
-        """What was asked for, if the request names a scope, else what was granted; less what the client has lost."""
+        """What was asked for, if the request names a scope, else what was granted."""
         asked = self.request.form.get("scope", "") if "scope" in self.PARAMETERS else ""
-        return scopes.remaining(self.registered, scopes.listed(asked) if asked else self.found.scope)
+        return scopes.listed(asked) if asked else self.found.scope
 
     @property
     def presented(self) -> Opaque:
