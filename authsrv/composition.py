@@ -119,20 +119,36 @@ def _token_surface(server: TokenServer, own_tokens: OwnTokens) -> TokenSurface:
 
 def token_server(parts: Parts, ring: KeyRing) -> TokenServer:
     """Authlib's server on these keys."""
-    server = TokenServer(
+    opaque = OpaqueTokens(ring.derive(b"authsrv opaque tokens v1"), parts.random)
+    limits = RateLimiter(parts.quotas, clock=time.monotonic)
+    return TokenServer(
         storage=parts.storage,
         registry=parts.registry,
         tokens=TokenIssuer(parts.issuer, ring, parts.random),
-        opaque=OpaqueTokens(ring.derive(b"authsrv opaque tokens v1"), parts.random),
+        opaque=opaque,
+        live_tokens=LiveTokens(
+            storage=parts.storage,
+            registry=parts.registry,
+            opaque=opaque,
+            own_tokens=OwnTokens(parts.issuer, ring),
+            clock=parts.clock,
+        ),
+        proofs=PlatformProofs(_logins(parts, limits), parts.platforms, _nonces(parts, ring)),
         claim_sources=parts.claim_sources,
-        limits=RateLimiter(parts.quotas, clock=time.monotonic),
+        limits=limits,
         audit=parts.audit,
         clock=parts.clock,
     )
-    server.live_tokens = LiveTokens(server, OwnTokens(parts.issuer, ring))
-    logins = PlatformLogins(server, CredentialDesk(parts.storage, parts.random), parts.random)
-    server.proofs = PlatformProofs(logins, parts.platforms, _nonces(parts, ring))
-    return server
+
+
+def _logins(parts: Parts, limits: RateLimiter) -> PlatformLogins:
+    return PlatformLogins(
+        storage=parts.storage,
+        desk=CredentialDesk(parts.storage, parts.random),
+        limits=limits,
+        audit=parts.audit,
+        random=parts.random,
+    )
 
 
 def _nonces(parts: Parts, ring: KeyRing) -> TicketNonces:

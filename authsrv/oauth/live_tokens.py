@@ -6,11 +6,13 @@ Owns the one answer that UserInfo, introspection and token exchange share. Knows
 from dataclasses import dataclass
 
 from authsrv.models import Client, LoadedGrant
-from authsrv.oauth.grants.refresh_token import judge, may_refresh
-from authsrv.oauth.grants.stored import belongs_to, is_void
+from authsrv.oauth.clients import ClientRegistry
+from authsrv.oauth.opaque import OpaqueTokens
 from authsrv.oauth.outages import outages_answered
 from authsrv.oauth.own_tokens import AccessToken, NotOurs, OwnTokens
-from authsrv.oauth.server import TokenServer
+from authsrv.oauth.standing import belongs_to, is_void, judge, may_refresh
+from authsrv.platforms.base import Clock
+from authsrv.storage.base import Storage
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,30 +36,41 @@ class LiveFamily:
 class LiveTokens:
     """Looks tokens up. Each look is one read; a database that cannot is an outage to the caller."""
 
-    def __init__(self, server: TokenServer, own_tokens: OwnTokens) -> None:
-        self._server = server
+    def __init__(
+        self,
+        *,
+        storage: Storage,
+        registry: ClientRegistry,
+        opaque: OpaqueTokens,
+        own_tokens: OwnTokens,
+        clock: Clock,
+    ) -> None:
+        self._storage = storage
+        self._registry = registry
+        self._opaque = opaque
         self._own_tokens = own_tokens
+        self._clock = clock
 
     async def access(self, text: str) -> LiveAccess:
         """The access token. Raises `NotOurs` unless it is in force."""
-        token = self._own_tokens.access_token(text, self._server.now())
+        token = self._own_tokens.access_token(text, int(self._clock()))
         client = self._client(token.client_id)
         if token.gid:
             return LiveAccess(token, client, await self._loaded(token, client))
         with outages_answered():
-            standing = await self._server.storage.load_standing(client.client_id, client.project.key, token.jti)
+            standing = await self._storage.load_standing(client.client_id, client.project.key, token.jti)
         if standing.token_revoked or token.iat < standing.not_before:
             raise NotOurs("revoked")
         return LiveAccess(token, client, None)
 
     async def family(self, text: str) -> LiveFamily:
         """The family of a refresh token. Raises `NotOurs` unless we issued the token and the family is in force."""
-        presented = self._server.opaque.read("refresh", text)
+        presented = self._opaque.read("refresh", text)
         if presented is None:
             raise NotOurs("no refresh token")
         with outages_answered():
-            loaded = await self._server.storage.load_grant(presented.row_id)
-        judgement = judge(loaded.grant, presented, self._server.now(), 0) if loaded else "worthless"
+            loaded = await self._storage.load_grant(presented.row_id)
+        judgement = judge(loaded.grant, presented, int(self._clock()), 0) if loaded else "worthless"
         if loaded is None or judgement == "worthless":
             raise NotOurs("no family in force")
         client = self._owner(loaded)
@@ -66,11 +79,11 @@ class LiveTokens:
         return LiveFamily(client, loaded, judgement == "current")
 
     async def _loaded(self, token: AccessToken, client: Client) -> LoadedGrant:
-        grant_id = self._server.opaque.row_id("gid", token.gid)
+        grant_id = self._opaque.row_id("gid", token.gid)
         if grant_id is None:
             raise NotOurs("the gid is not ours")
         with outages_answered():
-            loaded = await self._server.storage.load_grant(grant_id, token.jti, client.client_id)
+            loaded = await self._storage.load_grant(grant_id, token.jti, client.client_id)
         if loaded is None or loaded.grant.revoked_at is not None or loaded.player.sub != token.sub:
             raise NotOurs("the grant ended, or is another player's")
         if loaded.token_revoked or token.iat < loaded.not_before:
@@ -87,7 +100,7 @@ class LiveTokens:
         return client
 
     def _client(self, client_id: str) -> Client:
-        client = self._server.registry.get(client_id)
+        client = self._registry.get(client_id)
         if client is None:
             raise NotOurs("the client is gone")
         return client

@@ -10,29 +10,38 @@ from typing import Any
 from uuid import UUID
 
 from authsrv import errors
-from authsrv.audit import AuditEvent, AuditKind
-from authsrv.limits import Rule
+from authsrv.audit import Audit, AuditEvent, AuditKind
+from authsrv.limits import RateLimiter, Rule
 from authsrv.models import Digest
 from authsrv.oauth.credentials import CredentialDesk, Presented, Redeemed, for_oauth, replayed
 from authsrv.oauth.outages import outages_answered
 from authsrv.oauth.request import Attempt
-from authsrv.oauth.server import TokenServer
 from authsrv.platforms.base import Credential, Platform, PlatformError, PlatformUnavailable
 from authsrv.players import NewPlayer, SignIn, sign_in
-from authsrv.storage.base import Conflict
+from authsrv.storage.base import Conflict, Storage
 
 
 class PlatformLogins:
     """The steps of a login, for drivers to put in order."""
 
-    def __init__(self, server: TokenServer, desk: CredentialDesk, random: Callable[[int], bytes]) -> None:
-        self._server = server
+    def __init__(
+        self,
+        *,
+        storage: Storage,
+        desk: CredentialDesk,
+        limits: RateLimiter,
+        audit: Audit,
+        random: Callable[[int], bytes],
+    ) -> None:
+        self._storage = storage
         self._desk = desk
+        self._limits = limits
+        self._audit = audit
         self._random = random
 
     def read(self, attempt: Attempt, parse: Callable[[], Credential]) -> Credential:
         """The credential as `parse` finds it, counted. Raises `AuthsrvError`."""
-        self._server.limits.check(Rule.ADDRESS_FAILURES, attempt.sender.address)
+        self._limits.check(Rule.ADDRESS_FAILURES, attempt.sender.address)
         try:
             credential = self._parsed(parse)
         except errors.AuthsrvError as error:
@@ -48,7 +57,7 @@ class PlatformLogins:
             raise for_oauth(error) from error
 
     def _limit(self, attempt: Attempt, credential: Credential) -> None:
-        limits, client, claimed = self._server.limits, attempt.client, credential.claimed_subject
+        limits, client, claimed = self._limits, attempt.client, credential.claimed_subject
         if not claimed and credential.single_use:
             claimed = credential.single_use.digest.hex()
         if claimed:
@@ -75,7 +84,7 @@ class PlatformLogins:
     async def _limit_player(self, redeemed: Redeemed, now: int) -> None:
         key = redeemed.key
         try:
-            self._server.limits.check(Rule.PLAYER_LOGINS, key.project, key.kind, key.environment, key.subject)
+            self._limits.check(Rule.PLAYER_LOGINS, key.project, key.kind, key.environment, key.subject)
         except errors.RateLimited:
             await self._keep(redeemed, now)
             raise
@@ -85,15 +94,16 @@ class PlatformLogins:
         if redeemed.is_repeat:
             return
         try:
-            await self._server.apply(list(redeemed.settled(0, now)))
+            with outages_answered():
+                await self._storage.apply(list(redeemed.settled(0, now)))
         except Conflict as conflict:
             raise replayed(f"lost the race for {conflict}") from conflict
 
     async def player(self, redeemed: Redeemed, now: int, *, may_create: bool) -> SignIn:
         """Who the identity is. To be asked again when another first login of it was faster."""
         with outages_answered():
-            owner = await self._server.storage.load_player(redeemed.key)
-        new = NewPlayer(self._server.storage.next_id(), str(UUID(bytes=self._random(16), version=4)))
+            owner = await self._storage.load_player(redeemed.key)
+        new = NewPlayer(self._storage.next_id(), str(UUID(bytes=self._random(16), version=4)))
         try:
             return sign_in(
                 redeemed.key,
@@ -110,7 +120,7 @@ class PlatformLogins:
     def refused(self, attempt: Attempt, error: errors.AuthsrvError) -> None:
         """Count and audit a login that failed."""
         if error.status < 500 or _is_provoked(error):
-            self._server.limits.record_failure(Rule.ADDRESS_FAILURES, attempt.sender.address)
+            self._limits.record_failure(Rule.ADDRESS_FAILURES, attempt.sender.address)
         kind: AuditKind = "credential.replayed" if error.reason == "credential_replayed" else "login.refused"
         self._record(attempt, kind, reason=error.reason or error.error)
 
@@ -123,7 +133,7 @@ class PlatformLogins:
     def _record(self, attempt: Attempt, kind: AuditKind, *, sub: str = "", reason: str = "") -> None:
         client = attempt.client
         event = AuditEvent(kind, project=client.project.key, client_id=client.client_id, sub=sub, reason=reason)
-        self._server.note(replace(event, platform=attempt.provider), attempt.sender)
+        self._audit.record(attempt.sender.marked(replace(event, platform=attempt.provider)))
 
 
 def _is_provoked(error: errors.AuthsrvError) -> bool:

@@ -5,11 +5,12 @@ Owns the translation to Authlib's request. Knows no HTTP framework: an endpoint 
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from authlib.oauth2.rfc6749 import OAuth2Payload, OAuth2Request
 
+from authsrv.audit import AuditEvent
 from authsrv.models import TOKEN_EXCHANGE, AuthMethod, Client, TokenProfile
 from authsrv.oauth.credentials import Redeemed
 
@@ -29,6 +30,10 @@ class Sender:
     address: str
     cut_address: str
     request_id: str
+
+    def marked(self, event: AuditEvent) -> AuditEvent:
+        """What the sender's request led to, with where it came from."""
+        return replace(event, request_id=self.request_id, address=self.cut_address)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,12 @@ from authsrv.errors import InvalidRequest, UnauthorizedClient
 from authsrv.models import Client, Grant, LoadedGrant
 from authsrv.oauth.clients import CLIENT_PARAMETERS
 from authsrv.oauth.feed import LEEWAY
-from authsrv.oauth.grants.refresh_token import is_of_family
 from authsrv.oauth.opaque import Opaque
 from authsrv.oauth.outages import outages_answered
 from authsrv.oauth.own_tokens import AccessToken, NotOurs, OwnTokens
 from authsrv.oauth.request import TokenRequest
 from authsrv.oauth.server import TokenServer
+from authsrv.oauth.standing import is_of_family
 from authsrv.storage.changes import Change, RevokeGrant, RevokeToken
 
 PARAMETERS = CLIENT_PARAMETERS | {"token", "token_type_hint"}

@@ -5,8 +5,7 @@ HTTP framework, no platform by name and no database.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from authlib.oauth2.rfc6749 import AuthorizationServer, OAuth2Error
 
@@ -23,17 +22,15 @@ from authsrv.oauth.grants.base import LoadingGrant
 from authsrv.oauth.grants.browser import BrowserGrant
 from authsrv.oauth.grants.extensions import CodeExtension, IdToken
 from authsrv.oauth.grants.platform import PlatformGrant
+from authsrv.oauth.live_tokens import LiveTokens
 from authsrv.oauth.opaque import OpaqueTokens
 from authsrv.oauth.outages import outages_answered
+from authsrv.oauth.proofs import PlatformProofs
 from authsrv.oauth.request import GrantRequest, Sender, TokenGrantRequest, TokenRequest
 from authsrv.oauth.tokens import TokenIssuer
 from authsrv.platforms.base import Clock
 from authsrv.storage.base import Conflict, Storage
 from authsrv.storage.changes import Change
-
-if TYPE_CHECKING:
-    from authsrv.oauth.live_tokens import LiveTokens
-    from authsrv.oauth.proofs import PlatformProofs
 
 ATTEMPTS = 3
 """How often a request is loaded and decided when it loses races that are not its fault."""
@@ -62,6 +59,8 @@ class TokenServer(AuthorizationServer):
         registry: ClientRegistry,
         tokens: TokenIssuer,
         opaque: OpaqueTokens,
+        live_tokens: LiveTokens,
+        proofs: PlatformProofs,
         claim_sources: ClaimSources,
         limits: RateLimiter,
         audit: Audit,
@@ -72,15 +71,13 @@ class TokenServer(AuthorizationServer):
         self.registry = registry
         self.tokens = tokens
         self.opaque = opaque
+        self.live_tokens = live_tokens
+        self.proofs = proofs
         self.claim_sources = claim_sources
         self.limits = limits
         self.audit = audit
         self.clock = clock
         self._register()
-
-    live_tokens: "LiveTokens"
-    """Which access tokens are in force, and `proofs` what platforms vouch for: each set once both are made."""
-    proofs: "PlatformProofs"
 
     def _register(self) -> None:
         code = CodeExtension()
@@ -116,7 +113,7 @@ class TokenServer(AuthorizationServer):
 
     def note(self, event: AuditEvent, sender: Sender) -> None:
         """Audit what a sender's request led to."""
-        self.audit.record(replace(event, request_id=sender.request_id, address=sender.cut_address))
+        self.audit.record(sender.marked(event))
 
     def now(self) -> int:
         """Unix seconds."""

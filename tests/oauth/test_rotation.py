@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from authsrv.models import Digest, Grant
-from authsrv.oauth.grants.refresh_token import Judgement, judge
 from authsrv.oauth.opaque import Opaque
+from authsrv.oauth.standing import Judgement, judge
 from tests.support.storage import NOW, digest, grant
 
 GRACE = 30

@@ -12,10 +12,17 @@ from authsrv.limits import Quotas, RateLimiter
 from authsrv.models import Client, ClientSecret, Digest, Grant, Project, StoredKey
 from authsrv.oauth.claim_sources import ClaimSources
 from authsrv.oauth.clients import ClientRegistry
+from authsrv.oauth.credentials import CredentialDesk
+from authsrv.oauth.directory import PlatformDirectory
 from authsrv.oauth.keys import KeyRing, first_keys
+from authsrv.oauth.live_tokens import LiveTokens
+from authsrv.oauth.logins import PlatformLogins
 from authsrv.oauth.opaque import Opaque, OpaqueTokens
+from authsrv.oauth.own_tokens import OwnTokens
+from authsrv.oauth.proofs import PlatformProofs
 from authsrv.oauth.request import Sender, TokenRequest
 from authsrv.oauth.server import TokenServer
+from authsrv.oauth.silent.nonces import TicketNonces
 from authsrv.oauth.tokens import TokenIssuer
 from authsrv.storage.changes import AddGrant, AddPlayer
 from authsrv.storage.memory import MemoryStorage
@@ -147,15 +154,20 @@ async def bench(
     storage, clock = MemoryStorage(), Clock()
     await storage.open()
     await storage.apply([AddPlayer(player())])
-    quotas = Quotas(*[10_000] * 7)
+    limits = RateLimiter(Quotas(*[10_000] * 7), clock=lambda: 0.0)
+    registry, tokens, audit = ClientRegistry(clients), opaque(random), Audit(lambda _: None, now=clock)
+    own_tokens, desk = OwnTokens(ISSUER, ring()), CredentialDesk(storage, random)
+    logins = PlatformLogins(storage=storage, desk=desk, limits=limits, audit=audit, random=random)
     server = kind(
         storage=storage,
-        registry=ClientRegistry(clients),
+        registry=registry,
         tokens=TokenIssuer(ISSUER, ring(), random),
-        opaque=opaque(random),
+        opaque=tokens,
+        live_tokens=LiveTokens(storage=storage, registry=registry, opaque=tokens, own_tokens=own_tokens, clock=clock),
+        proofs=PlatformProofs(logins, PlatformDirectory(frozenset()), TicketNonces(ring().derive(b"n"), random)),
         claim_sources=ClaimSources(),
-        limits=RateLimiter(quotas, clock=lambda: 0.0),
-        audit=Audit(lambda _: None, now=clock),
+        limits=limits,
+        audit=audit,
         clock=clock,
     )
     return Bench(server, storage, clock)

@@ -6,7 +6,7 @@ them and leaves `penalties`. Knows no endpoint.
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 from authlib.oauth2.rfc6749.grants import BaseGrant
 
@@ -15,15 +15,13 @@ from authsrv.models import Client, Player
 from authsrv.oauth import scopes
 from authsrv.oauth.adapters import ClientAdapter
 from authsrv.oauth.claim_sources import Inquiry
+from authsrv.oauth.live_tokens import LiveTokens
 from authsrv.oauth.opaque import OpaqueTokens
+from authsrv.oauth.proofs import PlatformProofs
 from authsrv.oauth.request import GrantRequest
 from authsrv.oauth.tokens import TokenFacts, TokenIssuer
 from authsrv.storage.base import Conflict, Storage
 from authsrv.storage.changes import Change
-
-if TYPE_CHECKING:
-    from authsrv.oauth.live_tokens import LiveTokens
-    from authsrv.oauth.proofs import PlatformProofs
 
 AUTH_METHODS = ["client_secret_basic", "client_secret_post", "none"]
 
@@ -33,8 +31,8 @@ class Issuing(Protocol):
 
     tokens: TokenIssuer
     opaque: OpaqueTokens
-    live_tokens: "LiveTokens"
-    proofs: "PlatformProofs"
+    live_tokens: LiveTokens
+    proofs: PlatformProofs
 
 
 class LoadingGrant(BaseGrant):

@@ -4,18 +4,16 @@ Owns whose tokens a client may exchange, and the bounds of what comes of one (RF
 subject token's grant, and so its end. Knows no endpoint.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from authsrv.errors import InvalidGrant, InvalidRequest, InvalidScope, InvalidTarget
 from authsrv.models import LoadedGrant, Player
 from authsrv.oauth import audiences, scopes
 from authsrv.oauth.grants.exchange import ACCESS_TOKEN, PARAMETERS, TokenExchangeGrant
+from authsrv.oauth.live_tokens import LiveAccess
 from authsrv.oauth.own_tokens import NotOurs
 from authsrv.oauth.tokens import TokenFacts
 from authsrv.storage.base import Storage
-
-if TYPE_CHECKING:
-    from authsrv.oauth.live_tokens import LiveAccess
 
 MOST_ACTORS = 4
 """How many may have acted one for the other; each makes the token longer."""
@@ -28,7 +26,7 @@ class OwnExchangeGrant(TokenExchangeGrant):
 
     PARAMETERS = PARAMETERS
 
-    _subject: "LiveAccess"
+    _subject: LiveAccess
     _loaded: LoadedGrant
     _act: dict[str, Any] | None = None
 
@@ -78,7 +76,7 @@ class OwnExchangeGrant(TokenExchangeGrant):
             ends_at=self._subject.token.exp,
         )
 
-    async def _live(self, name: str) -> "LiveAccess":
+    async def _live(self, name: str) -> LiveAccess:
         try:
             return await self.server.live_tokens.access(self.request.form[name])
         except NotOurs as error:

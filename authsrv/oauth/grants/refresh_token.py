@@ -1,24 +1,20 @@
 """The refresh token grant (RFC 6749 section 6) with rotation that survives a lost answer (RFC 9700 section 4.14.2).
 
-Owns the judgement of a presented refresh token: current, repeated within the grace window, reused, or worthless.
+Owns what follows from how a presented refresh token is judged. Knows no endpoint.
 """
-
-from hmac import compare_digest
-from typing import Literal
 
 from authlib.oauth2.rfc6749.grants import RefreshTokenGrant as AuthlibRefreshGrant
 
 from authsrv.errors import InvalidGrant, InvalidScope
-from authsrv.models import Client, Digest, Grant, Player
-from authsrv.oauth import audiences, scopes
+from authsrv.models import Grant, Player
+from authsrv.oauth import audiences
 from authsrv.oauth.adapters import RefreshAdapter
 from authsrv.oauth.grants.stored import StoredGrant, refresh_expiry
 from authsrv.oauth.opaque import Opaque
+from authsrv.oauth.standing import Judgement, judge, may_refresh
 from authsrv.oauth.tokens import TokenFacts
 from authsrv.storage.base import Conflict
 from authsrv.storage.changes import RevokeGrant, RotateRefreshToken
-
-Judgement = Literal["current", "repeated", "reused", "worthless"]
 
 
 class RefreshTokenGrant(StoredGrant, AuthlibRefreshGrant):
@@ -86,37 +82,3 @@ class RefreshTokenGrant(StoredGrant, AuthlibRefreshGrant):
         if issued is None:
             raise InvalidGrant
         return issued
-
-
-def judge(grant: Grant, presented: Opaque, now: int, grace: int) -> Judgement:
-    """What a presented refresh token is, from the family's row alone: one that was replaced and came back is reuse."""
-    if grant.revoked_at is not None or now >= min(grant.expires_at, grant.absolute_expires_at):
-        return "worthless"
-    if not is_of_family(grant, presented):
-        return "worthless"
-    behind = grant.refresh_generation - presented.generation
-    if behind == 0:
-        return "current"
-    return "repeated" if behind == 1 and now < grant.refresh_rotated_at + grace else "reused"
-
-
-def may_refresh(client: Client) -> bool:
-    """Whether the client's entry still lets it have refresh tokens."""
-    return "refresh_token" in client.grant_types and scopes.allowed(client, "offline")
-
-
-def is_of_family(grant: Grant, presented: Opaque) -> bool:
-    """Whether we issued the token for this grant, whatever became of either.
-
-    The generation is readable by us only, so what says that it is an older one was issued by us.
-    """
-    behind = grant.refresh_generation - presented.generation
-    if behind == 0:
-        return _same(grant.refresh_hash, presented.digest)
-    if behind == 1:
-        return _same(grant.refresh_previous_hash, presented.digest)
-    return behind > 1
-
-
-def _same(stored: Digest | None, presented: Digest) -> bool:
-    return stored is not None and compare_digest(stored, presented)

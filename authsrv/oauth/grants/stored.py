@@ -10,6 +10,7 @@ from authsrv.models import Client, Grant, LoadedGrant, Player
 from authsrv.oauth import audiences, claims, scopes
 from authsrv.oauth.grants.base import LoadingGrant
 from authsrv.oauth.opaque import Opaque, OpaqueKind
+from authsrv.oauth.standing import belongs_to, is_void
 from authsrv.oauth.tokens import TokenFacts
 from authsrv.storage.base import Storage
 
@@ -82,17 +83,6 @@ class StoredGrant(LoadingGrant):
         """The public id of the browser session that the grant came from; empty without one."""
         session_id = self.found.session_id
         return self.server.opaque.public_id("sid", session_id) if session_id else ""
-
-
-def belongs_to(grant: Grant, client: Client) -> bool:
-    """Whether the grant was given to this client, in the project it is in now, by a platform that the project has."""
-    project = client.project
-    return grant.client_id == client.client_id and grant.project == project.key and grant.platform in project.platforms
-
-
-def is_void(loaded: LoadedGrant) -> bool:
-    """Whether everything that the player, the client or the project was given then was revoked since."""
-    return loaded.grant.created_at < loaded.not_before
 
 
 def facts_of(loaded: LoadedGrant, client: Client, scope: tuple[str, ...], gid: str, sid: str) -> TokenFacts:
