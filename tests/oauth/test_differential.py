@@ -31,8 +31,6 @@ from authsrv.oauth.credentials import Redeemed
 from authsrv.oauth.grants import GRANTS
 from authsrv.oauth.grants.base import LoadingGrant
 from authsrv.oauth.grants.exchange import ACCESS_TOKEN, ID_TOKEN
-from authsrv.oauth.live_tokens import LiveTokens
-from authsrv.oauth.own_tokens import OwnTokens
 from authsrv.oauth.request import Attempt, GrantRequest, TokenGrantRequest, TokenRequest
 from authsrv.oauth.server import TOKEN_PARAMETERS, TokenServer
 from authsrv.platforms.base import PlatformIdentity, Submission
@@ -42,14 +40,12 @@ from authsrv.storage.changes import Change
 from tests.support.oauth import (
     BACKEND,
     CALLBACK,
-    ISSUER,
     LAUNCHER,
     SECRET,
     SENDER,
     VERIFIER,
     Bench,
     bench,
-    ring,
 )
 from tests.support.storage import NOW
 
@@ -227,7 +223,6 @@ async def twin(kind: type[TokenServer], seed: bytes) -> tuple[Bench, list[Event]
     """One of them, and what it tells the log."""
     table, events = await bench(CLIENTS, kind, Random(seed).randbytes), list[Event]()  # noqa: S311 - the same for both
     table.server.audit = Audit(events.append, now=table.clock)
-    table.server.live_tokens = LiveTokens(table.server, OwnTokens(ISSUER, ring()))
     table.server.proofs = Vouching(table.storage)  # type: ignore[assignment]  # what the grants ask of it
     return table, events
 
