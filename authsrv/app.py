@@ -181,7 +181,7 @@ class Application:
         titles = self._playfab.prepare(playfab_of(config))
         await self.storage.apply([SyncClients(declared_clients(config), int(self._world.clock()))])
         self._registry.replace(config.clients().values())
-        self._registered.configure(config.registration_policies())
+        self._registered.configure(config.registration_policies(), int(self._world.clock()))
         self._platforms.replace(verifiers)
         self._claim_sources.replace(titles)
         self._metadata.replace(metadata_of(config))
@@ -200,7 +200,7 @@ class Application:
         try:
             await self.storage.open()
             self._registered.load(await self.storage.load_registered_clients())
-            self._registered.configure(self.config.registration_policies())
+            self._registered.configure(self.config.registration_policies(), int(self._world.clock()))
             ring = await self._load_keys()
             self.desk = Desk(token_server(self._parts, ring), ring)
             yield self.desk

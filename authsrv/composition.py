@@ -96,7 +96,7 @@ def served(parts: Parts, ring: KeyRing, server: TokenServer) -> Served:
     nonces = _nonces(parts, ring)
     silent = SilentLogin(server=server, proofs=server.proofs, platforms=parts.platforms, nonces=nonces)
     return Served(
-        tokens=_token_surface(server, OwnTokens(parts.issuer, ring)),
+        tokens=_token_surface(parts, ring, server),
         silent=SilentEndpoint(silent, parts.issuer),
         ticket_nonce=TicketNonceEndpoint(silent),
         metadata=parts.metadata,
@@ -108,12 +108,12 @@ def served(parts: Parts, ring: KeyRing, server: TokenServer) -> Served:
     )
 
 
-def _token_surface(server: TokenServer, own_tokens: OwnTokens) -> TokenSurface:
+def _token_surface(parts: Parts, ring: KeyRing, server: TokenServer) -> TokenSurface:
     return TokenSurface(
         token=TokenEndpoint(server),
-        revoke=RevocationEndpoint(Revocation(server, own_tokens)),
+        revoke=RevocationEndpoint(Revocation(server, OwnTokens(parts.issuer, ring))),
         introspect=IntrospectionEndpoint(Introspection(server, server.live_tokens)),
-        feed=FeedEndpoint(RevocationFeed(server)),
+        feed=FeedEndpoint(RevocationFeed(server, parts.registered)),
     )
 
 

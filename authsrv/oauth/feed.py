@@ -5,11 +5,13 @@ Owns what it tells, and when it is signed anew. Knows no HTTP framework.
 
 import asyncio
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from authsrv.models import Revocations
 from authsrv.oauth.clients import ClientRegistry
 from authsrv.oauth.outages import outages_answered
+from authsrv.oauth.registration.clients import RegisteredClients
 from authsrv.oauth.server import TokenServer
 
 POLL = 30
@@ -23,10 +25,12 @@ LEEWAY = 60
 class RevocationFeed:
     """Makes the feed. It is read at most once a second, and signed when it changed or is half through its life."""
 
-    def __init__(self, server: TokenServer) -> None:
+    def __init__(self, server: TokenServer, registered: RegisteredClients) -> None:
         self._server = server
+        self._registered = registered
         self._turn = asyncio.Lock()
         self._told: Mapping[str, Any] = {}
+        self._gids: Mapping[int, str] = {}
         self._read_at = self._signed_at = 0
         self._signed = ""
 
@@ -40,9 +44,11 @@ class RevocationFeed:
             return self._signed
 
     async def _load(self, now: int) -> Revocations:
-        longest = self._server.registry.longest_token_life()
+        since = now - self._server.registry.longest_token_life() - LEEWAY
         with outages_answered():
-            return await self._server.storage.load_revocations(now - longest - LEEWAY, now)
+            found = await self._server.storage.load_revocations(since, now)
+        shut_out = {client_id: at for client_id, at in self._registered.shut_out.items() if at > since}
+        return replace(found, disabled={**found.disabled, **shut_out})
 
     def _take(self, found: Revocations, now: int) -> None:
         told = self._claims(found)
@@ -52,10 +58,13 @@ class RevocationFeed:
         self._signed = self._server.tokens.revocations(told, now, LIFETIME)
 
     def _claims(self, found: Revocations) -> Mapping[str, Any]:
+        # Most entries were in the last feed too, and each would cost an encryption.
+        public_id, known = self._server.opaque.public_id, self._gids
+        self._gids = {grant_id: known.get(grant_id) or public_id("gid", grant_id) for grant_id in found.grants}
         return {
             "poll": POLL,
             "jti": list(found.jtis),
-            "gid": [self._server.opaque.public_id("gid", grant_id) for grant_id in found.grants],
+            "gid": [*self._gids.values()],
             "not_before": {subject: at for (kind, subject), at in found.not_befores.items() if kind == "player"},
             "clients": strictest(found, self._server.registry),
             "kid": list(found.kids),

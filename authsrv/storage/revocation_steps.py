@@ -3,6 +3,7 @@
 Owns their values and rows. Knows no driver and no transaction.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from authsrv.models import NotBeforeKind, Revocations, Standing
@@ -33,12 +34,14 @@ def standing_of(row: Row) -> Standing:
 
 def revocations_of(rows: Iterable[Row]) -> Revocations:
     """What ended lately, in a steady order whatever the rows' is."""
-    found = sorted((str(kind), str(name), int(number)) for kind, name, number in rows)
+    found: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
+    for kind, name, number in rows:
+        found[kind].append((name, number))
     kinds: tuple[NotBeforeKind, ...] = ("client", "player", "project")
     return Revocations(
-        jtis=tuple(name for kind, name, _ in found if kind == "jti"),
-        grants=tuple(number for kind, _, number in found if kind == "grant"),
-        not_befores={(one, name): number for one in kinds for kind, name, number in found if kind == one},
-        disabled={name: number for kind, name, number in found if kind == "disabled"},
-        kids=tuple(name for kind, name, _ in found if kind == "kid"),
+        jtis=tuple(sorted(name for name, _ in found["jti"])),
+        grants=tuple(sorted(number for _, number in found["grant"])),
+        not_befores={(kind, name): number for kind in kinds for name, number in sorted(found[kind])},
+        disabled=dict(sorted(found["disabled"])),
+        kids=tuple(sorted(name for name, _ in found["kid"])),
     )

@@ -7,6 +7,7 @@ from authsrv.models import Client, Lifetimes, Project, RegisteredClient, Registr
 from authsrv.oauth.clients import ClientRegistry
 from authsrv.oauth.registration.clients import RegisteredClients
 from tests.support.oauth import LAUNCHER, PROJECT
+from tests.support.storage import NOW
 
 POLICY = RegistrationPolicy(
     project=PROJECT,
@@ -37,7 +38,7 @@ THIRD = replace(ROW, metadata=ROW.metadata.replace("First", "Third"), version=3)
 def known(*rows: RegisteredClient) -> RegisteredClients:
     clients = RegisteredClients(client_of)
     clients.load(rows)
-    clients.configure({"skyforge": POLICY})
+    clients.configure({"skyforge": POLICY}, NOW)
     return clients
 
 
@@ -49,7 +50,7 @@ def test_nobody_is_known_before_the_settings_are() -> None:
     clients = RegisteredClients(client_of)
     clients.load([ROW])
     assert names(clients) == {}
-    clients.configure({"skyforge": POLICY})
+    clients.configure({"skyforge": POLICY}, NOW)
     assert names(clients) == {"c_1": "First"}
 
 
@@ -86,11 +87,11 @@ def test_Y17_a_client_is_over_after_its_last_second() -> None:
 def test_a_project_that_is_gone_takes_its_clients_with_it_and_brings_them_back() -> None:
     clients = known(ROW)
     mapping = clients.clients
-    clients.configure({})
+    clients.configure({}, NOW)
     assert mapping == {}
     clients.add(replace(ROW, id=2, client_id="c_2"))
     assert mapping == {}
-    clients.configure({"skyforge": replace(POLICY, project=Project("skyforge", PROJECT.id, "Renamed"))})
+    clients.configure({"skyforge": replace(POLICY, project=Project("skyforge", PROJECT.id, "Renamed"))}, NOW)
     assert {client.project.name for client in mapping.values()} == {"Renamed"}
     assert mapping.keys() == {"c_1", "c_2"}
 
@@ -109,3 +110,14 @@ def test_the_registry_prefers_the_files_client_of_the_same_id() -> None:
     own = Client("c_1", PROJECT, "Of the file")
     registry = ClientRegistry([own], known(ROW).clients)
     assert (registry.get("c_1"), registry.find("c_1", "standard")) == (own, own)
+
+
+def test_who_is_shut_out_is_remembered_since_it_was_found_out_and_forgotten_once_let_in_again() -> None:
+    clients = known(ROW)
+    assert clients.shut_out == {}
+    shut = {"skyforge": replace(POLICY, blocked=frozenset({"c_1"}))}
+    clients.configure(shut, NOW + 1)
+    clients.configure(shut, NOW + 9)
+    assert (clients.clients, clients.shut_out) == ({}, {"c_1": NOW + 1})
+    clients.configure({"skyforge": POLICY}, NOW + 10)
+    assert clients.shut_out == {}

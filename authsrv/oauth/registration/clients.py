@@ -21,6 +21,8 @@ class RegisteredClients:
         self._clients: dict[str, Client] = {}
         self.policies: Mapping[str, RegistrationPolicy] = {}
         """What each project lets clients register, by its key."""
+        self.shut_out: Mapping[str, int] = {}
+        """When each client that is registered and may not be used was found to be so, at the latest by this start."""
 
     @property
     def clients(self) -> Mapping[str, Client]:
@@ -31,9 +33,11 @@ class RegisteredClients:
         """Take what the storage holds. They may be used once `configure` was called."""
         self._rows = {row.client_id: row for row in rows}
 
-    def configure(self, policies: Mapping[str, RegistrationPolicy]) -> None:
+    def configure(self, policies: Mapping[str, RegistrationPolicy], now: int) -> None:
         """Take the settings of a reload."""
         self.policies = policies
+        out = [row.client_id for row in self._rows.values() if not self._has(row)]
+        self.shut_out = {client_id: self.shut_out.get(client_id, now) for client_id in out}
         made = {row.client_id: self._make(row, policies[row.project]) for row in self._rows.values() if self._has(row)}
         self._clients.clear()
         self._clients.update(made)
