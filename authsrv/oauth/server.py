@@ -158,8 +158,14 @@ class TokenServer(AuthorizationServer):
         return grant
 
     async def _load(self, grant: LoadingGrant) -> None:
-        with outages_answered():
-            await grant.load(self.storage)
+        try:
+            with outages_answered():
+                await grant.load(self.storage)
+        except (errors.RateLimited, errors.TemporarilyUnavailable, errors.ServerError):
+            raise
+        except errors.AuthsrvError:
+            self._limit(grant.registered, None)
+            raise
 
     async def _decide(self, grant: LoadingGrant, request: TokenRequest, inquiry: Inquiry) -> Mapping[str, Any]:
         try:

@@ -8,6 +8,8 @@ import httpx
 import pytest
 
 from authsrv.emulator.base import MintedCredential
+from authsrv.models import TOKEN_EXCHANGE
+from tests.support.refusals import clients
 from tests.support.server import Server, client, launcher_request, running
 
 Edit = Callable[[dict[str, Any]], None]
@@ -254,6 +256,19 @@ async def test_junk_codes_of_a_stranger_do_not_limit_a_player() -> None:
         code = await server.code("steam")
         assert [(await server.redeem("junk")).status_code for _ in range(2)] == [400, 429]
         assert (await server.redeem(code)).status_code == 200
+
+
+async def test_tokens_that_are_not_good_for_an_exchange_are_limited_too() -> None:
+    def exchanging(block: dict[str, Any]) -> None:
+        limits(token_requests_per_minute=2)(block)
+        clients(block)["launcher"]["grants"] = ["authorization_code", "refresh_token", TOKEN_EXCHANGE]
+
+    async with running(edit=exchanging) as server:
+        junk = {"grant_type": TOKEN_EXCHANGE, "client_id": "launcher", "subject_token": "junk"}
+        junk["subject_token_type"] = "urn:ietf:params:oauth:token-type:access_token"
+        assert [(await server.token(**junk)).status_code for _ in range(2)] == [400, 400]
+        assert_limited(await server.token(**junk), "token-requests", 2)
+        assert "refresh_token" in await server.login("steam")
 
 
 # What 429 looks like
