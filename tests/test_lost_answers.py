@@ -24,7 +24,7 @@ from tests.support.sockets import port, serving
 
 DAY, MINUTE = 86400, 60
 REFRESHES_A_DAY = 5
-TRIES_BETWEEN_RESTARTS = 7  # no multiple of three, so that some restarts come between a lost answer and its repeat
+TRIES_BETWEEN_RESTARTS = 10  # no multiple of three, so that some restarts come between a lost answer and its repeat
 PATIENCE = 5
 """Seconds after which the launcher asks again."""
 

@@ -175,6 +175,19 @@ async def test_B23_B25_R26_whoever_kept_the_last_answer_is_never_logged_out(serv
     assert server.audited("refresh.reused") == []
 
 
+async def test_B25_without_a_window_one_of_fifty_is_given_tokens_and_the_family_ends(chance: Random) -> None:
+    def without_grace(block: dict[str, Any]) -> None:
+        clients(block)["launcher"]["refresh_grace"] = 0
+
+    async with running(edit=without_grace) as server:
+        token = (await server.login("steam", scope="offline"))["refresh_token"]
+        with shuffled(server, chance):
+            answers = await all_at_once(server.refresh(token) for _ in range(RACERS))
+        assert outcomes(answers) == {"tokens": 1, "invalid_grant": RACERS - 1}
+        (successor,) = successors(answers)
+        assert token_error(await server.refresh(successor)) == "invalid_grant"
+
+
 async def test_B22_fifty_late_reuses_at_once_are_refused_and_end_the_family(server: Server, chance: Random) -> None:
     token = (await server.login("steam", scope="offline"))["refresh_token"]
     newest = (await server.refresh(token)).json()["refresh_token"]
