@@ -57,6 +57,18 @@ async def test_B01_a_replay_ends_a_family_that_was_refreshed_since(server: Serve
     assert (await server.userinfo(newest["access_token"])).status_code == 401
 
 
+@pytest.mark.parametrize(("after", "seen"), [(1799, True), (1800, False)], ids=["half an hour", "longer"])
+async def test_B02_R34_a_replay_is_seen_for_half_an_hour_though_nothing_of_the_grant_is_good_any_more(
+    server: Server, after: int, seen: bool
+) -> None:
+    code = await server.code("steam", scope="openid")
+    assert (await server.redeem(code)).json()["expires_in"] == 900
+    server.clock.now += after
+    await server.app.storage.sweep(int(server.clock.now), 100)
+    assert token_error(await server.redeem(code)) == "invalid_grant"
+    assert bool(server.audited("code.replayed")) == seen
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from authsrv.config import Config
-from authsrv.storage.changes import EndSession, RevokeGrant, WithdrawConsent
+from authsrv.storage.changes import EndSession, RevokeGrant, SetNotBefore, WithdrawConsent
 from tests.support.browser import Browser
 from tests.support.refusals import clients, demo, tables, token_error
 from tests.support.server import ManualClock, Server, running
@@ -147,7 +147,12 @@ async def test_B27_a_narrowed_scope_is_for_one_access_token_alone(server: Server
 
 async def revoked(server: Server) -> None:
     (grant,) = tables(server).grants.values()
-    await server.app.storage.apply([RevokeGrant(grant.id, int(server.clock.now), "banned")])
+    await server.app.storage.apply([RevokeGrant(grant.id, int(server.clock.now), "revoked")])
+
+
+async def banned(server: Server) -> None:
+    (player,) = tables(server).players.values()
+    await server.app.storage.apply([SetNotBefore("player", player.sub, int(server.clock.now) + 1)])
 
 
 async def consent_withdrawn(server: Server) -> None:
@@ -161,7 +166,7 @@ async def session_ended(server: Server) -> None:
     await server.app.storage.apply([EndSession(grant.session_id, now, "logout", bound=(grant.client_id,))])
 
 
-ENDED = [consent_withdrawn, revoked, session_ended]
+ENDED = [banned, consent_withdrawn, revoked, session_ended]
 
 
 @pytest.mark.parametrize("end", ENDED, ids=lambda end: end.__name__)
