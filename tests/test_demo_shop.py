@@ -8,13 +8,16 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
+import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from starlette.applications import Starlette
 
 from authsrv.config import Config
 from authsrv.demo import page
+from authsrv.demo.relying_party import Attempt, Registration, RelyingParty, SignInFailed
 from authsrv.demo.visitors import COOKIE
-from tests.support.issuer import Issuer, issuing, rsa_key
+from tests.support.issuer import Issuer, half_hash, issuing, rsa_key
 from tests.support.processes import free_port
 
 FRONT, LOGIN, CALLBACK, LOGOUT = "/demo/shop", "/demo/shop/login", "/demo/callback", "/demo/shop/logout"
@@ -140,6 +143,71 @@ async def test_an_id_token_that_is_not_for_this_sign_in_signs_nobody_in(
 
 
 @pytest.mark.parametrize(
+    "at_hash",
+    [
+        pytest.param(None, id="none"),
+        pytest.param("", id="empty"),
+        pytest.param(half_hash("another"), id="another token's"),
+        pytest.param(half_hash("at", "sha512"), id="another hash"),
+        pytest.param(half_hash("at") + "==", id="padded"),
+        pytest.param([half_hash("at")], id="a list"),
+    ],
+)
+async def test_C27_an_id_token_that_is_not_bound_to_its_access_token_signs_nobody_in(
+    visitor: httpx.AsyncClient, issuer: Issuer, at_hash: object
+) -> None:
+    issuer.claims["at_hash"] = at_hash
+    assert (await back(visitor, issuer)).status_code == 400
+    assert not await is_signed_in(visitor)
+
+
+@pytest.mark.parametrize("algorithm", ["EdDSA", "ES999"])
+def test_C27_where_the_algorithm_names_no_hash_nothing_is_bound(issuer: Issuer, algorithm: str) -> None:
+    """An algorithm of which the half cannot be told is no reason to leave the check out."""
+    key = Ed25519PrivateKey.generate()
+    issuer.key, issuer.algorithm = key, "EdDSA"
+    public = {**jwt.algorithms.OKPAlgorithm.to_jwk(key.public_key(), as_dict=True), "kid": "k1", "use": "sig"}
+    issuer.answers["/oauth2/jwks"] = (200, {"keys": [public]})
+    attempt = Attempt.fresh()
+    issuer.claims["nonce"] = attempt.nonce
+    own = Registration(issuer.url, "shop", "shop-secret", f"{issuer.url}{CALLBACK}", "openid", algorithm)
+    with pytest.raises(SignInFailed, match="the id_token cannot be trusted"):
+        RelyingParty(own).finish(attempt, {"code": "c1", "state": attempt.state, "iss": issuer.url})
+
+
+@pytest.mark.parametrize("nonce", [None, "", "of-another-sign-in", "\u00e9", 7, ["n"], True])
+async def test_C28_no_claim_switches_the_nonce_off(visitor: httpx.AsyncClient, issuer: Issuer, nonce: object) -> None:
+    issuer.claims.update({"nonce_supported": False, "nonce": nonce})
+    assert (await back(visitor, issuer)).status_code == 400
+    assert not await is_signed_in(visitor)
+
+
+@pytest.mark.parametrize(
+    ("name", "address"),
+    [
+        pytest.param("jwks_uri", "file:///etc/hostname", id="file"),
+        pytest.param("jwks_uri", "data:application/json,{}", id="data"),
+        pytest.param("jwks_uri", "/moved/oauth2/jwks", id="keys-redirected"),
+        pytest.param("token_endpoint", "/moved/oauth2/token", id="code-redirected"),
+        pytest.param("userinfo_endpoint", "/moved/oauth2/userinfo", id="access-token-redirected"),
+        pytest.param("userinfo_endpoint", "file:///etc/hostname", id="userinfo-from-a-file"),
+        pytest.param("token_endpoint", "ftp://127.0.0.1/", id="ftp"),
+        pytest.param("jwks_uri", None, id="no-keys"),
+        pytest.param("token_endpoint", 7, id="number"),
+    ],
+)
+async def test_C32_only_addresses_of_the_web_are_called_and_no_redirect_is_followed(
+    visitor: httpx.AsyncClient, issuer: Issuer, name: str, address: Any
+) -> None:
+    path = "/.well-known/openid-configuration"
+    status, metadata = issuer.answer(path)
+    there = f"{issuer.url}{address}" if isinstance(address, str) and address.startswith("/") else address
+    issuer.answers[path] = (status, {**metadata, name: there})
+    assert (await back(visitor, issuer)).status_code == 400
+    assert not await is_signed_in(visitor)
+
+
+@pytest.mark.parametrize(
     ("algorithm", "key"),
     [
         pytest.param("RS256", "foreign", id="foreign-key"),
@@ -162,7 +230,13 @@ async def test_an_id_token_that_the_issuer_did_not_sign_signs_nobody_in(
     [
         pytest.param("/oauth2/token", (400, {"error": "invalid_grant"}), id="refused-code"),
         pytest.param("/oauth2/token", (200, b"<!doctype html>"), id="no-json"),
+        pytest.param("/oauth2/token", (200, {}), id="no-tokens"),
+        pytest.param("/oauth2/token", (200, []), id="no-object"),
+        pytest.param("/oauth2/token", (200, {"id_token": 7, "access_token": "at"}), id="odd-tokens"),
         pytest.param("/oauth2/jwks", (503, {}), id="no-keys"),
+        pytest.param("/oauth2/jwks", (200, b"<!doctype html>"), id="keys-that-are-no-json"),
+        pytest.param("/oauth2/jwks", (200, []), id="keys-that-are-no-object"),
+        pytest.param("/oauth2/userinfo", (200, ["player-1"]), id="odd-userinfo"),
         pytest.param("/oauth2/userinfo", (401, {"error": "invalid_token"}), id="no-userinfo"),
     ],
 )

@@ -5,6 +5,7 @@ state, nonce and `iss`, the exchange of the code, and every check of the id_toke
 """
 
 import base64
+import http.client
 import json
 import secrets
 import urllib.error
@@ -84,7 +85,7 @@ class RelyingParty:
             "code_challenge": attempt.pkce.challenge,
             "code_challenge_method": "S256",
         }
-        return f"{self._server['authorization_endpoint']}?{urlencode(parameters)}"
+        return f"{_text(self._server, 'authorization_endpoint')}?{urlencode(parameters)}"
 
     def finish(self, attempt: Attempt, answer: Mapping[str, str]) -> SignedIn:
         """Who signed in, by what the browser brought back. The caller has found the attempt by its `state`.
@@ -98,13 +99,14 @@ class RelyingParty:
         if "code" not in answer:
             raise SignInFailed("the login server gave no code")
         tokens = self._exchange(answer["code"], attempt.pkce)
-        told = self._verified(tokens["id_token"], attempt.nonce)
-        return SignedIn({**told, **self._userinfo(tokens["access_token"], told["sub"])}, tokens["id_token"])
+        id_token, access_token = _text(tokens, "id_token"), _text(tokens, "access_token")
+        told = self._verified(id_token, access_token, attempt.nonce)
+        return SignedIn({**told, **self._userinfo(access_token, told["sub"])}, id_token)
 
     def sign_out_url(self, id_token: str, back: str) -> str:
         """Where the browser goes to sign out of everything; it comes back to `back`."""
         parameters = {"id_token_hint": id_token, "post_logout_redirect_uri": back}
-        return f"{self._server['end_session_endpoint']}?{urlencode(parameters)}"
+        return f"{_text(self._server, 'end_session_endpoint')}?{urlencode(parameters)}"
 
     def _exchange(self, code: str, pkce: Pkce) -> dict[str, Any]:
         form = {
@@ -116,9 +118,9 @@ class RelyingParty:
         # RFC 6749 section 2.3.1: both are form-encoded before they are joined.
         pair = f"{quote_plus(self._own.client_id)}:{quote_plus(self._own.secret)}"
         proof = {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
-        return _json(self._server["token_endpoint"], proof, form)
+        return _json(_text(self._server, "token_endpoint"), proof, form)
 
-    def _verified(self, id_token: str, nonce: str) -> dict[str, Any]:
+    def _verified(self, id_token: str, access_token: str, nonce: str) -> dict[str, Any]:
         """The claims of an id_token that was made by this issuer, for this site and this sign-in (section 3.1.3.7)."""
         try:
             claims: dict[str, Any] = jwt.decode(
@@ -128,16 +130,19 @@ class RelyingParty:
                 issuer=self._own.issuer,
                 audience=self._own.client_id,
                 leeway=LEEWAY,
-                options={"require": ["iss", "sub", "aud", "exp", "iat", "nonce"], "strict_aud": True},
+                options={"require": ["iss", "sub", "aud", "exp", "iat", "nonce", "at_hash"], "strict_aud": True},
             )
-        except jwt.PyJWTError as error:
+            at_hash = _half_hash(access_token, self._own.id_token_algorithm)
+        except (jwt.PyJWTError, OSError, ValueError, NotImplementedError) as error:
             raise SignInFailed(f"the id_token cannot be trusted: {error}") from error
-        if not secrets.compare_digest(claims["nonce"], nonce):
+        if claims["nonce"] != nonce:
             raise SignInFailed("the id_token was made for another sign-in")
+        if claims["at_hash"] != at_hash:
+            raise SignInFailed("the id_token was made beside another access token")
         return claims
 
     def _userinfo(self, access_token: str, sub: str) -> dict[str, Any]:
-        told = _json(self._server["userinfo_endpoint"], {"Authorization": f"Bearer {access_token}"})
+        told = _json(_text(self._server, "userinfo_endpoint"), {"Authorization": f"Bearer {access_token}"})
         if told.get("sub") != sub:
             raise SignInFailed("UserInfo tells of another player")  # section 5.3.2
         return told
@@ -153,18 +158,42 @@ class RelyingParty:
     @cached_property
     def _keys(self) -> jwt.PyJWKClient:
         """The server's keys, asked for again when a token names one that is not among them."""
-        return jwt.PyJWKClient(self._server["jwks_uri"], timeout=TIMEOUT)
+        return jwt.PyJWKClient(_text(self._server, "jwks_uri"), timeout=TIMEOUT)
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Whatever the metadata names answers by itself: what goes there is a secret or decides whom to trust."""
+
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        """Nowhere else; the answer is then an error like any other."""
 
 
 def _json(url: str, headers: Mapping[str, str] | None = None, form: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """A GET, or a POST of `form`. Raises `SignInFailed` for anything but an answer in JSON."""
+    """A GET, or a POST of `form`. Raises `SignInFailed` for anything but an answer with a JSON object."""
+    if not url.startswith(("https://", "http://")):
+        raise SignInFailed("the login server names an address that is none of the web")
     body = urlencode(form).encode() if form else None
     request = urllib.request.Request(url, body, {"Accept": "application/json", **(headers or {})})  # noqa: S310
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310 - the issuer's own addresses
-            found: dict[str, Any] = json.load(answer)
+        with urllib.request.build_opener(_NoRedirects).open(request, timeout=TIMEOUT) as answer:
+            found = json.load(answer)
     except urllib.error.HTTPError as error:
         raise SignInFailed(f"the login server answers {error.code}") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         raise SignInFailed("the login server does not answer") from error
+    if not isinstance(found, dict):
+        raise SignInFailed("the login server answers something else")
     return found
+
+
+def _text(found: Mapping[str, Any], name: str) -> str:
+    value = found.get(name)
+    if not isinstance(value, str):
+        raise SignInFailed(f"the login server tells no {name}")
+    return value
+
+
+def _half_hash(token: str, algorithm: str) -> str:
+    """The left half of a token's hash (section 3.1.3.6). Raises `NotImplementedError` if the algorithm names none."""
+    digest = jwt.get_algorithm_by_name(algorithm).compute_hash_digest(token.encode())
+    return base64.urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode()

@@ -1,5 +1,7 @@
 """A login server that a web site talks to, as a script: it answers what the test tells it to, true or forged."""
 
+import base64
+import hashlib
 import json
 import threading
 import time
@@ -15,6 +17,12 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 
 
+def half_hash(token: str, digest: str = "sha256") -> str:
+    """OpenID Connect Core section 3.1.3.6."""
+    found = hashlib.new(digest, token.encode()).digest()
+    return base64.urlsafe_b64encode(found[: len(found) // 2]).rstrip(b"=").decode()
+
+
 @cache
 def rsa_key(name: str) -> RSAPrivateKey:
     """The key of this name, made once for the test run."""
@@ -23,7 +31,7 @@ def rsa_key(name: str) -> RSAPrivateKey:
 
 @dataclass
 class Issuer:
-    """What it says. `claims` and `headers` change the id_token, `answers` a whole answer by its path."""
+    """What it says. `claims` change the id_token, `answers` a whole answer by its path. /moved leads to all."""
 
     port: int
     claims: dict[str, Any] = field(default_factory=dict)
@@ -51,11 +59,14 @@ class Issuer:
             "/oauth2/token": {"access_token": "at", "token_type": "Bearer", "id_token": self.id_token()},
             "/oauth2/userinfo": {"sub": "player-1", "name": "Amber"},
         }
+        if path.startswith("/moved/"):
+            return 302, self.url + path.removeprefix("/moved")
         return self.answers.get(path, (200, told[path]))
 
     def id_token(self) -> str:
         now = int(time.time())
         claims = {"iss": self.url, "aud": "shop", "sub": "player-1", "iat": now, "exp": now + 60, "idp": "steam"}
+        claims["at_hash"] = half_hash("at")
         told = {name: value for name, value in {**claims, **self.claims}.items() if value is not None}
         key = rsa_key("own") if self.key is None else self.key
         return jwt.encode(told, key, self.algorithm, headers={"kid": "k1"})
@@ -87,6 +98,8 @@ def issuing(port: int) -> Iterator[Issuer]:
             text = told if isinstance(told, bytes) else json.dumps(told).encode()
             self.send_response(status)
             self.send_header("content-length", str(len(text)))
+            if status == 302:
+                self.send_header("location", told)
             self.end_headers()
             self.wfile.write(text)
 
