@@ -1,14 +1,14 @@
 """What every block of the configuration file is made of: strict frozen models and secrets.
 
-Owns the rule "unknown keys are refused" and how a secret is read from the environment or a file.
-Knows no block by name; those stand beside the code they configure and in `config.py`.
+Owns the rule "unknown keys are refused", the form of a base address, and how a secret is read from the environment or
+a file. Knows no block by name; those stand beside the code they configure and in `config.py`.
 """
 
 import os
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, SecretStr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 
 class Settings(BaseModel):
@@ -50,3 +50,6 @@ def _from_file(path: Any) -> str:
 
 Secret = Annotated[SecretStr, BeforeValidator(read_secret)]
 """A secret setting. Printing a block shows asterisks; `.get_secret_value()` gives the text."""
+
+BaseAddress = Annotated[str, Field(pattern=r"^https?://[a-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*$")]
+"""Where a platform is: scheme, host, port and path, without a slash at the end. What lies below it may be called."""

@@ -8,24 +8,21 @@ from typing import Literal, get_args
 from pydantic import Field
 
 from authsrv.platforms.base import PlatformSettings
-from authsrv.settings import Secret, Settings
+from authsrv.settings import BaseAddress, Secret, Settings
 
 Kind = Literal["exchange_code", "id_token", "connect_id_token", "authorization_code"]
 _CODE_KINDS: frozenset[Kind] = frozenset({"exchange_code", "authorization_code"})
-_ADDRESS = r"^https?://[^\s/?#]+(/[^\s?#]*[^\s?#/])?$"
 
 
 class EpicHosts(Settings):
     """Where Epic is. Changed only to reach the emulator, and only with `dev = true`."""
 
-    api: str = Field(
+    api: BaseAddress = Field(
         default="https://api.epicgames.dev",
-        pattern=_ADDRESS,
         description="Base address of Epic's API, without a slash at its end.",
     )
-    www: str = Field(
+    www: BaseAddress = Field(
         default="https://www.epicgames.com",
-        pattern=_ADDRESS,
         description="Base address of the pages that players are sent to, without a slash at its end.",
     )
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from authsrv.platforms.base import PlatformSettings
-from authsrv.settings import Secret, Settings, read_secret
+from authsrv.settings import BaseAddress, Secret, Settings, read_secret
 
 SignatureMode = Literal["off", "if_sent", "required"]
 AgeGroup = Literal["child", "teen", "adult"]
@@ -114,10 +114,10 @@ class RelyingPartyKey(Settings):
 class XboxHosts(Settings):
     """Microsoft's own hosts; another address is possible only with `dev = true`."""
 
-    keys: str = Field(default=KEYS_HOST, description="Base address of the JWK sets.")
-    xsts: str = Field(default=XSTS_HOST, description="Base address of XSTS and its signing certificates.")
-    login: str = Field(default=LOGIN_HOST, description="Base address of the sign-in page for Microsoft accounts.")
-    user: str = Field(default=USER_HOST, description="Base address of the Xbox user tokens.")
+    keys: BaseAddress = Field(default=KEYS_HOST, description="Base address of the JWK sets.")
+    xsts: BaseAddress = Field(default=XSTS_HOST, description="Base address of XSTS and its signing certificates.")
+    login: BaseAddress = Field(default=LOGIN_HOST, description="Base address of Microsoft's sign-in page.")
+    user: BaseAddress = Field(default=USER_HOST, description="Base address of the Xbox user tokens.")
 
 
 class BrowserSettings(Settings):
