@@ -92,6 +92,7 @@ class OwnTokens:
         begins = _time(claims, "nbf") if "nbf" in claims else 0
         if max(_time(claims, "iat"), begins) > now + LEEWAY:
             raise NotOurs("not valid yet")
+        _time(claims, "exp")
         return claims
 
     def _check_signature(self, token: CompactJws, typ: str) -> None:

@@ -1,0 +1,203 @@
+"""Every door of the server that takes a JWT of its own, and a player who has tokens for all of them.
+
+A new door is one line of `DOORS`: its name, the kind of token it takes, how to present one, how to read the answer,
+and what the answer to a token that is none must be.
+"""
+
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+import httpx
+import jwt
+
+from authsrv.models import SigningAlgorithm
+from authsrv.oauth.keys import KeyRing, load_or_create
+from tests.support.browser import SHOP_CALLBACK, Browser
+from tests.support.jwt_attacks import Kind
+from tests.support.jwt_forging import Good, Json
+from tests.support.listening import Listener, connections, over_sockets
+from tests.support.refusals import clients, demo, tables, told_at
+from tests.support.registration import Edit, Registered, bearer, registered, registering
+from tests.support.server import Server, running
+
+USERINFO, AUTHORIZE, LOGOUT, REGISTER = "/oauth2/userinfo", "/oauth2/authorize", "/oauth2/logout", "/oauth2/register"
+SHOP = {"client_id": "shop", "client_secret": "shop-secret"}
+BACKEND = {"client_id": "backend", "client_secret": "backend-secret"}
+
+
+@dataclass
+class Stage:
+    """A server with a player in a browser, who is signed in at the demo shop, and a client that registered itself."""
+
+    server: Server
+    browser: Browser
+    registered: Registered
+    ring: KeyRing
+    tokens: dict[str, Any]
+    listener: Listener
+    connected: list[object]
+    csrf: str
+    """Of the form that asks whether to sign out."""
+
+    def good(self, kind: Kind, alg: SigningAlgorithm) -> Good:
+        """The player's token of this kind, as the ring's key of this algorithm signs it."""
+        key, text = self.ring.signer(alg), self.tokens[f"{kind}_token"]
+        header = {**jwt.get_unverified_header(text), "alg": key.alg, "kid": key.kid}
+        return Good(key, header, self.server.claims(text))
+
+    def traces(self) -> object:
+        """All that a request could leave behind: rows, calls to the platform, notices to clients, connections."""
+        calls = [len(outbound.requests) for outbound in self.server.outbounds.values()]
+        elsewhere = [address for address in self.connected if address != self.listener.address]
+        return tables(self.server).copy(), calls, len(self.server.notified.got), elsewhere
+
+
+@asynccontextmanager
+async def staged(edit: Edit | None = None) -> AsyncIterator[Stage]:
+    """A stage whose HTTP goes through a socket. `edit` may change the configuration's dict."""
+    async with running(edit=_edited(edit)) as server, over_sockets(server.app) as listener:
+        server.http = listener.http
+        browser = Browser(server)
+        tokens = await browser.tokens()
+        ring = await load_or_create(server.app.storage, "", int(server.clock.now), os.urandom)
+        with connections() as connected:
+            asked = (await browser.open(LOGOUT)).forms[0].fields
+            own = await registered(server)
+            yield Stage(server, browser, own, ring, tokens, listener, connected, asked["csrf"])
+
+
+def _edited(edit: Edit | None) -> Edit:
+    def edit_all(block: Json) -> None:
+        registering()(block)
+        block["limits"] = {"multiplier": 1000}
+        clients(block)["backend"] |= {"introspect": True}
+        clients(block)["shop"] |= {"backchannel_logout_uri": "https://shop.example/backchannel"}
+        platforms = demo(block)["platforms"]
+        # The key lists of the others are fetched in the background, at any moment.
+        demo(block)["platforms"] = {"steam": platforms["steam"]}
+        if edit:
+            edit(block)
+
+    return edit_all
+
+
+# --- how a token is presented ---
+
+Present = Callable[[Stage, str], Awaitable[httpx.Response]]
+
+
+async def in_the_header(stage: Stage, token: str) -> httpx.Response:
+    return await stage.server.http.get(USERINFO, headers=bearer(token))
+
+
+async def in_the_form(stage: Stage, token: str) -> httpx.Response:
+    return await stage.server.http.post(USERINFO, data={"access_token": token})
+
+
+async def as_a_silent_hint(stage: Stage, token: str) -> httpx.Response:
+    return await by_query(stage, AUTHORIZE, **stage.browser.request, id_token_hint=token, prompt="none")
+
+
+async def as_a_hint(stage: Stage, token: str) -> httpx.Response:
+    return await by_query(stage, AUTHORIZE, **stage.browser.request, id_token_hint=token)
+
+
+async def as_a_posted_hint(stage: Stage, token: str) -> httpx.Response:
+    sent = {name: value for name, value in stage.browser.request.items() if value}
+    return await stage.browser.post(AUTHORIZE, {**sent, "id_token_hint": token})
+
+
+async def at_logout(stage: Stage, token: str) -> httpx.Response:
+    return await by_query(stage, LOGOUT, id_token_hint=token, client_id="shop")
+
+
+async def at_a_confirmed_logout(stage: Stage, token: str) -> httpx.Response:
+    sent = {"csrf": stage.csrf, "request": urlencode({"id_token_hint": token, "client_id": "shop"}), "decision": "yes"}
+    return await stage.browser.post(f"{LOGOUT}/confirm", sent)
+
+
+async def to_introspect(stage: Stage, token: str) -> httpx.Response:
+    return await stage.server.http.post("/oauth2/introspect", data={**BACKEND, "token": token})
+
+
+async def to_revoke(stage: Stage, token: str) -> httpx.Response:
+    return await stage.server.http.post("/oauth2/revoke", data={**SHOP, "token": token})
+
+
+async def by_query(stage: Stage, path: str, **parameters: str | None) -> httpx.Response:
+    """A GET by the player's browser, with an address of any length."""
+    target = f"{path}?{urlencode({name: value for name, value in parameters.items() if value})}"
+    cookies = "; ".join(f"{name}={value}" for name, value in stage.browser.cookies.items())
+    return await stage.server.http.get(path, headers={"cookie": cookies}, extensions={"target": target.encode()})
+
+
+async def to_register(stage: Stage, token: str) -> httpx.Response:
+    return await stage.server.http.post(REGISTER, json={"redirect_uris": [SHOP_CALLBACK]}, headers=bearer(token))
+
+
+async def to_manage(stage: Stage, token: str) -> httpx.Response:
+    return await stage.registered.read(token)
+
+
+# --- what an answer says ---
+
+Told = tuple[object, ...]
+
+
+def by_a_resource(answer: httpx.Response) -> Told:
+    """Status, error and challenge (RFC 6750 section 3.1)."""
+    said = answer.json().get("error", "") if answer.status_code >= 400 else ""
+    return answer.status_code, said, answer.headers.get("www-authenticate", "")
+
+
+def at_the_client(answer: httpx.Response) -> Told:
+    """What the client is told by a redirect, or the status of a page."""
+    place, told = told_at(answer.headers.get("location", ""))
+    return ("client", told.get("error", "code")) if place == SHOP_CALLBACK else ("page", answer.status_code)
+
+
+def by_an_endpoint(answer: httpx.Response) -> Told:
+    """Status, and the error or whether a token is active."""
+    said = answer.json() if answer.content else {}
+    return answer.status_code, said.get("error", said.get("active", ""))
+
+
+def on_a_page(answer: httpx.Response) -> Told:
+    """The status of a page, and whether it leads anywhere."""
+    return answer.status_code, "location" in answer.headers
+
+
+INVALID_TOKEN: Told = (401, "invalid_token", 'Bearer realm="authsrv", error="invalid_token"')
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """A place where tokens are taken. `opened` is the answer to a good one; `writes`, whether that leaves a trace."""
+
+    name: str
+    kind: Kind
+    present: Present
+    read: Callable[[httpx.Response], Told]
+    refusal: Told
+    opened: Told
+    writes: bool = False
+
+
+DOORS = (
+    Door("userinfo", "access", in_the_header, by_a_resource, INVALID_TOKEN, (200, "", "")),
+    Door("userinfo-form", "access", in_the_form, by_a_resource, INVALID_TOKEN, (200, "", "")),
+    Door("introspection", "access", to_introspect, by_an_endpoint, (200, False), (200, True)),
+    Door("revocation", "access", to_revoke, by_an_endpoint, (200, ""), (200, ""), writes=True),
+    Door("silent-hint", "id", as_a_silent_hint, at_the_client, ("client", "login_required"), ("client", "code"), True),
+    Door("hint", "id", as_a_hint, at_the_client, ("client", "invalid_request"), ("client", "code"), True),
+    Door("posted-hint", "id", as_a_posted_hint, at_the_client, ("client", "invalid_request"), ("client", "code"), True),
+    Door("logout", "id", at_logout, on_a_page, (400, False), (200, False), writes=True),
+    Door("confirmed-logout", "id", at_a_confirmed_logout, on_a_page, (400, False), (200, False), writes=True),
+    # These take opaque tokens alone, so a good JWT is no better than a bad one.
+    Door("registration", "access", to_register, by_a_resource, INVALID_TOKEN, INVALID_TOKEN),
+    Door("management", "access", to_manage, by_a_resource, INVALID_TOKEN, INVALID_TOKEN),
+)
