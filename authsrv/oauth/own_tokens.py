@@ -76,6 +76,7 @@ class OwnTokens:
             exp=_time(claims, "exp"),
             claims=claims,
         )
+        _check_actors(claims)
         if now >= token.exp:
             raise NotOurs("expired")
         return token
@@ -132,3 +133,12 @@ def _audience(claims: Mapping[str, Any]) -> tuple[str, ...]:
     if not found or not all(isinstance(one, str) and one for one in found):
         raise NotOurs("aud is missing or names nobody")
     return tuple(found)
+
+
+def _check_actors(claims: Mapping[str, Any]) -> None:
+    """`act` says who acts for the player, and in itself who acted before that (RFC 8693 section 4.1)."""
+    while "act" in claims:
+        claims = claims["act"]
+        if not isinstance(claims, dict):
+            raise NotOurs("act is no object")
+        _text(claims, "sub")

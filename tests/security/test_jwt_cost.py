@@ -12,6 +12,7 @@ import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable, Container, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
+from typing import get_args
 
 import pytest
 import pytest_asyncio
@@ -42,7 +43,7 @@ def bad_tokens(stage: Stage) -> Mapping[Kind, Mapping[str, str]]:
     return {kind: made(stage.good(kind, "RS256"), kind) for kind in KINDS}
 
 
-KINDS: tuple[Kind, ...] = ("access", "id")
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 def made(good: Good, kind: Kind) -> Mapping[str, str]:
@@ -80,7 +81,7 @@ async def test_C13_C09_to_judge_a_bad_token_costs_little_more_than_to_judge_a_go
     stage: Stage, bad_tokens: Mapping[Kind, Mapping[str, str]], kind: Kind
 ) -> None:
     own, now = OwnTokens(ISSUER, stage.ring), int(stage.server.clock.now)
-    read = own.access_token if kind == "access" else own.hint
+    read = own.hint if kind == "id" else own.access_token
 
     def judged(text: str) -> None:
         with suppress(NotOurs):

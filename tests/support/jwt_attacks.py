@@ -14,6 +14,7 @@ from tests.support.jwt_forging import (
     bare_claims,
     by_a_stranger,
     by_hmac,
+    chain_of_actors,
     claims,
     crowd,
     deflated,
@@ -45,7 +46,8 @@ from tests.support.jwt_forging import (
     with_signature,
 )
 
-Kind = Literal["access", "id"]
+Kind = Literal["access", "own", "id"]
+"""An access token of a player, one that a client has for itself, and an id_token."""
 ALGORITHMS = (
     "HS256",
     "HS384",
@@ -271,21 +273,27 @@ EVERYWHERE: Mapping[str, Mapping[str, Maker]] = {
 }
 """For every kind of token."""
 
-OF_ITS_KIND: Mapping[Kind, Mapping[str, Mapping[str, Maker]]] = {
-    "access": {
-        "C15": {"expired": ahead("exp", 0), "expired long ago": claims(exp=1)},
-        "C16": {
-            **{f"no {name}": claims(**{name: OMIT}) for name in ("jti", "client_id", "scope")},
-            **{
-                f"{name} as {value!r}": claims(**{name: value})
-                for name in ("jti", "client_id", "scope", "gid")
-                for value in (7, None, True, ["openid"], {"openid": 1})
-            },
-            **{f"{name} empty": claims(**{name: ""}) for name in ("jti", "client_id", "gid")},
+OF_ACCESS_TOKENS: Mapping[str, Mapping[str, Maker]] = {
+    "C15": {"expired": ahead("exp", 0), "expired long ago": claims(exp=1)},
+    "C16": {
+        **{f"no {name}": claims(**{name: OMIT}) for name in ("jti", "client_id", "scope")},
+        **{
+            f"{name} as {value!r}": claims(**{name: value})
+            for name in ("jti", "client_id", "scope", "gid")
+            for value in (7, None, True, ["openid"], {"openid": 1})
         },
-        "C18": {"an id_token's type": header(typ="JWT")},
-        "C19": {"exp before the epoch": claims(exp=-1)},
+        **{f"{name} empty": claims(**{name: ""}) for name in ("jti", "client_id", "gid")},
+        **{f"act as {value!r}": claims(act=value) for value in (7, None, True, "backend", ["backend"], {}, {"sub": 7})},
+        "an odd actor behind a good one": claims(act={"sub": "backend", "act": 7}),
+        "actors without end": claims(act=chain_of_actors(900)),
     },
+    "C18": {"an id_token's type": header(typ="JWT")},
+    "C19": {"exp before the epoch": claims(exp=-1)},
+}
+
+OF_ITS_KIND: Mapping[Kind, Mapping[str, Mapping[str, Maker]]] = {
+    "access": OF_ACCESS_TOKENS,
+    "own": OF_ACCESS_TOKENS,
     "id": {
         "C16": {
             "no at_hash": claims(at_hash=OMIT),

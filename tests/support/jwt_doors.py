@@ -14,9 +14,10 @@ from urllib.parse import urlencode
 import httpx
 import jwt
 
-from authsrv.models import SigningAlgorithm
+from authsrv.models import TOKEN_EXCHANGE, SigningAlgorithm
 from authsrv.oauth.keys import KeyRing, load_or_create
 from tests.support.browser import SHOP_CALLBACK, Browser
+from tests.support.exchange import ACCESS_TOKEN
 from tests.support.jwt_attacks import Kind
 from tests.support.jwt_forging import Good, Json
 from tests.support.listening import Listener, connections, over_sockets
@@ -62,7 +63,7 @@ async def staged(edit: Edit | None = None) -> AsyncIterator[Stage]:
     async with running(edit=_edited(edit)) as server, over_sockets(server.app) as listener:
         server.http = listener.http
         browser = Browser(server)
-        tokens = await browser.tokens()
+        tokens = await browser.tokens() | {"own_token": await own_token(server)}
         ring = await load_or_create(server.app.storage, "", int(server.clock.now), os.urandom)
         with connections() as connected:
             asked = (await browser.open(LOGOUT)).forms[0].fields
@@ -70,11 +71,19 @@ async def staged(edit: Edit | None = None) -> AsyncIterator[Stage]:
             yield Stage(server, browser, own, ring, tokens, listener, connected, asked["csrf"])
 
 
+async def own_token(server: Server) -> str:
+    """The access token that the game server has for itself."""
+    found: str = (await server.token(grant_type="client_credentials", **BACKEND)).json()["access_token"]
+    return found
+
+
 def _edited(edit: Edit | None) -> Edit:
     def edit_all(block: Json) -> None:
         registering()(block)
         block["limits"] = {"multiplier": 1000}
-        clients(block)["backend"] |= {"introspect": True}
+        grants = ["client_credentials", TOKEN_EXCHANGE]
+        may = {"grants": grants, "scopes": ["openid", "profile"], "exchange_from": ["shop"], "introspect": True}
+        clients(block)["backend"] |= may
         clients(block)["shop"] |= {"backchannel_logout_uri": "https://shop.example/backchannel"}
         platforms = demo(block)["platforms"]
         # The key lists of the others are fetched in the background, at any moment.
@@ -126,6 +135,25 @@ async def to_introspect(stage: Stage, token: str) -> httpx.Response:
 
 async def to_revoke(stage: Stage, token: str) -> httpx.Response:
     return await stage.server.http.post("/oauth2/revoke", data={**SHOP, "token": token})
+
+
+async def as_subject(stage: Stage, token: str) -> httpx.Response:
+    return await exchanged(stage, token)
+
+
+async def as_actor(stage: Stage, token: str) -> httpx.Response:
+    return await exchanged(stage, stage.tokens["access_token"], actor_token=token, actor_token_type=ACCESS_TOKEN)
+
+
+async def as_assertion(stage: Stage, token: str) -> httpx.Response:
+    kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+    said = {"client_id": "backend", "client_assertion": token, "client_assertion_type": kind}
+    return await stage.server.http.post("/oauth2/token", data={**said, "grant_type": "client_credentials"})
+
+
+async def exchanged(stage: Stage, subject: str, **actor: str) -> httpx.Response:
+    asked = {"grant_type": TOKEN_EXCHANGE, "subject_token": subject, "subject_token_type": ACCESS_TOKEN, **actor}
+    return await stage.server.http.post("/oauth2/token", data={**BACKEND, **asked})
 
 
 async def by_query(stage: Stage, path: str, **parameters: str | None) -> httpx.Response:
@@ -192,12 +220,15 @@ DOORS = (
     Door("userinfo-form", "access", in_the_form, by_a_resource, INVALID_TOKEN, (200, "", "")),
     Door("introspection", "access", to_introspect, by_an_endpoint, (200, False), (200, True)),
     Door("revocation", "access", to_revoke, by_an_endpoint, (200, ""), (200, ""), writes=True),
+    Door("subject", "access", as_subject, by_an_endpoint, (400, "invalid_grant"), (200, "")),
+    Door("actor", "own", as_actor, by_an_endpoint, (400, "invalid_grant"), (200, "")),
     Door("silent-hint", "id", as_a_silent_hint, at_the_client, ("client", "login_required"), ("client", "code"), True),
     Door("hint", "id", as_a_hint, at_the_client, ("client", "invalid_request"), ("client", "code"), True),
     Door("posted-hint", "id", as_a_posted_hint, at_the_client, ("client", "invalid_request"), ("client", "code"), True),
     Door("logout", "id", at_logout, on_a_page, (400, False), (200, False), writes=True),
     Door("confirmed-logout", "id", at_a_confirmed_logout, on_a_page, (400, False), (200, False), writes=True),
-    # These take opaque tokens alone, so a good JWT is no better than a bad one.
+    # These take no JWT at all, so a good one is no better than a bad one.
+    Door("assertion", "own", as_assertion, by_an_endpoint, (401, "invalid_client"), (401, "invalid_client")),
     Door("registration", "access", to_register, by_a_resource, INVALID_TOKEN, INVALID_TOKEN),
     Door("management", "access", to_manage, by_a_resource, INVALID_TOKEN, INVALID_TOKEN),
 )

@@ -127,6 +127,14 @@ def ahead(name: str, seconds: int) -> Maker:
     return lambda good: good.made(claims=good.claims | {name: good.claims["iat"] + seconds})
 
 
+def chain_of_actors(length: int) -> Json:
+    """An `act` in an `act`, so often; only the innermost names nobody."""
+    found: Json = {}
+    for _ in range(length):
+        found = {"sub": "backend", "act": found}
+    return found
+
+
 def for_issuer(edit: Callable[[str], Any]) -> Maker:
     return lambda good: good.made(claims=good.claims | {"iss": edit(good.claims["iss"])})
 
