@@ -145,6 +145,7 @@ EVERYWHERE: Mapping[str, Mapping[str, Maker]] = {
     "C11": {"ECDH-ES off the curve": off_the_curve, "epk, well signed": header(epk={"kty": "EC", "crv": "P-256"})},
     "C12": {"a thousand recipients": crowd},
     "C13": {
+        "17 KB, well signed": claims(padding="x" * 12_500),
         "a megabyte": claims(padding="x" * 1_000_000),
         "a megabyte of one part": lambda _: "A" * 1_000_000,
         "100,000 dots": lambda _: "." * 100_000,

@@ -19,7 +19,7 @@ from authsrv.oauth.keys import KeyRing, load_or_create
 from tests.support.browser import SHOP_CALLBACK, Browser
 from tests.support.exchange import ACCESS_TOKEN
 from tests.support.jwt_attacks import Kind
-from tests.support.jwt_forging import Good, Json
+from tests.support.jwt_forging import Good, Json, Key
 from tests.support.listening import Listener, connections, over_sockets
 from tests.support.refusals import clients, demo, tables, told_at
 from tests.support.registration import Edit, Registered, bearer, registered, registering
@@ -46,7 +46,8 @@ class Stage:
 
     def good(self, kind: Kind, alg: SigningAlgorithm) -> Good:
         """The player's token of this kind, as the ring's key of this algorithm signs it."""
-        key, text = self.ring.signer(alg), self.tokens[f"{kind}_token"]
+        signer, text = self.ring.signer(alg), self.tokens[f"{kind}_token"]
+        key = Key(signer.kid, signer.alg, signer.private, signer.public, signer.jwk)
         header = {**jwt.get_unverified_header(text), "alg": key.alg, "kid": key.kid}
         return Good(key, header, self.server.claims(text))
 

@@ -20,8 +20,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from joserfc import jwe
 from joserfc.jwk import OctKey, RSAKey
 
-from authsrv.oauth.keys import SigningKey
-
 Json = dict[str, Any]
 
 
@@ -35,10 +33,21 @@ OMIT: Any = _Omit()
 
 
 @dataclass(frozen=True, slots=True)
+class Key:
+    """A key of the server, with the half that nobody has."""
+
+    kid: str
+    alg: str
+    private: Any
+    public: Any
+    jwk: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Good:
     """A good token, and the key of the server that signed it."""
 
-    key: SigningKey
+    key: Key
     header: Json
     claims: Json
 
@@ -170,7 +179,7 @@ def by_a_stranger(alg: str = "", **changes: Any) -> Maker:
 _STRANGERS = frozenset({"ES256", "ES384", "RS256", "PS256"})
 
 
-def by_hmac(alg: str, secret: Callable[[SigningKey], bytes]) -> Maker:
+def by_hmac(alg: str, secret: Callable[[Key], bytes]) -> Maker:
     """Signed with what everybody knows of our key as a secret."""
 
     def make(good: Good) -> str:
@@ -181,11 +190,11 @@ def by_hmac(alg: str, secret: Callable[[SigningKey], bytes]) -> Maker:
     return make
 
 
-def public(encoding: Encoding, form: PublicFormat) -> Callable[[SigningKey], bytes]:
+def public(encoding: Encoding, form: PublicFormat) -> Callable[[Key], bytes]:
     return lambda key: key.public.public_bytes(encoding, form)
 
 
-PUBLIC_FORMS: Mapping[str, Callable[[SigningKey], bytes]] = {
+PUBLIC_FORMS: Mapping[str, Callable[[Key], bytes]] = {
     "PEM": public(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo),
     "PEM without its last line break": lambda key: PUBLIC_FORMS["PEM"](key).rstrip(),
     "DER": public(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
@@ -333,7 +342,7 @@ def reencoded(good: Good) -> str:
 # --- signatures that are none ---
 
 
-def order_of(key: SigningKey) -> int:
+def order_of(key: Key) -> int:
     """Of the group of P-256; nothing for other keys."""
     return 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551 if key.alg == "ES256" else 0
 
