@@ -85,6 +85,8 @@ def _edited(edit: Edit | None) -> Edit:
         grants = ["client_credentials", TOKEN_EXCHANGE]
         may = {"grants": grants, "scopes": ["openid", "profile"], "exchange_from": ["shop"], "introspect": True}
         clients(block)["backend"] |= may
+        games = ["authorization_code", TOKEN_EXCHANGE]
+        clients(block)["40"] |= {"grants": games, "exchange_from": ["shop"]}
         clients(block)["shop"] |= {"backchannel_logout_uri": "https://shop.example/backchannel"}
         platforms = demo(block)["platforms"]
         # The key lists of the others are fetched in the background, at any moment.
@@ -152,6 +154,11 @@ async def as_assertion(stage: Stage, token: str) -> httpx.Response:
     return await stage.server.http.post("/oauth2/token", data={**said, "grant_type": "client_credentials"})
 
 
+async def as_subject_of_xsollas(stage: Stage, token: str) -> httpx.Response:
+    asked = {"grant_type": TOKEN_EXCHANGE, "subject_token": token, "subject_token_type": ACCESS_TOKEN}
+    return await stage.server.http.post("/api/oauth2/token", data={"client_id": "40", **asked})
+
+
 async def exchanged(stage: Stage, subject: str, **actor: str) -> httpx.Response:
     asked = {"grant_type": TOKEN_EXCHANGE, "subject_token": subject, "subject_token_type": ACCESS_TOKEN, **actor}
     return await stage.server.http.post("/oauth2/token", data={**BACKEND, **asked})
@@ -195,6 +202,11 @@ def by_an_endpoint(answer: httpx.Response) -> Told:
     return answer.status_code, said.get("error", said.get("active", ""))
 
 
+def by_xsollas(answer: httpx.Response) -> Told:
+    """Status and code of the other surface."""
+    return answer.status_code, answer.json().get("error", {}).get("code", "")
+
+
 def on_a_page(answer: httpx.Response) -> Told:
     """The status of a page, and whether it leads anywhere."""
     return answer.status_code, "location" in answer.headers
@@ -222,6 +234,7 @@ DOORS = (
     Door("introspection", "access", to_introspect, by_an_endpoint, (200, False), (200, True)),
     Door("revocation", "access", to_revoke, by_an_endpoint, (200, ""), (200, ""), writes=True),
     Door("subject", "access", as_subject, by_an_endpoint, (400, "invalid_grant"), (200, "")),
+    Door("subject-xsolla", "access", as_subject_of_xsollas, by_xsollas, (400, "010-023"), (200, "")),
     Door("actor", "own", as_actor, by_an_endpoint, (400, "invalid_grant"), (200, "")),
     Door("silent-hint", "id", as_a_silent_hint, at_the_client, ("client", "login_required"), ("client", "code"), True),
     Door("hint", "id", as_a_hint, at_the_client, ("client", "invalid_request"), ("client", "code"), True),
