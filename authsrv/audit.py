@@ -18,6 +18,7 @@ AuditKind = Literal[
     "token.issued",
     "token.refreshed",
     "token.revoked",
+    "tokens.revoked_before",
     "token.exchanged",
     "session.started",
     "session.ended",

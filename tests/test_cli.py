@@ -85,6 +85,7 @@ def test_the_program_lists_its_commands() -> None:
         "demo",
         "keys",
         "clients",
+        "tokens",
         "emulator",
     ]
     assert "..." not in listed.partition("Commands:\n")[2]
@@ -121,11 +122,18 @@ def test_check_prints_the_json_schema() -> None:
     assert json.loads(done.output)["title"] == "authsrv.toml"
 
 
-@pytest.mark.parametrize("command", ["serve", "migrate", "reload", "keys list"])
+@pytest.mark.parametrize("command", ["serve", "migrate", "reload", "keys list", "tokens revoke --client web"])
 def test_a_configuration_that_cannot_be_used_ends_the_command_with_its_mistakes(command: str, tmp_path: Path) -> None:
     done = RUN.invoke(app, [*command.split(), "--config", str(tmp_path / "none.toml")])
     assert done.exit_code == 1
     assert "none.toml\n  problem: the file cannot be read" in done.output
+
+
+@pytest.mark.parametrize("named", ["", "--player a --client b", "--client b --project c", "--player="])
+def test_tokens_are_revoked_of_one_alone(named: str, config: Path) -> None:
+    done = RUN.invoke(app, ["tokens", "revoke", *named.split(), "--config", str(config)])
+    assert done.exit_code == 2
+    assert "name one: --player, --client or --project" in done.output
 
 
 def test_migrate_prepares_the_database_and_may_be_repeated(config: Path) -> None:

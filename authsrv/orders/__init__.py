@@ -7,7 +7,9 @@ from collections.abc import Mapping
 
 from authsrv.orders.desk import Order
 from authsrv.orders.keys import list_keys
+from authsrv.orders.tokens import revoke_tokens
 
 ORDERS: Mapping[str, Order] = {
     "keys.list": list_keys,
+    "tokens.revoke": revoke_tokens,
 }

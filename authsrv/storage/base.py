@@ -118,6 +118,9 @@ class Storage(Protocol):
     async def load_profile(self, player_id: int) -> str:
         """What is told of a player, as a JSON object of standard claims; empty without one."""
 
+    async def load_subject(self, sub: str) -> Player | None:
+        """The player whose `sub` this is."""
+
     async def load_visit(self, browser_id: int, project: str, client_id: str) -> Visit | None:
         """A browser, its session in this project that has not ended, and what its player granted to the client."""
 

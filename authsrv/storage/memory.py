@@ -116,6 +116,11 @@ class MemoryStorage:
         await self._turn()
         return self._tables.profiles.get(player_id, "")
 
+    async def load_subject(self, sub: str) -> Player | None:
+        checked(sub=sub)
+        await self._turn()
+        return next((player for player in self._tables.players.values() if player.sub == sub), None)
+
     async def load_visit(self, browser_id: int, project: str, client_id: str) -> Visit | None:
         checked(browser_id=browser_id, project=project, client_id=client_id)
         await self._turn()

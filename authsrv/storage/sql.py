@@ -33,6 +33,9 @@ SELECT_PLAYER_BY_IDENTITY = """
     FROM identities i JOIN players p ON p.id = i.player_id
     WHERE i.project = :project AND i.kind = :kind AND i.environment = :environment AND i.subject = :subject"""
 
+SELECT_PLAYER_BY_SUB = """
+    SELECT id, sub, project, display_name, created_at, last_login_at FROM players WHERE sub = :sub"""
+
 # --- grants ---
 
 INSERT_GRANT = """

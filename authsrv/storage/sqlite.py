@@ -168,6 +168,10 @@ class SqliteStorage:
         rows = await self._read(browser_sql.SELECT_PROFILE, checked(player_id=player_id))
         return str(rows[0][0]) if rows else ""
 
+    async def load_subject(self, sub: str) -> Player | None:
+        rows = await self._read(sql.SELECT_PLAYER_BY_SUB, checked(sub=sub))
+        return player_of(rows[0]) if rows else None
+
     async def load_visit(self, browser_id: int, project: str, client_id: str) -> Visit | None:
         values = checked(browser_id=browser_id, project=project, client_id=client_id)
         rows = await self._read(browser_sql.SELECT_VISIT, values)

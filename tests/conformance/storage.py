@@ -46,6 +46,13 @@ async def settled(storage: Storage) -> None:
 # --- loads ---
 
 
+async def test_a_player_is_found_by_its_sub(storage: Storage) -> None:
+    await storage.apply([AddPlayer(player(1)), AddPlayer(player(2, name="Birch"))])
+    assert await storage.load_subject("sub-2") == player(2, name="Birch")
+    assert await storage.load_subject("SUB-2") is None
+    assert await storage.load_subject("") is None
+
+
 async def test_what_was_never_written_is_none(storage: Storage) -> None:
     assert await storage.load_grant(1) is None
     assert await storage.load_player(identity()) is None
