@@ -63,9 +63,10 @@ def exchanged(client: Client, before: tuple[str, ...], sent: Mapping[str, str], 
     """The audiences of a token that a client makes of one for `before`: those that the request names, or the same.
 
     Whom a token was sent to could take it for its own and name a public client, so that only a client with a secret
-    gets another audience. Raises `InvalidTarget`.
+    gets another audience. The default one is kept and never gained: a token for one service alone must not become one
+    for all. Raises `InvalidTarget`.
     """
-    allowed = client.audiences | set(default(client, issuer))
+    allowed = client.audiences | (set(default(client, issuer)) & set(before))
     named = asked(sent)
     if not allowed.issuperset(named) or (client.public and not set(before).issuperset(named)):
         raise InvalidTarget

@@ -16,7 +16,9 @@ from authsrv.oauth.revocation import named_token
 from authsrv.oauth.server import TokenServer
 
 INACTIVE: Mapping[str, Any] = {"active": False}
-_TOLD = ("iss", "sub", "aud", "client_id", "scope", "exp", "iat", "jti", "gid", "auth_time", "act", "idp", "idp_sub")
+_ABOUT_THE_TOKEN = ("iss", "sub", "aud", "client_id", "scope", "exp", "iat", "jti", "gid", "auth_time")
+_ABOUT_ITS_WAY = ("act", "origin_jti", "origin_client_id", "idp", "idp_sub")
+_TOLD = _ABOUT_THE_TOKEN + _ABOUT_ITS_WAY
 """The claims of an access token that are told on; what else it holds is its holder's business."""
 
 

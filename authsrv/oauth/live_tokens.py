@@ -82,8 +82,9 @@ class LiveTokens:
         grant_id = self._opaque.row_id("gid", token.gid)
         if grant_id is None:
             raise NotOurs("the gid is not ours")
+        origin_jti = token.origin.jti if token.origin else ""
         with outages_answered():
-            loaded = await self._storage.load_grant(grant_id, token.jti, client.client_id)
+            loaded = await self._storage.load_grant(grant_id, token.jti, client.client_id, origin_jti)
         if loaded is None or loaded.grant.revoked_at is not None or loaded.player.sub != token.sub:
             raise NotOurs("the grant ended, or is another player's")
         if loaded.token_revoked or token.iat < loaded.not_before:

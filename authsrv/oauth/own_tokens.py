@@ -12,6 +12,7 @@ import jwt
 
 from authsrv.compact_jws import CompactJws, take_apart
 from authsrv.oauth.keys import KeyRing
+from authsrv.oauth.tokens import Origin
 
 MAX_LENGTH = 16 * 1024
 LEEWAY = 60
@@ -33,7 +34,10 @@ class Hint:
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """An access token in time; each field is the claim of its name. `gid` is empty for a client's own token."""
+    """An access token in time; each field is the claim of its name. `gid` is empty for a client's own token.
+
+    `origin` is None unless it was made of another by token exchange.
+    """
 
     client_id: str
     sub: str
@@ -43,6 +47,7 @@ class AccessToken:
     aud: tuple[str, ...]
     iat: int
     exp: int
+    origin: Origin | None
     claims: Mapping[str, Any]
     """Everything it says."""
 
@@ -74,6 +79,7 @@ class OwnTokens:
             aud=_audience(claims),
             iat=_time(claims, "iat"),
             exp=_time(claims, "exp"),
+            origin=_origin(claims),
             claims=claims,
         )
         _check_actors(claims)
@@ -125,6 +131,12 @@ def _scope(claims: Mapping[str, Any]) -> tuple[str, ...]:
     if not isinstance(value, str):
         raise NotOurs("scope is missing or no text")
     return tuple(value.split())
+
+
+def _origin(claims: Mapping[str, Any]) -> Origin | None:
+    if "origin_jti" not in claims:
+        return None
+    return Origin(_text(claims, "origin_jti"), _text(claims, "origin_client_id"))
 
 
 def _audience(claims: Mapping[str, Any]) -> tuple[str, ...]:

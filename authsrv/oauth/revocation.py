@@ -80,9 +80,9 @@ class Revocation:
             return _Ending(revoke)
         if loaded.grant.revoked_at is not None:
             return _NOTHING
-        # A token made from another client's has that client's grant, which is not this one's to give up.
-        is_own = loaded.grant.client_id == client.client_id
-        goes_along = self._end(loaded.grant) if is_own and client.revoke_grant_with_access_token else []
+        # A token made by exchange was made to be sent to somebody, who must not end with it what the player holds.
+        takes_along = token.origin is None and client.revoke_grant_with_access_token
+        goes_along = self._end(loaded.grant) if takes_along else []
         return _Ending([*([] if loaded.token_revoked else revoke), *goes_along], loaded.player.sub)
 
     def _end(self, grant: Grant) -> list[Change]:

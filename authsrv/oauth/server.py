@@ -164,13 +164,13 @@ class TokenServer(AuthorizationServer):
         except (errors.RateLimited, errors.TemporarilyUnavailable, errors.ServerError):
             raise
         except errors.AuthsrvError:
-            self._limit(grant.registered, None)
+            self._limit(grant.registered, "")
             raise
 
     async def _decide(self, grant: LoadingGrant, request: TokenRequest, inquiry: Inquiry) -> Mapping[str, Any]:
         try:
             grant.validate_token_request()
-            self._limit(grant.registered, grant.player())
+            self._limit(grant.registered, grant.counted_as())
             await grant.load_claims(inquiry)
             _, reply, _ = grant.create_token_response()
         except errors.RateLimited:
@@ -178,13 +178,13 @@ class TokenServer(AuthorizationServer):
         except (OAuth2Error, errors.AuthsrvError) as error:
             await self.apply(grant.penalties)
             self._note(grant, request)
-            self._limit(grant.registered, None)
+            self._limit(grant.registered, "")
             raise translated(error) from error
         return dict(reply)
 
-    def _limit(self, client: Client, player: Player | None) -> None:
+    def _limit(self, client: Client, counted_as: str) -> None:
         """Count a request for a player only once it proved to be theirs, or an old code could use up their quota."""
-        self.limits.check(Rule.TOKEN_REQUESTS, client.client_id, player.sub if player else "")
+        self.limits.check(Rule.TOKEN_REQUESTS, client.client_id, counted_as)
 
     def _note(self, grant: LoadingGrant, request: TokenRequest) -> None:
         player, client = grant.player(), grant.registered

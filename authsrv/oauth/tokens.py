@@ -20,12 +20,20 @@ STEAM_ID_URL = "https://steamcommunity.com/openid/id/"
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """The first of the access tokens that one was made of by token exchange: the one that a login or a refresh gave."""
+
+    jti: str
+    client_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class TokenFacts:
     """What a token says. `platform` and the `idp` pair are empty for a client's own token (client_credentials).
 
     `profile` holds the standard claims that go into the id_token, `sid` the browser session's public id. `act` says who
-    acts for the player (RFC 8693 section 4.1), `ends_at` when the token must end at the latest. `sourced` are claims of
-    services outside, which go into the access token and nowhere else.
+    acts for the player (RFC 8693 section 4.1), `origin` what the token is made of, `ends_at` when it must end at the latest.
+    `sourced` are claims of services outside, which go into the access token and nowhere else.
     """
 
     client: Client
@@ -43,12 +51,19 @@ class TokenFacts:
     acr: str = ""
     profile: Mapping[str, Any] = field(default_factory=dict)
     act: Mapping[str, Any] | None = None
+    origin: Origin | None = None
     ends_at: int | None = None
     sourced: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def lifetime(self, now: int) -> int:
         """For how many seconds an access token made now is good."""
-        full = self.client.lifetimes.access_token
+        return self._until_end(self.client.lifetimes.access_token, now)
+
+    def id_token_lifetime(self, now: int) -> int:
+        """For how many seconds an id_token made now is good."""
+        return self._until_end(self.client.lifetimes.id_token, now)
+
+    def _until_end(self, full: int, now: int) -> int:
         return full if self.ends_at is None else min(full, self.ends_at - now)
 
 
@@ -74,7 +89,7 @@ class TokenIssuer:
             "iss": self.issuer,
             "sub": facts.sub,
             "aud": audience or client.client_id,
-            "exp": now + client.lifetimes.id_token,
+            "exp": now + facts.id_token_lifetime(now),
             "iat": now,
             "auth_time": facts.auth_time,
             "amr": [facts.platform],
@@ -120,11 +135,10 @@ class TokenIssuer:
             "client_id": facts.client.client_id,
             "scope": " ".join(facts.scope),
             **_platform_claims(facts),
+            **_exchange_claims(facts),
         }
         if facts.gid:
             claims |= {"gid": facts.gid, "auth_time": facts.auth_time}
-        if facts.act:
-            claims["act"] = facts.act
         return claims
 
     def _xsolla_claims(self, facts: TokenFacts, now: int) -> dict[str, Any]:
@@ -141,6 +155,7 @@ class TokenIssuer:
             "xsolla_login_project_id": facts.client.project.id,
             "groups": [],
             "scp": list(facts.scope),
+            **_exchange_claims(facts),
         }
         return claims | _xsolla_user_claims(facts) if facts.gid else claims
 
@@ -161,6 +176,13 @@ def _platform_claims(facts: TokenFacts) -> dict[str, str]:
     if not facts.idp or not facts.client.first_party or not facts.client.project.platform_claims:
         return {}
     return {"idp": facts.idp, "idp_sub": facts.idp_subject}
+
+
+def _exchange_claims(facts: TokenFacts) -> dict[str, Any]:
+    claims: dict[str, Any] = {"act": facts.act} if facts.act else {}
+    if facts.origin:
+        claims |= {"origin_jti": facts.origin.jti, "origin_client_id": facts.origin.client_id}
+    return claims
 
 
 def _xsolla_user_claims(facts: TokenFacts) -> dict[str, Any]:

@@ -97,10 +97,13 @@ class Storage(Protocol):
     async def load_reservation(self, digest: Digest) -> Reservation | None:
         """The reservation of a credential, if any."""
 
-    async def load_grant(self, grant_id: int, jti: str = "", client_id: str = "") -> LoadedGrant | None:
+    async def load_grant(
+        self, grant_id: int, jti: str = "", client_id: str = "", origin_jti: str = ""
+    ) -> LoadedGrant | None:
         """A grant and its player, used and revoked ones included, and how the access token of this `jti` stands.
 
-        `client_id` is the client that the token was made for, if that may be another one than the grant's.
+        `client_id` is the client that the token was made for, if that may be another one than the grant's. The token
+        counts as revoked if the one of `origin_jti`, which it was made of, is.
         """
 
     async def load_standing(self, client_id: str, project: str, jti: str) -> Standing:

@@ -84,21 +84,23 @@ class MemoryStorage:
         await self._turn()
         return self._tables.reservations.get(digest)
 
-    async def load_grant(self, grant_id: int, jti: str = "", client_id: str = "") -> LoadedGrant | None:
-        checked(jti=jti, client_id=client_id)
+    async def load_grant(
+        self, grant_id: int, jti: str = "", client_id: str = "", origin_jti: str = ""
+    ) -> LoadedGrant | None:
+        checked(jti=jti, client_id=client_id, origin_jti=origin_jti)
         await self._turn()
         grant = self._tables.grants.get(grant_id)
         if grant is None:
             return None
         player = self._tables.players[grant.player_id]
-        stands = standing(self._tables, (grant.client_id, client_id), grant.project, jti, player.sub)
+        stands = standing(self._tables, (grant.client_id, client_id), grant.project, (jti, origin_jti), player.sub)
         profile = self._tables.profiles.get(player.id, "")
         return LoadedGrant(grant, player, profile, stands.not_before, stands.token_revoked)
 
     async def load_standing(self, client_id: str, project: str, jti: str) -> Standing:
         checked(client_id=client_id, project=project, jti=jti)
         await self._turn()
-        return standing(self._tables, (client_id,), project, jti)
+        return standing(self._tables, (client_id,), project, (jti,))
 
     async def load_revocations(self, since: int, now: int) -> Revocations:
         checked(since=since, now=now)

@@ -21,11 +21,11 @@ def _(change: SetNotBefore, tables: Tables) -> None:
     tables.raise_not_before(change.kind, change.subject, change.not_before)
 
 
-def standing(tables: Tables, clients: Sequence[str], project: str, jti: str, sub: str = "") -> Standing:
-    """The strictest not-before over a token, and whether it was revoked itself."""
+def standing(tables: Tables, clients: Sequence[str], project: str, jtis: Sequence[str], sub: str = "") -> Standing:
+    """The strictest not-before over a token, and whether it or what it was made of was revoked by itself."""
     over: list[tuple[NotBeforeKind, str]] = [("project", project), ("player", sub)]
     over += [("client", client_id) for client_id in clients]
-    return Standing(max(tables.not_befores.get(key, 0) for key in over), jti in tables.revoked_tokens)
+    return Standing(max(tables.not_befores.get(key, 0) for key in over), not tables.revoked_tokens.keys().isdisjoint(jtis))
 
 
 def revocations(tables: Tables, since: int, now: int) -> Revocations:

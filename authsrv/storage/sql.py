@@ -60,7 +60,7 @@ SELECT_GRANT = """
         coalesce((SELECT max(n.not_before) FROM not_befores n
             WHERE (n.kind = 'player' AND n.subject = p.sub) OR (n.kind = 'project' AND n.subject = g.project)
                 OR (n.kind = 'client' AND n.subject IN (g.client_id, :client_id))), 0) AS not_before,
-        EXISTS (SELECT 1 FROM revoked_tokens t WHERE t.jti = :jti) AS token_revoked
+        EXISTS (SELECT 1 FROM revoked_tokens t WHERE t.jti IN (:jti, :origin_jti)) AS token_revoked
     FROM grants g JOIN players p ON p.id = g.player_id LEFT JOIN profiles f ON f.player_id = p.id
     WHERE g.id = :grant_id"""
 

@@ -146,10 +146,13 @@ class SqliteStorage:
         rows = await self._read(sql.SELECT_RESERVATION, checked(digest=digest_column("digest", digest)))
         return reservation_of(rows[0]) if rows else None
 
-    async def load_grant(self, grant_id: int, jti: str = "", client_id: str = "") -> LoadedGrant | None:
+    async def load_grant(
+        self, grant_id: int, jti: str = "", client_id: str = "", origin_jti: str = ""
+    ) -> LoadedGrant | None:
         if grant_id not in INT64:
             return None
-        rows = await self._read(sql.SELECT_GRANT, checked(grant_id=grant_id, jti=jti, client_id=client_id))
+        values = checked(grant_id=grant_id, jti=jti, client_id=client_id, origin_jti=origin_jti)
+        rows = await self._read(sql.SELECT_GRANT, values)
         return loaded_grant_of(rows[0]) if rows else None
 
     async def load_standing(self, client_id: str, project: str, jti: str) -> Standing:

@@ -112,5 +112,7 @@ def _token(claims: Claims, kid: str, scope: frozenset[str]) -> AccessToken:
         issued_at=claims["iat"],
         expires_at=claims["exp"],
         act=act,
+        origin_jti=text(claims, "origin_jti") if "origin_jti" in claims else "",
+        origin_client_id=text(claims, "origin_client_id") if "origin_client_id" in claims else "",
         claims=MappingProxyType(claims),
     )

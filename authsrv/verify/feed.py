@@ -20,8 +20,8 @@ _LEAST_POLL, _LONGEST_POLL = 1, 300
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """What is revoked: tokens by `jti`, logins by `gid`, everything of a player or a client issued before a time, and
-    everything that a signing key has signed. `poll` are the seconds after which to ask for the next one.
+    """What is revoked: tokens by `jti`, with what was made of them, logins by `gid`, everything of a player or a client
+    issued before a time, and everything that a signing key has signed. `poll` are the seconds after which to ask again.
     """
 
     issued_at: int
@@ -35,10 +35,10 @@ class Feed:
 
     def check(self, token: AccessToken) -> None:
         """Raise `InvalidToken` if the token was revoked."""
-        if token.jti in self.jti or token.gid in self.gid or token.kid in self.kid:
+        if not self.jti.isdisjoint((token.jti, token.origin_jti)) or token.gid in self.gid or token.kid in self.kid:
             raise InvalidToken("revoked")
-        not_before = max(self.not_before.get(token.sub, 0), self.clients.get(token.client_id, 0))
-        if token.issued_at < not_before:
+        clients = (self.clients.get(each, 0) for each in (token.client_id, token.origin_client_id))
+        if token.issued_at < max(self.not_before.get(token.sub, 0), *clients):
             raise InvalidToken("revoked")
 
     def is_stale(self, now: float) -> bool:

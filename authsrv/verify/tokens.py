@@ -14,8 +14,9 @@ class AccessToken:
     """A token that passed every check. Its text is not kept.
 
     `sub` is the player's id, or the `client_id` in a server's own token, which has no `gid` (the id of the login).
-    `act` says who acts for the player (RFC 8693 section 4.1), None if nobody does. `kid` is the key that signed it.
-    Times are Unix seconds. `claims` are all of them, as they stood in the token.
+    `act` says who acts for the player (RFC 8693 section 4.1), None if nobody does. `origin_jti` and `origin_client_id`
+    are those of the token that it was made of by token exchange, else empty. `kid` is the key that signed it. Times are
+    Unix seconds. `claims` are all of them, as they stood in the token.
     """
 
     sub: str
@@ -27,6 +28,8 @@ class AccessToken:
     issued_at: int
     expires_at: int
     act: Claims | None
+    origin_jti: str
+    origin_client_id: str
     claims: Claims = field(repr=False)
 
     def require(self, scope: str) -> None:

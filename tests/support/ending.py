@@ -121,12 +121,13 @@ async def feed(server: Server) -> dict[str, Any]:
 async def refused_offline(server: Server, token: str) -> bool:
     """Whether a game server that knows nothing but the feed refuses the token."""
     listed, claims = await feed(server), server.claims(token)
+    clients_involved = (claims["client_id"], claims.get("origin_client_id", ""))
     return (
-        claims["jti"] in listed["jti"]
+        not {claims["jti"], claims.get("origin_jti")}.isdisjoint(listed["jti"])
         or claims.get("gid") in listed["gid"]
         or jwt.get_unverified_header(token)["kid"] in listed["kid"]
         or claims["iat"] < listed["not_before"].get(claims["sub"], 0)
-        or claims["iat"] < listed["clients"].get(claims["client_id"], 0)
+        or claims["iat"] < max(listed["clients"].get(each, 0) for each in clients_involved)
     )
 
 

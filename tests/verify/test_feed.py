@@ -52,6 +52,34 @@ async def test_what_the_feed_ends(revoked: dict[str, Any], ends: bool) -> None:
     assert await outcome(source, source.token()) == ("revoked" if ends else "accepted")
 
 
+@pytest.mark.parametrize(
+    ("revoked", "ends"),
+    [
+        ({"jti": ["first"]}, True),
+        ({"jti": [JTI]}, True),
+        ({"clients": {"game": NOW + 1}}, True),
+        ({"clients": {"game": NOW}}, False),
+        ({"clients": {"launcher": NOW + 1}}, True),
+        ({"gid": ["first"]}, False),
+        ({"not_before": {"game": NOW + 1}}, False),
+    ],
+    ids=str,
+)
+async def test_what_the_feed_ends_ends_with_what_was_made_of_it(revoked: dict[str, Any], ends: bool) -> None:
+    source = TokenSource(revoked=revoked)
+    exchanged = source.token(origin_jti="first", origin_client_id="game")
+    assert await outcome(source, exchanged) == ("revoked" if ends else "accepted")
+
+
+@pytest.mark.parametrize("name", ["origin_jti", "origin_client_id"])
+@pytest.mark.parametrize("value", ["", 7, True, None, ["first"], {"jti": "first"}], ids=str)
+async def test_an_origin_that_is_no_text_is_refused(name: str, value: object) -> None:
+    source = TokenSource()
+    claims = {"origin_jti": "first", "origin_client_id": "game"} | {name: value}
+    found = await outcome(source, source.token(**claims))
+    assert found == ("accepted" if value is None else f"{name} is missing or no text")
+
+
 async def test_a_token_without_a_login_is_not_ended_by_logins() -> None:
     source = TokenSource(revoked={"gid": [GID]})
     assert await outcome(source, source.token(gid=None)) == "accepted"

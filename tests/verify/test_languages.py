@@ -219,13 +219,17 @@ def test_a_program_of_the_page_hears_of_bans_and_new_keys(writes: Writes, tmp_pa
         backend.knows_the_feed()
         revoked = {
             "jti": source.token("r1", "RS256", jti="one"),
+            "jti of its origin": source.token("r1", "RS256", origin_jti="one", origin_client_id="launcher"),
             "gid": source.token("r1", "RS256", gid="two"),
             "player": source.token("r1", "RS256", sub="three"),
             "client": source.token("r1", "RS256", client_id="four"),
+            "client of its origin": source.token("r1", "RS256", origin_jti="other", origin_client_id="four"),
             "key": source.token("k2"),
         }
         assert {why: backend.says(token) for why, token in revoked.items()} == dict.fromkeys(revoked, "refused")
         assert backend.says(source.token("r1", "RS256")) == f"player {PLAYER}"
+        exchanged = {"origin_jti": "other", "origin_client_id": "launcher"}
+        assert backend.says(source.token("r1", "RS256", **exchanged)) == f"player {PLAYER}"
         assert backend.says(source.token("r1", "RS256", sub="three", iat=now + 1)) == "player three"
 
         ends: Claims = {"jti": [], "gid": [], "not_before": {}, "clients": {}, "kid": []}

@@ -84,6 +84,11 @@ class LoadingGrant(BaseGrant):
         """Whose tokens these are; None for a client's own."""
         return None
 
+    def counted_as(self) -> str:
+        """Under which name a good request counts for the client's limit."""
+        player = self.player()
+        return player.sub if player else ""
+
     def may_try_again(self, conflict: Conflict) -> bool:
         """Whether a lost race is nobody's fault, so that the grant is loaded and decided once more."""
         return False

@@ -102,8 +102,9 @@ class TokenExchangeGrant(LoadingGrant, TokenEndpointMixin):
 
     def _id_token(self) -> dict[str, Any]:
         audience = id_token_audience(self.registered, self.request.form)
-        token = self.server.tokens.id_token(self.facts(self.scope), "", self.request.now, audience)
-        return {"access_token": token, "token_type": "N_A", "expires_in": self.registered.lifetimes.id_token}
+        facts = self.facts(self.scope)
+        token = self.server.tokens.id_token(facts, "", self.request.now, audience)
+        return {"access_token": token, "token_type": "N_A", "expires_in": facts.id_token_lifetime(self.request.now)}
 
 
 class UnknownSubject(TokenExchangeGrant):

@@ -12,7 +12,7 @@ from authsrv.oauth import audiences, scopes
 from authsrv.oauth.grants.exchange import ACCESS_TOKEN, PARAMETERS, TokenExchangeGrant
 from authsrv.oauth.live_tokens import LiveAccess
 from authsrv.oauth.own_tokens import NotOurs
-from authsrv.oauth.tokens import TokenFacts
+from authsrv.oauth.tokens import Origin, TokenFacts
 from authsrv.storage.base import Storage
 
 MOST_ACTORS = 4
@@ -58,22 +58,27 @@ class OwnExchangeGrant(TokenExchangeGrant):
         """Whose token it is."""
         return self._loaded.player
 
+    def counted_as(self) -> str:
+        """By itself: others that were sent the player's token must not use up what the player's game may ask for."""
+        return f"exchange {super().counted_as()}"
+
     def facts(self, scope: tuple[str, ...]) -> TokenFacts:
         """What the subject token stands for, told to the client that asks."""
-        grant, player = self._loaded.grant, self._loaded.player
+        grant, player, subject = self._loaded.grant, self._loaded.player, self._subject.token
         return TokenFacts(
             client=self.registered,
             sub=player.sub,
             scope=scope,
             audience=self._audience(),
-            gid=self._subject.token.gid,
+            gid=subject.gid,
             platform=grant.platform,
             idp=grant.idp,
             idp_subject=grant.idp_subject,
             display_name=player.display_name,
             auth_time=grant.auth_time,
             act=self._act,
-            ends_at=self._subject.token.exp,
+            origin=subject.origin or Origin(subject.jti, subject.client_id),
+            ends_at=subject.exp,
         )
 
     async def _live(self, name: str) -> LiveAccess:
@@ -85,7 +90,9 @@ class OwnExchangeGrant(TokenExchangeGrant):
     def _of_player(self) -> LoadedGrant:
         owner, client = self._subject.client, self.registered
         allowed = owner.client_id == client.client_id or owner.client_id in client.exchange_from
-        if self._subject.loaded is None or not allowed or owner.project != client.project:
+        # A client without a secret is whoever says so; what it made to be sent to others, they must not multiply.
+        may_multiply = not client.public or self._subject.token.origin is None
+        if self._subject.loaded is None or not allowed or not may_multiply or owner.project != client.project:
             raise InvalidGrant(_NOT_GOOD.format("subject_token"), parameter="subject_token")
         return self._subject.loaded
 
