@@ -12,7 +12,7 @@ from authlib.oauth2.rfc6749 import AuthorizationServer, OAuth2Error
 from authsrv import errors
 from authsrv.audit import Audit, AuditEvent
 from authsrv.limits import RateLimiter, Rule
-from authsrv.models import TOKEN_EXCHANGE, Client, Player
+from authsrv.models import TOKEN_EXCHANGE, Client
 from authsrv.oauth import clients
 from authsrv.oauth.adapters import ClientAdapter
 from authsrv.oauth.claim_sources import ClaimSources, Inquiry

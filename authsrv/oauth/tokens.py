@@ -32,8 +32,8 @@ class TokenFacts:
     """What a token says. `platform` and the `idp` pair are empty for a client's own token (client_credentials).
 
     `profile` holds the standard claims that go into the id_token, `sid` the browser session's public id. `act` says who
-    acts for the player (RFC 8693 section 4.1), `origin` what the token is made of, `ends_at` when it must end at the latest.
-    `sourced` are claims of services outside, which go into the access token and nowhere else.
+    acts for the player (RFC 8693 section 4.1), `origin` what the token is made of, `ends_at` when it must end at the
+    latest. `sourced` are claims of services outside, which go into the access token and nowhere else.
     """
 
     client: Client

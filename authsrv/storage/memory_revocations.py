@@ -25,7 +25,9 @@ def standing(tables: Tables, clients: Sequence[str], project: str, jtis: Sequenc
     """The strictest not-before over a token, and whether it or what it was made of was revoked by itself."""
     over: list[tuple[NotBeforeKind, str]] = [("project", project), ("player", sub)]
     over += [("client", client_id) for client_id in clients]
-    return Standing(max(tables.not_befores.get(key, 0) for key in over), not tables.revoked_tokens.keys().isdisjoint(jtis))
+    return Standing(
+        max(tables.not_befores.get(key, 0) for key in over), not tables.revoked_tokens.keys().isdisjoint(jtis)
+    )
 
 
 def revocations(tables: Tables, since: int, now: int) -> Revocations:

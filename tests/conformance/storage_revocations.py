@@ -32,8 +32,8 @@ PLAYER, CLIENT, PROJECT = (
 NOTHING = Revocations()
 
 
-async def loaded(storage: Storage, jti: str = "") -> LoadedGrant:
-    found = await storage.load_grant(1, jti)
+async def loaded(storage: Storage, jti: str = "", origin_jti: str = "") -> LoadedGrant:
+    found = await storage.load_grant(1, jti, origin_jti=origin_jti)
     assert found is not None
     return found
 
@@ -51,6 +51,14 @@ async def test_a_revoked_token_is_known_by_its_jti_alone(storage: Storage) -> No
     assert (await loaded(storage, "token 1")).token_revoked
     assert not (await loaded(storage, "token 2")).token_revoked
     assert not (await loaded(storage)).token_revoked
+
+
+async def test_a_token_is_revoked_with_the_one_it_was_made_of_and_not_the_other_way_round(storage: Storage) -> None:
+    await with_grant(storage)
+    await storage.apply([RevokeToken("token 1", NOW + 900)])
+    assert (await loaded(storage, "token 2", "token 1")).token_revoked
+    assert (await loaded(storage, "token 1", "token 0")).token_revoked
+    assert not (await loaded(storage, "token 2", "token 0")).token_revoked
 
 
 async def test_a_token_is_revoked_once_and_for_all(storage: Storage) -> None:

@@ -8,21 +8,17 @@ from typing import Any
 import pytest
 
 from authsrv.storage.changes import SetNotBefore
-from tests.support.ending import refused_offline, reload, revoke
+from tests.support.ending import refused_offline, revoke
 from tests.support.exchange import (
-    ACCESS_TOKEN,
     ID_TOKEN,
     MATCH,
     MOD_IO,
     SECRET,
-    exchange,
     exchanging,
     match_server,
     narrow,
-    own_token,
-    ticket,
 )
-from tests.support.refusals import clients, tables, token_error
+from tests.support.refusals import clients, token_error
 from tests.support.server import ISSUER, Server, running
 
 MARKET = "https://market.example"

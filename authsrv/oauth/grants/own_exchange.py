@@ -7,7 +7,7 @@ subject token's grant, and so its end. Knows no endpoint.
 from typing import Any
 
 from authsrv.errors import InvalidGrant, InvalidRequest, InvalidScope, InvalidTarget
-from authsrv.models import LoadedGrant, Player
+from authsrv.models import Client, LoadedGrant, Player
 from authsrv.oauth import audiences, scopes
 from authsrv.oauth.grants.exchange import ACCESS_TOKEN, PARAMETERS, TokenExchangeGrant
 from authsrv.oauth.live_tokens import LiveAccess
@@ -89,12 +89,16 @@ class OwnExchangeGrant(TokenExchangeGrant):
 
     def _of_player(self) -> LoadedGrant:
         owner, client = self._subject.client, self.registered
-        allowed = owner.client_id == client.client_id or owner.client_id in client.exchange_from
-        # A client without a secret is whoever says so; what it made to be sent to others, they must not multiply.
-        may_multiply = not client.public or self._subject.token.origin is None
-        if self._subject.loaded is None or not allowed or not may_multiply or owner.project != client.project:
+        if self._subject.loaded is None or not self._may_exchange(owner) or owner.project != client.project:
             raise InvalidGrant(_NOT_GOOD.format("subject_token"), parameter="subject_token")
         return self._subject.loaded
+
+    def _may_exchange(self, owner: Client) -> bool:
+        client = self.registered
+        # A client without a secret is whoever says so; what it made to be sent to others, they must not multiply.
+        is_sent_on = self._subject.token.origin is not None
+        is_own = owner.client_id == client.client_id and not (client.public and is_sent_on)
+        return is_own or owner.client_id in client.exchange_from
 
     async def _actors(self) -> dict[str, Any] | None:
         """Who acts for the player: the client that shows a token of its own, and those who acted before it."""
