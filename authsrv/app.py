@@ -33,6 +33,7 @@ from authsrv.endpoints.hosts import HostCheck
 from authsrv.endpoints.hygiene import Hygiene
 from authsrv.endpoints.routes import routes
 from authsrv.endpoints.screens import Facts, Screens
+from authsrv.jobs.key_rounds import KeyRounds
 from authsrv.jobs.logout_notices import FormOutbound, LogoutNotices
 from authsrv.jobs.sweeper import Sweeper
 from authsrv.log import Emit, Event
@@ -40,7 +41,9 @@ from authsrv.models import Project
 from authsrv.oauth.claim_sources import ClaimSources
 from authsrv.oauth.clients import ClientRegistry
 from authsrv.oauth.directory import PlatformDirectory
-from authsrv.oauth.keys import KeyRing, load_or_create
+from authsrv.oauth.key_keeper import KeyKeeper
+from authsrv.oauth.key_material import Vault
+from authsrv.oauth.keys import KeyRing
 from authsrv.oauth.registration.clients import RegisteredClients
 from authsrv.oauth.server import TokenServer
 from authsrv.orders.desk import Desk
@@ -201,8 +204,9 @@ class Application:
             await self.storage.open()
             self._registered.load(await self.storage.load_registered_clients())
             self._registered.configure(self.config.registration_policies(), int(self._world.clock()))
-            ring = await self._load_keys()
-            self.desk = Desk(token_server(self._parts, ring), ring)
+            keeper = self._key_keeper()
+            ring = await keeper.open()
+            self.desk = Desk(token_server(self._parts, ring), keeper)
             yield self.desk
         finally:
             await self.storage.close()
@@ -216,7 +220,7 @@ class Application:
             await self._take(self.config)
             server = desk.server
             self.registrar = registrar(self._parts, server)
-            self._serving = self._build(desk.ring, server)
+            self._serving = self._build(desk.keys.ring, server)
             outbound = self._world.call_clients(self.config.outbound)
             stack.push_async_callback(outbound.aclose)
             self.notices = LogoutNotices(server, outbound, self._world.sleep)
@@ -224,6 +228,8 @@ class Application:
             stack.callback(telling.cancel)
             sweeping = asyncio.create_task(self._sweeper().run())
             stack.callback(sweeping.cancel)
+            rotating = asyncio.create_task(KeyRounds(desk.keys, self._world.sleep).run())
+            stack.callback(rotating.cancel)
             self.readiness.start()
             self._audit.record(AuditEvent("server.started"))
             yield
@@ -237,12 +243,10 @@ class Application:
 
         return page.routes(self.config)
 
-    async def _load_keys(self) -> KeyRing:
+    def _key_keeper(self) -> KeyKeeper:
         secret = self.config.keys.passphrase
-        passphrase = secret.get_secret_value() if secret else ""
-        if not await self.storage.load_keys():
-            self._audit.record(AuditEvent("keys.created"))
-        return await load_or_create(self.storage, passphrase, int(self._world.clock()), self._world.random)
+        vault = Vault(secret.get_secret_value() if secret else "", self._world.random)
+        return KeyKeeper(self.storage, self.config.keys.rules(), vault, self._world.clock, self._audit)
 
     def _sweeper(self) -> Sweeper:
         return Sweeper(
@@ -289,4 +293,6 @@ def metadata_of(config: Config) -> dict[str, Any]:
     open_ones = [policy for policy in config.registration_policies().values() if policy.mode != "off"]
     registered = {scope for policy in open_ones for scope in policy.scopes}
     declared = {scope for client in config.clients().values() for scope in client.scopes}
-    return metadata(config.issuer, declared | registered, registration=bool(open_ones))
+    return metadata(
+        config.issuer, declared | registered, algorithms=config.keys.algorithms, registration=bool(open_ones)
+    )

@@ -6,7 +6,7 @@ event is a line of the log under the logger name `authsrv.audit`.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 from authsrv.log import Emit, Event
@@ -36,6 +36,10 @@ AuditKind = Literal[
     "registration.refused",
     "config.reloaded",
     "keys.created",
+    "keys.announced",
+    "keys.erased",
+    "keys.revoked",
+    "keys.sealed",
     "server.started",
     "server.stopped",
 ]
@@ -47,7 +51,7 @@ class AuditEvent:
 
     `project` is its key in the configuration, `sub` our player id, `platform` a platform's name, `reason` a stable
     machine code, `address` the `cut` form of a client address (`authsrv.addresses.ClientAddress`), never the whole.
-    `registered_with` is the name that the configuration gives an initial access token.
+    `registered_with` is the name that the configuration gives an initial access token, `kid` a signing key's id.
     """
 
     kind: AuditKind
@@ -59,6 +63,10 @@ class AuditEvent:
     request_id: str = ""
     address: str = ""
     registered_with: str = ""
+    kid: str = ""
+
+
+_FACTS = tuple(one.name for one in fields(AuditEvent) if one.name != "kind")
 
 
 class Audit:
@@ -71,7 +79,7 @@ class Audit:
     def record(self, event: AuditEvent) -> None:
         """Write the event to the log. Never blocks, never raises."""
         line: Event = {"event": event.kind, "logger": "authsrv.audit", "level": "info", "time": self._now()}
-        for name in ("project", "client_id", "sub", "platform", "reason", "request_id", "address", "registered_with"):
+        for name in _FACTS:
             value = getattr(event, name)
             if value:
                 line[name] = value

@@ -14,7 +14,7 @@ NEVER = 2**53
 """A time that no clock reaches, and that JSON holds exactly."""
 
 TokenProfile = Literal["standard", "xsolla"]
-SigningAlgorithm = Literal["ES256", "RS256"]
+SigningAlgorithm = Literal["ES256", "RS256", "PS256", "EdDSA"]
 ResponseMode = Literal["query", "fragment", "form_post"]
 GrantType = Literal[
     "authorization_code",
@@ -197,6 +197,7 @@ class RegistrationPolicy:
 
     `initial_tokens` maps the digest of each initial access token to its name. `unused_seconds` is how long a client
     may wait for its first player. `callable_hosts` are hosts inside the studio's network that it may have us call.
+    `algorithms` are those that a client may have its tokens signed by.
     `blocked` are ids of clients that are shut out, though registered.
     """
 
@@ -210,6 +211,7 @@ class RegistrationPolicy:
     pkce_required: bool
     lifetimes: Lifetimes
     callable_hosts: tuple[str, ...] = ()
+    algorithms: tuple[SigningAlgorithm, ...] = ("ES256", "RS256")
     blocked: frozenset[str] = frozenset()
     dev: bool = False
 
@@ -466,6 +468,17 @@ class Reservation:
     outcome: str = ""
     identity: IdentityKey | None = None
     grant_id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRules:
+    """For which algorithms there are signing keys, after how many seconds one is followed by the next, and for how
+    many seconds at least that one is announced before.
+    """
+
+    algorithms: tuple[SigningAlgorithm, ...] = ("ES256", "RS256")
+    rotation: int = 90 * 86400
+    announcement: int = 14 * 86400
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from starlette.routing import Route
 
 from authsrv.endpoints.forms import parse_form
 from authsrv.models import Digest
+from authsrv.oauth.key_material import Vault
 from authsrv.oauth.keys import KeyRing, SigningKey
 from authsrv.storage.changes import RedeemCode, RotateRefreshToken
 from authsrv.storage.sqlite import SqliteStorage
@@ -50,7 +51,7 @@ class Floor:
     @asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
         await self._storage.open()
-        ring = KeyRing(await self._storage.load_keys(), "", int(time.time()))
+        ring = KeyRing(await self._storage.load_keys(), Vault("", os.urandom), time.time)
         self._keys = {alg: ring.signer(alg) for alg in ("ES256", "RS256")}
         yield
         await self._storage.close()

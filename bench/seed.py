@@ -16,10 +16,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from authsrv.audit import Audit
 from authsrv.emulator import host
 from authsrv.emulator.toml import to_toml
-from authsrv.models import Digest, Grant, Player
-from authsrv.oauth.keys import load_or_create
+from authsrv.models import Digest, Grant, KeyRules, Player
+from authsrv.oauth.key_keeper import KeyKeeper
+from authsrv.oauth.key_material import Vault
 from authsrv.oauth.opaque import Opaque, OpaqueTokens
 from authsrv.storage.changes import AddGrant, AddPlayer, Change
 from authsrv.storage.sqlite import SqliteStorage
@@ -118,7 +120,8 @@ async def fill(site: Site, wanted: Wanted) -> Seeds:
     storage = SqliteStorage(site.database)
     await storage.open()
     try:
-        ring = await load_or_create(storage, "", int(time.time()), os.urandom)
+        keeper = KeyKeeper(storage, KeyRules(), Vault("", os.urandom), time.time, Audit(lambda _: None))
+        ring = await keeper.open()
         opaque = OpaqueTokens(ring.derive(b"authsrv opaque tokens v1"), os.urandom)
         return await _Filler(storage, opaque, int(time.time())).fill(wanted)
     finally:

@@ -24,6 +24,8 @@ COMMANDS = (
     ["demo"],
     ["keys"],
     ["keys", "list"],
+    ["keys", "rotate"],
+    ["keys", "revoke"],
     ["clients"],
     ["clients", "secret"],
     ["clients", "secret", "new"],

@@ -20,6 +20,7 @@ from authsrv.models import (
     ClientLinks,
     ClientSecret,
     Digest,
+    KeyRules,
     Lifetimes,
     LogoutRules,
     Project,
@@ -169,6 +170,18 @@ def test_the_xsolla_profile_brings_its_defaults(small: Config) -> None:
     assert client.lifetimes == Lifetimes(access_token=3600)
     assert client.extra_scopes is None
     assert not client.pkce_required
+
+
+def test_clients_that_name_no_algorithm_have_es256_access_tokens_or_rs256_where_there_are_no_keys(write: Write) -> None:
+    assert load(write(SMALL)).clients()["shop"].access_token_alg == "ES256"
+    fewer = load(write(SMALL + "[keys]\nalgorithms = ['RS256', 'EdDSA']\n")).clients()
+    assert {client.access_token_alg for client in fewer.values()} == {"RS256"}
+
+
+def test_the_key_rules_are_those_of_the_file(write: Write) -> None:
+    assert load(write(SMALL)).keys.rules() == KeyRules(("ES256", "RS256"), 90 * 86400, 14 * 86400)
+    text = SMALL + "[keys]\nalgorithms = ['RS256']\nrotation_period = 864000\nannouncement = 86400\n"
+    assert load(write(text)).keys.rules() == KeyRules(("RS256",), 864000, 86400)
 
 
 def test_lifetimes_come_from_the_client_then_the_server(write: Write) -> None:

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
-from authsrv.oauth import keys
+from authsrv.oauth import key_material
 from tests.support.server import Server, running
 
 ROUNDS = 12
@@ -94,7 +94,7 @@ SLOW = [
     (serialization, "load_pem_public_key"),
     (ec, "generate_private_key"),
     (rsa, "generate_private_key"),
-    (keys, "_stretch"),
+    (key_material, "_stretch"),
     (hashlib, "scrypt"),
     (hashlib, "pbkdf2_hmac"),
     (ECAlgorithm, "from_jwk"),

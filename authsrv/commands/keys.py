@@ -1,9 +1,10 @@
-"""`authsrv keys ...`: look at the signing keys.
+"""`authsrv keys ...`: look at the signing keys, change them soon, give one up.
 
 Holds no rules: every command gives one order and prints what came of it.
 """
 
 import json
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -11,28 +12,79 @@ import typer
 
 from authsrv.commands.console import CONFIG, ConfigOption, order
 
-app = typer.Typer(name="keys", help="Look at the signing keys.", no_args_is_help=True)
+app = typer.Typer(name="keys", help="Look at the signing keys, change them, give one up.", no_args_is_help=True)
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, times in Unix seconds.")]
+Key = Mapping[str, Any]
 
-
-@app.callback()
-def group() -> None:
-    """Keeps `list` a command of its own while there is no other."""
+REVOKED = """\
+Tokens of this key are refused here at once. Verifiers that read the revocation feed refuse them within 30 seconds,
+others when they fetch the key set again: an hour by its headers, up to a day. Refresh tokens and sessions go on.
+docs/keys.md says what else to do if the whole database has leaked."""
 
 
 @app.command(name="list")
 def list_keys(config: ConfigOption = CONFIG, as_json: JsonOption = False) -> None:
-    """List the signing keys."""
-    found = order(config, "keys.list")
-    typer.echo(json.dumps(found, indent=2) if as_json else _table(found["keys"]))
+    """List the signing keys.
+
+    next: published, does not sign yet. active: signs. retiring: published for the tokens it signed. retired, revoked:
+    not published.
+    """
+    _show(order(config, "keys.list"), as_json=as_json)
 
 
-def _table(keys: list[dict[str, Any]]) -> str:
-    rows = [("KID", "ALG", "SIGNS FROM"), *((key["kid"], key["alg"], _moment(key["signs_from"])) for key in keys)]
+@app.command()
+def rotate(config: ConfigOption = CONFIG, as_json: JsonOption = False) -> None:
+    """Change the keys soon.
+
+    Each key is followed by the next one as soon as every verifier knows that one: 25 hours after it was published. No
+    token is refused because of it.
+    """
+    found = order(config, "keys.rotate")
+    _show(found, as_json=as_json)
+    if not as_json:
+        typer.echo("\n" + "\n".join(_plans(found["keys"])))
+
+
+@app.command()
+def revoke(
+    kid: Annotated[str, typer.Argument(help="The id of the key, as authsrv keys list shows it.", show_default=False)],
+    config: ConfigOption = CONFIG,
+    as_json: JsonOption = False,
+) -> None:
+    """Give up a key that has leaked.
+
+    At once, and without a question: it leaves the key set, its private part is erased, and another key signs.
+    """
+    found = order(config, "keys.revoke", kid=kid)
+    _show(found, as_json=as_json)
+    if not as_json:
+        typer.echo(f"\n{REVOKED}")
+
+
+def _show(found: Mapping[str, Any], *, as_json: bool) -> None:
+    typer.echo(json.dumps(found, indent=2) if as_json else "\n".join(_table(found["keys"])))
+
+
+def _table(keys: Iterable[Key]) -> Iterator[str]:
+    head = ("KID", "ALG", "STATE", "SIGNS FROM", "SIGNS UNTIL", "PUBLISHED UNTIL")
+    rows = [head, *(_row(key) for key in keys)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+    return ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
 
-def _moment(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
+def _row(key: Key) -> tuple[str, ...]:
+    ends = [key["revoked_at"]] * 2 if key["revoked_at"] else [key["signs_until"], key["retires_at"]]
+    return key["kid"], key["alg"], key["state"], *map(_moment, (key["signs_from"], *ends))
+
+
+def _plans(keys: Iterable[Key]) -> Iterator[str]:
+    return (f"{key['alg']}: {key['kid']} signs from {_moment(key['signs_from'])}." for key in keys if _is_latest(key))
+
+
+def _is_latest(key: Key) -> bool:
+    return key["state"] in {"next", "active"} and key["signs_until"] is None
+
+
+def _moment(seconds: int | None) -> str:
+    return "-" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -184,7 +184,7 @@ def _pkce(entry: ClientEntry) -> Iterator[Finding]:
 
 
 def _xsolla_algorithm(entry: ClientEntry) -> Iterator[Finding]:
-    if entry.settings.compat == "xsolla" and entry.settings.access_token_alg == "ES256":
+    if entry.settings.compat == "xsolla" and entry.settings.access_token_alg not in {None, "RS256"}:
         yield Finding(("access_token_alg",), "the Xsolla profile has RS256 access tokens only", "leave it out")
 
 

@@ -4,6 +4,8 @@ Owns the defaults that follow from a client's type and profile. What is sensible
 `client_checks.py`.
 """
 
+from collections.abc import Collection
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr
@@ -109,7 +111,9 @@ class ClientSettings(Settings):
         None, description="The client uses an Xsolla game SDK: paths below /api and tokens of that shape."
     )
     access_token_alg: SigningAlgorithm | None = Field(
-        None, description='Signature of access tokens: ES256 by default, RS256 with compat = "xsolla".'
+        None,
+        description="Signature of access tokens: ES256 by default, or RS256 if there are no keys for ES256 or with"
+        ' compat = "xsolla".',
     )
     id_token_alg: SigningAlgorithm = Field("RS256", description="Signature of id_tokens.")
     introspect: Flag = Field(
@@ -280,6 +284,20 @@ class ClientSettings(Settings):
             frontchannel_logout_session_required=self.frontchannel_logout_session_required,
             session_bound=self.refresh_ends_with_session,
         )
+
+
+def with_keys(client: Client, algorithms: Collection[SigningAlgorithm]) -> Client:
+    """The client with RS256, for which there are always keys, in place of an algorithm for which there are none."""
+
+    def among(alg: SigningAlgorithm) -> SigningAlgorithm:
+        return alg if alg in algorithms else "RS256"
+
+    return replace(
+        client,
+        access_token_alg=among(client.access_token_alg),
+        id_token_alg=among(client.id_token_alg),
+        userinfo_alg=among(client.userinfo_alg) if client.userinfo_alg else None,
+    )
 
 
 def _first(own: int | None, default: int) -> int:

@@ -6,7 +6,7 @@ A table of checks; each names the blocks it reads. Knows no line numbers.
 import os
 import re
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from authsrv.config.client_checks import MIN_SECRET, audience_finding, is_audience
 from authsrv.config.clients import ClientSettings
@@ -95,6 +95,45 @@ def _passphrase(config: Config, dev: bool) -> Iterator[Finding]:
             f"the passphrase has fewer than {MIN_SECRET} characters",
             "make one with: openssl rand -hex 32",
         )
+
+
+def _algorithms(config: Config, _dev: bool) -> Iterator[Finding]:
+    listed = config.keys.algorithms
+    if "RS256" not in listed:
+        yield Finding(
+            ("keys", "algorithms"),
+            "RS256 is missing, which every OpenID provider must have, and by which id_tokens are signed by default",
+            "add it to the list",
+        )
+    for place, alg in enumerate(listed):
+        if alg in listed[:place]:
+            yield Finding(("keys", "algorithms", place), f"{alg} stands here twice", "remove one")
+
+
+def _key_times(config: Config, _dev: bool) -> Iterator[Finding]:
+    if config.keys.announcement >= config.keys.rotation_period:
+        yield Finding(
+            ("keys", "announcement"),
+            "announcement is not shorter than rotation_period, so that a key would never be alone",
+            "shorten it, or lengthen rotation_period",
+        )
+
+
+def _client_algorithms(config: Config, _dev: bool) -> Iterator[Finding]:
+    for key, project in config.projects.items():
+        for client_id, client in project.clients.items():
+            for name in ("access_token_alg", "id_token_alg", "userinfo_alg"):
+                alg = getattr(client, name)
+                if alg not in {None, "RS256", *config.keys.algorithms}:
+                    yield Finding(
+                        ("projects", key, "clients", client_id, name),
+                        f"there are no keys for {alg}",
+                        f"write {_choice(config.keys.algorithms)}, or add {alg} to keys.algorithms",
+                    )
+
+
+def _choice(words: Sequence[str]) -> str:
+    return " or ".join((", ".join(words[:-1]), words[-1])) if len(words) > 1 else "".join(words)
 
 
 def _token_lifetimes(config: Config, _dev: bool) -> Iterator[Finding]:
@@ -192,7 +231,10 @@ FILE_CHECKS: tuple[tuple[tuple[Path, ...], FileCheck], ...] = (
     ((("dev",),), _environment),
     ((("server", "trusted_proxies"),), _proxies),
     ((("database",),), _database),
-    ((("keys",),), _passphrase),
+    ((("keys", "passphrase"),), _passphrase),
+    ((("keys", "algorithms"),), _algorithms),
+    ((("keys", "algorithms"),), _client_algorithms),
+    ((("keys", "announcement"), ("keys", "rotation_period")), _key_times),
     ((("tokens", "refresh_idle"), ("tokens", "refresh_absolute")), _token_lifetimes),
     ((("sessions", "idle"), ("sessions", "absolute")), _session_lifetimes),
     ((("projects",),), _any_project),

@@ -9,7 +9,7 @@ from dataclasses import replace
 from authsrv.client_metadata import ClientMetadata, MetadataFault, from_json
 from authsrv.config.browser_checks import BROWSER_CHECKS
 from authsrv.config.client_checks import CLIENT_CHECKS, ClientEntry
-from authsrv.config.clients import ClientSettings, TokenSettings
+from authsrv.config.clients import ClientSettings, TokenSettings, with_keys
 from authsrv.config.outbound_checks import call_problem
 from authsrv.config.problems import Finding
 from authsrv.config.web_addresses import page_problem
@@ -32,7 +32,7 @@ def faults(metadata: ClientMetadata, policy: RegistrationPolicy) -> Iterator[Met
 def client_of(row: RegisteredClient, policy: RegistrationPolicy) -> Client:
     """The client as the rest of the server knows it: of somebody else, and with what the project still allows."""
     metadata = from_json(row.metadata)
-    client = _settings(metadata).model(row.client_id, policy.project, TokenSettings())
+    client = with_keys(_settings(metadata).model(row.client_id, policy.project, TokenSettings()), policy.algorithms)
     return replace(
         client,
         secrets=() if row.secret_hash is None else (ClientSecret(row.secret_hash),),

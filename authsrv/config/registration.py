@@ -9,7 +9,7 @@ from pydantic import Field
 
 from authsrv.config.client_secrets import DAY, secret_digest
 from authsrv.config.clients import ClientSettings, Flag, TokenSettings
-from authsrv.models import Project, RegistrationMode, RegistrationPolicy
+from authsrv.models import Project, RegistrationMode, RegistrationPolicy, SigningAlgorithm
 from authsrv.settings import Secret, Settings
 
 
@@ -41,7 +41,13 @@ class RegistrationSettings(Settings):
     blocked: tuple[str, ...] = Field((), description="Ids of registered clients that are shut out.")
 
     def policy(
-        self, project: Project, tokens: TokenSettings, *, callable_hosts: tuple[str, ...], dev: bool
+        self,
+        project: Project,
+        tokens: TokenSettings,
+        *,
+        callable_hosts: tuple[str, ...],
+        algorithms: tuple[SigningAlgorithm, ...],
+        dev: bool,
     ) -> RegistrationPolicy:
         """The block as the rest of the server knows it: with digests for tokens."""
         initial = {secret_digest(secret.get_secret_value()): name for name, secret in self.initial_tokens.items()}
@@ -56,6 +62,7 @@ class RegistrationSettings(Settings):
             pkce_required=self.pkce == "required",
             lifetimes=ClientSettings().lifetimes(tokens),
             callable_hosts=callable_hosts,
+            algorithms=algorithms,
             blocked=frozenset(self.blocked),
             dev=dev,
         )

@@ -11,12 +11,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PrivateAttr, create_model, field_validator
 
-from authsrv.config.clients import ClientSettings, Flag, TokenSettings
+from authsrv.config.client_secrets import DAY
+from authsrv.config.clients import YEAR, ClientSettings, Flag, TokenSettings, with_keys
 from authsrv.config.problems import Problem
 from authsrv.config.registration import RegistrationSettings
 from authsrv.database_url import sqlite_file
 from authsrv.limits import Quotas
-from authsrv.models import Client, Project, ProjectLook, RegistrationPolicy, SessionRules
+from authsrv.models import Client, KeyRules, Project, ProjectLook, RegistrationPolicy, SessionRules, SigningAlgorithm
 from authsrv.platforms import PLATFORMS
 from authsrv.platforms.base import PlatformSettings
 from authsrv.playfab.settings import PlayFabSettings
@@ -68,11 +69,24 @@ class DatabaseSettings(Settings):
 
 
 class KeysSettings(Settings):
-    """The `[keys]` block: the signing keys kept in the database."""
+    """The `[keys]` block: the signing keys kept in the database, and how they follow each other."""
 
     passphrase: Secret | None = Field(
         None, description="Seals the signing keys in the database; without it the file system alone protects them."
     )
+    algorithms: tuple[SigningAlgorithm, ...] = Field(
+        ("ES256", "RS256"), description="For which algorithms there are signing keys: ES256, RS256, PS256, EdDSA."
+    )
+    rotation_period: Annotated[int, Field(strict=True)] = Field(
+        90 * DAY, ge=7 * DAY, le=YEAR, description="After how many seconds a signing key is followed by the next."
+    )
+    announcement: Annotated[int, Field(strict=True)] = Field(
+        14 * DAY, ge=DAY, le=YEAR, description="For how many seconds the next key is published before it signs."
+    )
+
+    def rules(self) -> KeyRules:
+        """What the rest of the server takes."""
+        return KeyRules(self.algorithms, self.rotation_period, self.announcement)
 
 
 class LimitsSettings(Settings):
@@ -248,7 +262,7 @@ class Config(Settings):
         """Every client of every project, by client_id."""
         models = self.project_models()
         return {
-            client_id: client.model(client_id, models[key], self.tokens)
+            client_id: with_keys(client.model(client_id, models[key], self.tokens), self.keys.algorithms)
             for key, project in self.projects.items()
             for client_id, client in project.clients.items()
         }
@@ -257,7 +271,13 @@ class Config(Settings):
         """What each project lets clients register, by key."""
         models = self.project_models()
         return {
-            key: project.registration.policy(models[key], self.tokens, callable_hosts=self.outbound.allow, dev=self.dev)
+            key: project.registration.policy(
+                models[key],
+                self.tokens,
+                callable_hosts=self.outbound.allow,
+                algorithms=self.keys.algorithms,
+                dev=self.dev,
+            )
             for key, project in self.projects.items()
         }
 

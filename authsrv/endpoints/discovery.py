@@ -1,10 +1,10 @@
 """The documents that describe the server: OpenID Connect Discovery, RFC 8414 metadata and the key set.
 
-Owns what is advertised: only what works, derived from the grants. Each document is made once and served as bytes.
+Owns what is advertised: only what works, derived from the grants. A document is made when it changes and kept as bytes.
 """
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -39,12 +39,16 @@ _ALWAYS: Mapping[str, Any] = {
 """What does not depend on the configuration."""
 
 
-def metadata(issuer: str, scopes: Collection[str], *, registration: bool = False) -> dict[str, Any]:
+def metadata(
+    issuer: str, scopes: Collection[str], *, algorithms: Collection[str], registration: bool = False
+) -> dict[str, Any]:
     """The server's metadata (RFC 8414 section 2, OpenID Connect Discovery section 3).
 
-    `scopes` are those that some client may ask for; no other scope's claims are promised. `registration` says that
-    clients may register.
+    `scopes` are those that some client may ask for; no other scope's claims are promised. `algorithms` are those of
+    our signatures. `registration` says that clients may register.
     """
+    # A client that goes by the first one gets the one that every client knows.
+    signed_by = sorted(algorithms, key=lambda alg: alg != "RS256")
     return {
         "issuer": issuer,
         "authorization_endpoint": f"{issuer}/oauth2/authorize",
@@ -61,8 +65,8 @@ def metadata(issuer: str, scopes: Collection[str], *, registration: bool = False
         "response_modes_supported": ["query", "fragment", "form_post"],
         "grant_types_supported": list(dict.fromkeys(grant.GRANT_TYPE for grant in GRANTS)),
         "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": ["RS256", "ES256"],
-        "userinfo_signing_alg_values_supported": ["RS256", "ES256"],
+        "id_token_signing_alg_values_supported": signed_by,
+        "userinfo_signing_alg_values_supported": signed_by,
         "acr_values_supported": [ACR],
         "display_values_supported": ["page", "popup", "touch", "wap"],
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
@@ -103,3 +107,20 @@ def is_known(request: Request, etag: str) -> bool:
     """Whether the client has it: If-None-Match is a list of tags compared weakly, or `*` (RFC 9110 section 13.1.2)."""
     tags = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
     return etag in tags or "*" in tags
+
+
+class KeySet(Document):
+    """The public keys as they are now: each request sees what the clock or an operator has changed."""
+
+    def __init__(self, current: Callable[[], Mapping[str, Any]]) -> None:
+        self._current = current
+        self._served = current()
+        super().__init__(self._served)
+
+    async def __call__(self, request: Request) -> Response:
+        """The keys, or 304 when the client has them."""
+        found = self._current()
+        if found != self._served:
+            self._served = found
+            self.replace(found)
+        return await super().__call__(request)

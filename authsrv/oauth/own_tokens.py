@@ -4,17 +4,20 @@ Owns the checks of RFC 8725: one spelling, key and algorithm, type, issuer, time
 whether what a token stands for was revoked is the caller's to find out.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import jwt
 
 from authsrv.compact_jws import CompactJws, take_apart
+from authsrv.oauth.key_material import OpenKey
 from authsrv.oauth.keys import KeyRing
 from authsrv.oauth.tokens import Origin
 
 MAX_LENGTH = 16 * 1024
+FindKey = Callable[[object], OpenKey | None]
+"""Gives the key of an id."""
 LEEWAY = 60
 """Seconds by which the clock of another node may be ahead."""
 
@@ -60,8 +63,11 @@ class OwnTokens:
         self._ring = ring
 
     def hint(self, text: str, now: int) -> Hint:
-        """An id_token given as `id_token_hint`; it may have expired (OpenID Connect Core section 3.1.2.1)."""
-        claims = self._claims(text, "JWT", now)
+        """An id_token given as `id_token_hint`; it may have expired (OpenID Connect Core section 3.1.2.1).
+
+        Its key may have retired, so that a player who comes back after a rotation is still known.
+        """
+        claims = self._claims(text, "JWT", now, self._ring.witness)
         if "token_use" in claims or not _text(claims, "at_hash"):
             raise NotOurs("not an id_token")
         sid = _text(claims, "sid") if "sid" in claims else ""
@@ -69,7 +75,7 @@ class OwnTokens:
 
     def access_token(self, text: str, now: int) -> AccessToken:
         """An access token (RFC 9068) that has not expired."""
-        claims = self._claims(text, "at+jwt", now)
+        claims = self._claims(text, "at+jwt", now, self._ring.verifier)
         token = AccessToken(
             client_id=_text(claims, "client_id"),
             sub=_text(claims, "sub"),
@@ -87,12 +93,12 @@ class OwnTokens:
             raise NotOurs("expired")
         return token
 
-    def _claims(self, text: str, typ: str, now: int) -> Mapping[str, Any]:
+    def _claims(self, text: str, typ: str, now: int, find: FindKey) -> Mapping[str, Any]:
         try:
             token = take_apart(text, MAX_LENGTH)
         except ValueError as error:
             raise NotOurs(str(error)) from None
-        self._check_signature(token, typ)
+        _check_signature(token, typ, find(token.header.get("kid")))
         claims = token.unverified
         if claims.get("iss") != self._issuer:
             raise NotOurs("another issuer")
@@ -102,14 +108,13 @@ class OwnTokens:
         _time(claims, "exp")
         return claims
 
-    def _check_signature(self, token: CompactJws, typ: str) -> None:
-        kid = token.header.get("kid")
-        key = self._ring.verifier(kid) if isinstance(kid, str) else None
-        # We write no other members, so whatever else a header wants (crit, b64, zip, jku, ...) is not ours.
-        if key is None or token.header != {"alg": key.alg, "kid": kid, "typ": typ}:
-            raise NotOurs("unknown key, another algorithm or another type")
-        if not jwt.get_algorithm_by_name(key.alg).verify(token.signing_input, key.public, token.signature):
-            raise NotOurs("the signature is wrong")
+
+def _check_signature(token: CompactJws, typ: str, key: OpenKey | None) -> None:
+    # We write no other members, so whatever else a header wants (crit, b64, zip, jku, ...) is not ours.
+    if key is None or token.header != {"alg": key.alg, "kid": key.stored.kid, "typ": typ}:
+        raise NotOurs("unknown key, another algorithm or another type")
+    if not jwt.get_algorithm_by_name(key.alg).verify(token.signing_input, key.public, token.signature):
+        raise NotOurs("the signature is wrong")
 
 
 def _text(claims: Mapping[str, Any], name: str) -> str:

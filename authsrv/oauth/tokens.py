@@ -6,7 +6,7 @@ Owns the claims and their order of precedence. Knows nothing of requests, grants
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from hashlib import sha256
+from hashlib import sha256, sha512
 from typing import Any
 
 import jwt
@@ -95,7 +95,7 @@ class TokenIssuer:
             "amr": [facts.platform],
             **_platform_claims(facts),
         }
-        at_hash = half_hash(access_token) if access_token else ""
+        at_hash = half_hash(access_token, client.id_token_alg) if access_token else ""
         optional = {"at_hash": at_hash, "nonce": facts.nonce, "sid": facts.sid, "acr": facts.acr}
         claims |= {name: value for name, value in optional.items() if value}
         return self._sign(claims, client.id_token_alg, "JWT")
@@ -167,9 +167,13 @@ class TokenIssuer:
         return jwt.encode(dict(claims), key.private, algorithm=alg, headers={"typ": typ, "kid": key.kid})
 
 
-def half_hash(token: str) -> str:
-    """The left half of the token's SHA-256, for `at_hash` (OpenID Connect Core section 3.1.3.6)."""
-    return urlsafe_b64encode(sha256(token.encode()).digest()[:16]).rstrip(b"=").decode()
+def half_hash(token: str, alg: SigningAlgorithm) -> str:
+    """The left half of the token's hash, for `at_hash` of an id_token signed by `alg` (OpenID Connect Core 3.1.3.6).
+
+    The hash is the one inside the signature: Ed25519 has SHA-512 (RFC 8032 section 5.1), the others SHA-256.
+    """
+    found = (sha512 if alg == "EdDSA" else sha256)(token.encode()).digest()
+    return urlsafe_b64encode(found[: len(found) // 2]).rstrip(b"=").decode()
 
 
 def _platform_claims(facts: TokenFacts) -> dict[str, str]:

@@ -6,10 +6,12 @@
 from collections.abc import Mapping
 
 from authsrv.orders.desk import Order
-from authsrv.orders.keys import list_keys
+from authsrv.orders.keys import list_keys, revoke, rotate
 from authsrv.orders.tokens import revoke_tokens
 
 ORDERS: Mapping[str, Order] = {
     "keys.list": list_keys,
+    "keys.rotate": rotate,
+    "keys.revoke": revoke,
     "tokens.revoke": revoke_tokens,
 }

@@ -10,7 +10,7 @@ from typing import Any
 from authsrv.app import World, create_app
 from authsrv.config import Config
 from authsrv.log import Emit
-from authsrv.oauth.keys import KeyRingError
+from authsrv.oauth.key_material import KeyRingError
 from authsrv.orders import ORDERS
 from authsrv.orders.desk import OrderRefused
 from authsrv.serving.control import ControlError, NotServing, call

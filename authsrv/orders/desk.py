@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from authsrv.oauth.keys import KeyRing
+from authsrv.oauth.key_keeper import KeyKeeper
 from authsrv.oauth.server import TokenServer
 
 Order = Callable[["Desk", Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
@@ -23,4 +23,4 @@ class Desk:
     """
 
     server: TokenServer
-    ring: KeyRing
+    keys: KeyKeeper

@@ -19,7 +19,7 @@ from authsrv import config as configuration
 from authsrv import log
 from authsrv.app import Application, ReloadRefused, World, create_app
 from authsrv.config import Config, ConfigError
-from authsrv.oauth.keys import KeyRingError
+from authsrv.oauth.key_material import KeyRingError
 from authsrv.orders import ORDERS
 from authsrv.orders.desk import Order, OrderRefused
 from authsrv.serving.control import ControlError, ControlServer

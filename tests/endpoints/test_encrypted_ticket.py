@@ -144,8 +144,8 @@ async def test_a_nonce_of_another_client_is_refused(strict: Server) -> None:
 
 async def test_a_nonce_of_another_server_is_refused(strict: Server) -> None:
     nonce = await nonce_for(strict)
-    other_keys = tuple(replace(key, material=bytes(32)) if key.use == "seal" else key for key in _signing_keys())
-    with patch("tests.support.server._signing_keys", lambda: other_keys):
+    other_keys = tuple(replace(key, material=bytes(32)) if key.use == "seal" else key for key in _signing_keys(0))
+    with patch("tests.support.server._signing_keys", lambda _: other_keys):
         async with running() as elsewhere:
             assert refusal(await login(elsewhere, ticket_with(elsewhere, nonce), nonce)) == REJECTED
             own = await nonce_for(elsewhere)

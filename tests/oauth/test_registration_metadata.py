@@ -321,6 +321,24 @@ def test_the_client_has_what_was_registered_and_nothing_of_the_studios_own() -> 
     assert client.logout.frontchannel_logout_uri == "https://page.example/logout-frame"
 
 
+def test_a_client_may_choose_among_the_algorithms_of_the_server_and_no_others() -> None:
+    every = replace(POLICY, algorithms=("RS256", "PS256", "EdDSA"))
+    chosen = {"id_token_signed_response_alg": "EdDSA", "userinfo_signed_response_alg": "PS256"}
+    found = read({"redirect_uris": [CALLBACK], **chosen}, every)
+    assert (found.id_token_signed_response_alg, found.userinfo_signed_response_alg) == ("EdDSA", "PS256")
+    for name in chosen:
+        with pytest.raises(InvalidClientMetadata) as refused:
+            read({"redirect_uris": [CALLBACK], name: "ES256"}, every)
+        assert refused.value.description == f"{name} is one of: RS256, PS256, EdDSA."
+
+
+def test_a_client_whose_algorithm_the_server_has_given_up_gets_rs256() -> None:
+    fewer = replace(POLICY, algorithms=("RS256",))
+    client = client_of(row(read(FULL, POLICY)), fewer)
+    assert (client.access_token_alg, client.id_token_alg, client.userinfo_alg) == ("RS256", "RS256", "RS256")
+    assert client_of(row(PLAIN), fewer).userinfo_alg is None
+
+
 def test_a_client_without_a_name_is_called_by_its_id() -> None:
     assert client_of(row(PLAIN), POLICY).name == "c_1"
 

@@ -1,9 +1,10 @@
 """The tokens we sign, claim by claim: RFC 9068 access tokens, the Xsolla profile, id_tokens."""
 
 import base64
+from collections.abc import Callable
 from dataclasses import replace
-from hashlib import sha256
-from typing import Any
+from hashlib import sha256, sha512
+from typing import Any, get_args
 
 import jwt
 import pytest
@@ -12,9 +13,10 @@ from hypothesis import strategies as st
 
 from authsrv.models import Client, Project, SigningAlgorithm
 from authsrv.oauth.tokens import TokenFacts, TokenIssuer, half_hash
-from tests.support.oauth import BACKEND, ISSUER, LAUNCHER, PROJECT, ring
+from tests.support.oauth import BACKEND, ISSUER, LAUNCHER, PROJECT, full_ring
 from tests.support.storage import NOW
 
+RING = full_ring()
 JTI = base64.urlsafe_b64encode(b"j" * 18).decode()
 XSOLLA = replace(
     LAUNCHER,
@@ -39,13 +41,13 @@ OWN = TokenFacts(client=BACKEND, sub="backend", scope=("match:join",))
 
 
 def issuer() -> TokenIssuer:
-    return TokenIssuer(ISSUER, ring(), lambda length: b"j" * length)
+    return TokenIssuer(ISSUER, RING, lambda length: b"j" * length)
 
 
 def verified(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Header and claims, the signature checked with the published key that the header names."""
     header = jwt.get_unverified_header(token)
-    key = jwt.PyJWKSet.from_dict({"keys": [dict(key) for key in ring().jwks()["keys"]]})[header["kid"]]
+    key = jwt.PyJWKSet.from_dict({"keys": [dict(key) for key in RING.jwks()["keys"]]})[header["kid"]]
     claims: dict[str, Any] = jwt.decode(
         token,
         key,
@@ -57,7 +59,7 @@ def verified(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def test_an_access_token_of_a_player() -> None:
     header, claims = verified(issuer().access_token(FACTS, NOW))
-    assert header == {"alg": "ES256", "typ": "at+jwt", "kid": ring().signer("ES256").kid}
+    assert header == {"alg": "ES256", "typ": "at+jwt", "kid": RING.signer("ES256").kid}
     assert claims == {
         "iss": "https://login.studio.example",
         "sub": "6f1c7c06-0000-4000-8000-00000000000a",
@@ -91,7 +93,7 @@ def test_an_access_token_of_a_client_for_itself() -> None:
 
 def test_an_access_token_in_the_xsolla_profile() -> None:
     header, claims = verified(issuer().access_token(replace(FACTS, client=XSOLLA), NOW))
-    assert header == {"alg": "RS256", "typ": "JWT", "kid": ring().signer("RS256").kid}
+    assert header == {"alg": "RS256", "typ": "JWT", "kid": RING.signer("RS256").kid}
     assert claims == {
         "iss": "https://login.studio.example",
         "sub": "6f1c7c06-0000-4000-8000-00000000000a",
@@ -121,7 +123,7 @@ def test_the_xsolla_profile_of_another_platform_and_without_a_name() -> None:
 
 def test_an_id_token() -> None:
     header, claims = verified(issuer().id_token(FACTS, "the-access-token", NOW))
-    assert header == {"alg": "RS256", "typ": "JWT", "kid": ring().signer("RS256").kid}
+    assert header == {"alg": "RS256", "typ": "JWT", "kid": RING.signer("RS256").kid}
     assert claims == {
         "iss": "https://login.studio.example",
         "sub": "6f1c7c06-0000-4000-8000-00000000000a",
@@ -144,16 +146,32 @@ def test_without_a_nonce_there_is_none() -> None:
 
 def test_at_hash_is_that_of_the_specification() -> None:
     # The pair stands in the examples of OpenID Connect Core, appendix A.
-    assert half_hash("jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y") == "77QmUPtjPfzWtF2AnpK9RQ"
+    assert half_hash("jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y", "RS256") == "77QmUPtjPfzWtF2AnpK9RQ"
 
 
-@pytest.mark.parametrize("alg", ["ES256", "RS256"])
+@pytest.mark.parametrize(
+    ("alg", "digest"),
+    [
+        pytest.param("ES256", sha256, id="ES256"),
+        pytest.param("RS256", sha256, id="RS256"),
+        pytest.param("PS256", sha256, id="PS256"),
+        pytest.param("EdDSA", sha512, id="EdDSA"),
+    ],
+)
+def test_at_hash_has_the_hash_of_the_signature(alg: SigningAlgorithm, digest: Callable[[bytes], Any]) -> None:
+    client = replace(LAUNCHER, id_token_alg=alg)
+    _, claims = verified(issuer().id_token(replace(FACTS, client=client), "the-access-token", NOW))
+    whole = digest(b"the-access-token").digest()
+    assert base64.urlsafe_b64decode(claims["at_hash"] + "==") == whole[: len(whole) // 2]
+
+
+@pytest.mark.parametrize("alg", get_args(SigningAlgorithm))
 def test_C24_the_client_chooses_the_algorithm_of_either_token(alg: SigningAlgorithm) -> None:
     client = replace(LAUNCHER, access_token_alg=alg, id_token_alg=alg)
     facts = replace(FACTS, client=client)
     for token in (issuer().access_token(facts, NOW), issuer().id_token(facts, "x", NOW)):
         header, _ = verified(token)
-        assert (header["alg"], header["kid"]) == (alg, ring().signer(alg).kid)
+        assert (header["alg"], header["kid"]) == (alg, RING.signer(alg).kid)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """Tokens that say what a test wants, signed by the server's own keys or by a stranger's."""
 
-import os
 from functools import cache
 from typing import Any
 
@@ -8,7 +7,6 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from authsrv.models import SigningAlgorithm
-from authsrv.oauth.keys import load_or_create
 from tests.support.server import Server
 
 Claims = dict[str, Any]
@@ -16,8 +14,7 @@ Claims = dict[str, Any]
 
 async def signed(server: Server, claims: Claims, alg: SigningAlgorithm = "ES256", **header: Any) -> str:
     """A token as nobody but the server could make it. `header` is added to `kid` and `alg`."""
-    ring = await load_or_create(server.app.storage, "", int(server.clock.now), os.urandom)
-    key = ring.signer(alg)
+    key = server.app.desk.keys.ring.signer(alg)
     return jwt.encode(claims, key.private, algorithm=alg, headers={"kid": key.kid, **header})
 
 

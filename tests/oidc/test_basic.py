@@ -60,7 +60,7 @@ async def test_B2_the_id_token_says_who_when_for_whom_and_by_which_key(server: S
     }  # fmt: skip
     assert (told["iss"], told["aud"], told["nonce"]) == (ISSUER, "shop", "n-0S6_WzA2Mj")
     assert (told["iat"], told["exp"], told["auth_time"]) == (now, now + 900, now)
-    assert (told["amr"], told["at_hash"]) == (["steam"], half_hash(tokens["access_token"]))
+    assert (told["amr"], told["at_hash"]) == (["steam"], half_hash(tokens["access_token"], "RS256"))
     assert told["sub"].isascii()
     assert 0 < len(told["sub"]) <= 255
 

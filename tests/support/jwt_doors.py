@@ -4,7 +4,6 @@ A new door is one line of `DOORS`: its name, the kind of token it takes, how to 
 and what the answer to a token that is none must be.
 """
 
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ import httpx
 import jwt
 
 from authsrv.models import TOKEN_EXCHANGE, SigningAlgorithm
-from authsrv.oauth.keys import KeyRing, load_or_create
+from authsrv.oauth.keys import KeyRing
 from tests.support.browser import SHOP_CALLBACK, Browser
 from tests.support.exchange import ACCESS_TOKEN
 from tests.support.jwt_attacks import Kind
@@ -65,7 +64,7 @@ async def staged(edit: Edit | None = None) -> AsyncIterator[Stage]:
         server.http = listener.http
         browser = Browser(server)
         tokens = await browser.tokens() | {"own_token": await own_token(server)}
-        ring = await load_or_create(server.app.storage, "", int(server.clock.now), os.urandom)
+        ring = server.app.desk.keys.ring
         with connections() as connected:
             asked = (await browser.open(LOGOUT)).forms[0].fields
             own = await registered(server)

@@ -2,19 +2,21 @@
 
 import os
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from hashlib import sha256
 
 from authsrv.audit import Audit
 from authsrv.limits import Quotas, RateLimiter
-from authsrv.models import Client, ClientSecret, Digest, Grant, Project, StoredKey
+from authsrv.models import Client, ClientSecret, Digest, Grant, KeyRules, Project, SigningAlgorithm, StoredKey
 from authsrv.oauth.claim_sources import ClaimSources
 from authsrv.oauth.clients import ClientRegistry
 from authsrv.oauth.credentials import CredentialDesk
 from authsrv.oauth.directory import PlatformDirectory
-from authsrv.oauth.keys import KeyRing, first_keys
+from authsrv.oauth.key_keeper import first_keys
+from authsrv.oauth.key_material import Vault
+from authsrv.oauth.keys import KeyRing
 from authsrv.oauth.live_tokens import LiveTokens
 from authsrv.oauth.logins import PlatformLogins
 from authsrv.oauth.opaque import Opaque, OpaqueTokens
@@ -62,12 +64,30 @@ CLIENTS = (LAUNCHER, OTHER, BACKEND)
 @cache
 def stored_keys(passphrase: str = "") -> tuple[StoredKey, ...]:
     """The first keys of a ring, made once in a test run."""
-    return first_keys(passphrase, NOW, os.urandom)
+    return first_keys(KeyRules(), Vault(passphrase, os.urandom), NOW)
+
+
+@cache
+def all_keys() -> tuple[StoredKey, ...]:
+    """As `stored_keys`, with a key for every algorithm there is."""
+    others: tuple[SigningAlgorithm, ...] = ("PS256", "EdDSA")
+    return (*stored_keys(), *(Vault("", os.urandom).new_key(alg, alg, NOW, NOW) for alg in others))
 
 
 @cache
 def ring() -> KeyRing:
-    return KeyRing(stored_keys(), "", NOW)
+    return ring_of(stored_keys())
+
+
+@cache
+def full_ring() -> KeyRing:
+    """A ring with a key for every algorithm there is."""
+    return ring_of(all_keys())
+
+
+def ring_of(stored: Iterable[StoredKey], now: float = NOW, passphrase: str = "") -> KeyRing:
+    """A ring of these keys at a time that stands still."""
+    return KeyRing(stored, Vault(passphrase, os.urandom), lambda: now)
 
 
 def opaque(random: Callable[[int], bytes] = os.urandom) -> OpaqueTokens:

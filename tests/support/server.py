@@ -2,10 +2,9 @@
 
 import asyncio
 import json
-import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,11 +23,11 @@ from authsrv.emulator.host import HOSTED, platform_settings, service_settings
 from authsrv.emulator.playfab.emulator import PlayFabEmulator
 from authsrv.log import Event
 from authsrv.models import Grant, StoredKey
-from authsrv.oauth.keys import first_keys
 from authsrv.pages.engine import environment
 from authsrv.platforms.base import Clock, OutboundResponse, PlatformSettings
 from authsrv.storage.memory import MemoryStorage
 from authsrv.storage.sqlite import SqliteStorage
+from tests.support.oauth import stored_keys
 from tests.support.outbound import BASE_URL, AsgiOutbound
 from tests.support.storage import migrated_file, rows
 
@@ -236,16 +235,15 @@ def client(app: Application, address: str = "127.0.0.1") -> httpx.AsyncClient:
 async def lifespan(app: Application) -> AsyncIterator[None]:
     """Run the application's lifespan around a test. First keys and templates are made once for the whole run."""
     with (
-        patch("authsrv.oauth.keys.first_keys", lambda *_: _signing_keys()),
+        patch("authsrv.oauth.key_keeper.first_keys", lambda _rules, _vault, now: _signing_keys(now)),
         patch("authsrv.pages.engine.environment", _templates),
     ):
         async with app.router.lifespan_context(app):
             yield
 
 
-@cache
-def _signing_keys() -> tuple[StoredKey, ...]:
-    return first_keys("", 0, os.urandom)
+def _signing_keys(now: int) -> tuple[StoredKey, ...]:
+    return tuple(replace(key, created_at=now, signs_from=now) for key in stored_keys())
 
 
 _templates = cache(environment)

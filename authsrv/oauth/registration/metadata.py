@@ -15,7 +15,7 @@ from authsrv.errors import (
     InvalidSoftwareStatement,
     UnapprovedSoftwareStatement,
 )
-from authsrv.models import AuthMethod, GrantType, RegistrationPolicy, SigningAlgorithm
+from authsrv.models import AuthMethod, GrantType, RegistrationPolicy
 from authsrv.oauth.scopes import OFFLINE
 from authsrv.players import clean_display_name
 
@@ -26,7 +26,6 @@ LONGEST_AGE = 366 * 86400
 
 _GRANTS: tuple[GrantType, ...] = ("authorization_code", "refresh_token")
 _METHODS: tuple[AuthMethod, ...] = get_args(AuthMethod)
-_ALGORITHMS: tuple[SigningAlgorithm, ...] = ("RS256", "ES256")
 _TYPES: tuple[ApplicationType, ...] = get_args(ApplicationType)
 _LOOPBACK = ("http://127.0.0.1", "http://[::1]", "http://localhost")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -64,8 +63,8 @@ def read(sent: Mapping[str, Any], policy: RegistrationPolicy) -> ClientMetadata:
         backchannel_logout_session_required=_flag(sent, "backchannel_logout_session_required"),
         frontchannel_logout_uri=_text(sent, "frontchannel_logout_uri"),
         frontchannel_logout_session_required=_flag(sent, "frontchannel_logout_session_required"),
-        id_token_signed_response_alg=_choice(sent, "id_token_signed_response_alg", _ALGORITHMS) or "RS256",
-        userinfo_signed_response_alg=_choice(sent, "userinfo_signed_response_alg", _ALGORITHMS),
+        id_token_signed_response_alg=_choice(sent, "id_token_signed_response_alg", policy.algorithms) or "RS256",
+        userinfo_signed_response_alg=_choice(sent, "userinfo_signed_response_alg", policy.algorithms),
         default_max_age=_age(sent, "default_max_age"),
         require_auth_time=_flag(sent, "require_auth_time"),
         software_id=_text(sent, "software_id"),
