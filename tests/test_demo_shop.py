@@ -213,7 +213,9 @@ async def test_C28_no_claim_switches_the_nonce_off(visitor: httpx.AsyncClient, i
         pytest.param("jwks_uri", "/moved/oauth2/jwks", id="keys-redirected"),
         pytest.param("token_endpoint", "/moved/oauth2/token", id="code-redirected"),
         pytest.param("userinfo_endpoint", "/moved/oauth2/userinfo", id="access-token-redirected"),
-        pytest.param("userinfo_endpoint", "file:///etc/hostname", id="userinfo-from-a-file"),
+        pytest.param(
+            "userinfo_endpoint", "data:application/json,{%22sub%22:%22player-1%22}", id="userinfo-from-no-host"
+        ),
         pytest.param("token_endpoint", "ftp://127.0.0.1/", id="ftp"),
         pytest.param("jwks_uri", None, id="no-keys"),
         pytest.param("token_endpoint", 7, id="number"),
