@@ -285,6 +285,10 @@ OF_ACCESS_TOKENS: Mapping[str, Mapping[str, Maker]] = {
         },
         **{f"{name} empty": claims(**{name: ""}) for name in ("jti", "client_id", "gid")},
         **{f"act as {value!r}": claims(act=value) for value in (7, None, True, "backend", ["backend"], {}, {"sub": 7})},
+        **{
+            f"origin {jti!r} of {client!r}": claims(origin_jti=jti, origin_client_id=client)
+            for jti, client in ((7, "shop"), ("", "shop"), (None, "shop"), ("j", 7), ("j", ""), ("j", OMIT))
+        },
         "an odd actor behind a good one": claims(act={"sub": "backend", "act": 7}),
         "actors without end": claims(act=chain_of_actors(900)),
     },
