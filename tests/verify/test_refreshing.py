@@ -159,7 +159,7 @@ BAD_KEY_SETS: dict[str, Answer] = {
     "redirect": Answer(302, {"location": "https://attacker.example/keys"}),
     "no-json": Answer(body=b"<html>"),
     "no-keys": Answer(body=b'{"keys":[]}'),
-    "too-large": Answer(body=b" " * (256 * 1024) + b'{"keys":[]}'),
+    "too-large": Answer(body=b" " * (256 * 1024) + TokenSource(keys={"k1": "ES256", "k2": "ES256"}).key_set()),
 }
 
 
@@ -181,6 +181,18 @@ async def test_known_keys_stay_while_the_server_has_none_to_give(answer: Answer)
         await rounds.next()
         with pytest.raises(InvalidToken, match="an unknown key"):
             await verifier.verify(source.token("k2"))
+
+
+async def test_a_fetch_that_failed_is_made_up_for_at_the_next_poll_although_the_keys_are_fresh() -> None:
+    source, rounds = TokenSource(), Rounds()
+    async with source.verifier(sleep=rounds.sleep) as verifier:
+        source.answers[JWKS] = Answer(500)
+        with pytest.raises(Unavailable):
+            await verifier.verify(source.token("k2"))
+        source.answers, source.keys = {}, {"k2": "ES256", **source.keys}
+        await rounds.next()
+        await verifier.verify(source.token("k2"))
+        assert source.asked(JWKS) == 3
 
 
 async def test_a_server_that_is_down_at_the_begin_is_waited_for() -> None:
