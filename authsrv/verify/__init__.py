@@ -7,7 +7,7 @@ Importing it loads PyJWT and cryptography; httpx is loaded by the first request,
 from authsrv.verify.checks import Rules, check_access_token
 from authsrv.verify.errors import AccessTokenError, InsufficientScope, InvalidToken, Unavailable
 from authsrv.verify.feed import Feed, read_feed
-from authsrv.verify.fetch import Fetch, Fetched, HttpFetch
+from authsrv.verify.fetch import Fetch, Fetched, FetchError, HttpFetch
 from authsrv.verify.keys import Key, Keys, read_key_set
 from authsrv.verify.tokens import AccessToken
 from authsrv.verify.verifier import Verifier
@@ -17,6 +17,7 @@ __all__ = [
     "AccessTokenError",
     "Feed",
     "Fetch",
+    "FetchError",
     "Fetched",
     "HttpFetch",
     "InsufficientScope",

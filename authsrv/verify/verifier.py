@@ -159,7 +159,7 @@ class Verifier:
         document = strict_json(body)
         if not isinstance(document, dict) or document.get("issuer") != self._rules.issuer:
             raise FetchError("the metadata is of another issuer")
-        return _Metadata(fetchable(document["jwks_uri"]), document.get("revocation_feed_uri", ""))
+        return _Metadata(document["jwks_uri"], document.get("revocation_feed_uri", ""))
 
     async def _read_feed(self, body: bytes) -> Feed:
         # In a thread: a feed may be long, and the event loop has tokens to check.

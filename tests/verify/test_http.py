@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from authsrv.verify import HttpFetch, InvalidToken, Unavailable, Verifier, documents
+from authsrv.verify import FetchError, HttpFetch, InvalidToken, Unavailable, Verifier, documents
 from tests.support.processes import free_port
 from tests.support.token_source import AUDIENCE, FEED, JWKS, PLAYER, Answer, Rounds, TokenSource, serving
 
@@ -62,6 +62,19 @@ async def test_C13_an_answer_that_is_too_large_or_not_whole_is_given_up(
     async with asyncio.timeout(30), verifier_of(source, Rounds()) as verifier:
         with pytest.raises(Unavailable):
             await verifier.verify(source.token())
+
+
+@pytest.mark.parametrize(
+    ("headers", "why"),
+    [({}, "larger than allowed"), ({"content-encoding": "gzip"}, "encoded")],
+    ids=["too-large", "encoded"],
+)
+async def test_C13_the_rest_of_an_answer_is_not_read(source: TokenSource, headers: dict[str, str], why: str) -> None:
+    source.answers[JWKS] = Answer(headers=headers, body=b" " * 5_000_000)
+    fetch = HttpFetch()
+    with pytest.raises(FetchError, match=why):
+        await fetch(source.issuer + JWKS, {}, 1000)
+    await fetch.aclose()
 
 
 async def test_a_server_that_does_not_answer_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:

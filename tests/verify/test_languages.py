@@ -164,6 +164,7 @@ def bad_tokens(source: TokenSource) -> dict[str, str]:
         "C18 no type": source.token("k1", "ES256", {"typ": None}),
         "C19 text as time": source.token(exp=str(now + 900)),
         "C20 algorithm of another key": source.token("r1", "PS256"),
+        "C20 another algorithm said": source.token("r1", "RS256", {"alg": "PS256"}),
         "C22 unknown kid": source.token("k1", "ES256", {"kid": "../k1"}),
         "C26 zeros": f"{header}.{payload}.{b64(bytes(64))}",
         "C29 number as player": source.token(sub=7),
@@ -239,6 +240,8 @@ def test_a_program_of_the_page_hears_of_bans_and_new_keys(writes: Writes, tmp_pa
             source.feed({"typ": "at+jwt"}, **ends),
             source.feed(iss="https://login.attacker.example", **ends),
             source.feed(exp=now - 120, **ends),
+            source.feed(**ends | {"not_before": None}),
+            source.feed(**ends | {"jti": None}),
             source.feed(kid=["r1"], jti=[], gid=[], not_before={}, clients={}),
         ):
             source.answers[FEED] = Answer(body=false.encode())
