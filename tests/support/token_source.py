@@ -257,6 +257,9 @@ def serving(source: TokenSource, port: int) -> Iterator[TokenSource]:
     class Server(ThreadingHTTPServer):
         daemon_threads = True  # kept connections of a client end with it
 
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            """A client that gives an answer up is what some tests are about."""
+
     with Server(("127.0.0.1", port), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
