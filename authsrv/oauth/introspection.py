@@ -44,7 +44,7 @@ class Introspection:
 
     async def _told(self, text: str, asking: Client) -> Mapping[str, Any]:
         if self._server.opaque.read("refresh", text) is None:
-            live = await self._live_tokens.access(text)
+            live = await self._live_tokens.access(text, either_profile=True)
             return _of_access_token(live) if live.client.project == asking.project else INACTIVE
         family = await self._live_tokens.family(text)
         is_ours = family.is_present and family.client.project == asking.project
@@ -65,6 +65,6 @@ class Introspection:
 
 
 def _of_access_token(live: LiveAccess) -> Mapping[str, Any]:
-    claims = live.token.claims
+    claims = {**live.token.claims, "scope": " ".join(live.token.scope)}
     told = {name: claims[name] for name in _TOLD if name in claims}
     return {"active": True, **told, "token_type": "Bearer"}

@@ -51,10 +51,15 @@ class LiveTokens:
         self._own_tokens = own_tokens
         self._clock = clock
 
-    async def access(self, text: str) -> LiveAccess:
-        """The access token. Raises `NotOurs` unless it is in force."""
-        token = self._own_tokens.access_token(text, int(self._clock()))
+    async def access(self, text: str, *, either_profile: bool = False) -> LiveAccess:
+        """The access token (RFC 9068), with `either_profile` one in the Xsolla profile as well.
+
+        Raises `NotOurs` unless it is in force.
+        """
+        token = self._own_tokens.access_token(text, int(self._clock()), either_profile=either_profile)
         client = self._client(token.client_id)
+        if client.profile != token.profile:
+            raise NotOurs("the client has tokens of the other profile now")
         if token.gid:
             return LiveAccess(token, client, await self._loaded(token, client))
         with outages_answered():

@@ -4,13 +4,14 @@ Owns the checks of RFC 8725: one spelling, key and algorithm, type, issuer, time
 whether what a token stands for was revoked is the caller's to find out.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import jwt
 
 from authsrv.compact_jws import CompactJws, take_apart
+from authsrv.models import TokenProfile
 from authsrv.oauth.key_material import OpenKey
 from authsrv.oauth.keys import KeyRing
 from authsrv.oauth.tokens import Origin
@@ -40,8 +41,11 @@ class AccessToken:
     """An access token in time; each field is the claim of its name. `gid` is empty for a client's own token.
 
     `origin` is None unless it was made of another by token exchange.
+
+    In the Xsolla profile `scope` is the claim `scp`, and `aud` may be empty.
     """
 
+    profile: TokenProfile
     client_id: str
     sub: str
     scope: tuple[str, ...]
@@ -67,22 +71,27 @@ class OwnTokens:
 
         Its key may have retired, so that a player who comes back after a rotation is still known.
         """
-        claims = self._claims(text, "JWT", now, self._ring.witness)
+        claims = self._verified(text, ("JWT",), now, self._ring.witness).unverified
         if "token_use" in claims or not _text(claims, "at_hash"):
             raise NotOurs("not an id_token")
         sid = _text(claims, "sid") if "sid" in claims else ""
         return Hint(_text(claims, "sub"), _text(claims, "aud"), sid)
 
-    def access_token(self, text: str, now: int) -> AccessToken:
-        """An access token (RFC 9068) that has not expired."""
-        claims = self._claims(text, "at+jwt", now, self._ring.verifier)
+    def access_token(self, text: str, now: int, *, either_profile: bool = False) -> AccessToken:
+        """An access token (RFC 9068) that has not expired; with `either_profile` one in the Xsolla profile as well."""
+        types = ("at+jwt", "JWT") if either_profile else ("at+jwt",)
+        read = self._verified(text, types, now, self._ring.verifier)
+        claims, is_standard = read.unverified, read.header["typ"] == "at+jwt"
+        if not is_standard and claims.get("token_use") != "access":
+            raise NotOurs("not an access token")
         token = AccessToken(
+            profile="standard" if is_standard else "xsolla",
             client_id=_text(claims, "client_id"),
             sub=_text(claims, "sub"),
-            scope=_scope(claims),
+            scope=_scope(claims) if is_standard else _texts(claims, "scp"),
             gid=_text(claims, "gid") if "gid" in claims else "",
             jti=_text(claims, "jti"),
-            aud=_audience(claims),
+            aud=_audience(claims) if is_standard else _texts(claims, "aud"),
             iat=_time(claims, "iat"),
             exp=_time(claims, "exp"),
             origin=_origin(claims),
@@ -93,12 +102,14 @@ class OwnTokens:
             raise NotOurs("expired")
         return token
 
-    def _claims(self, text: str, typ: str, now: int, find: FindKey) -> Mapping[str, Any]:
+    def _verified(self, text: str, types: Container[str], now: int, find: FindKey) -> CompactJws:
         try:
             token = take_apart(text, MAX_LENGTH)
         except ValueError as error:
             raise NotOurs(str(error)) from None
-        _check_signature(token, typ, find(token.header.get("kid")))
+        if token.header.get("typ") not in types:
+            raise NotOurs("another type")
+        _check_signature(token, find(token.header.get("kid")))
         claims = token.unverified
         if claims.get("iss") != self._issuer:
             raise NotOurs("another issuer")
@@ -106,13 +117,14 @@ class OwnTokens:
         if max(_time(claims, "iat"), begins) > now + LEEWAY:
             raise NotOurs("not valid yet")
         _time(claims, "exp")
-        return claims
+        return token
 
 
-def _check_signature(token: CompactJws, typ: str, key: OpenKey | None) -> None:
+def _check_signature(token: CompactJws, key: OpenKey | None) -> None:
+    typ = token.header.get("typ")
     # We write no other members, so whatever else a header wants (crit, b64, zip, jku, ...) is not ours.
     if key is None or token.header != {"alg": key.alg, "kid": key.stored.kid, "typ": typ}:
-        raise NotOurs("unknown key, another algorithm or another type")
+        raise NotOurs("unknown key or another algorithm")
     if not jwt.get_algorithm_by_name(key.alg).verify(token.signing_input, key.public, token.signature):
         raise NotOurs("the signature is wrong")
 
@@ -142,6 +154,13 @@ def _origin(claims: Mapping[str, Any]) -> Origin | None:
     if "origin_jti" not in claims:
         return None
     return Origin(_text(claims, "origin_jti"), _text(claims, "origin_client_id"))
+
+
+def _texts(claims: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    value = claims.get(name)
+    if not isinstance(value, list) or not all(isinstance(one, str) and one for one in value):
+        raise NotOurs(f"{name} is missing or no list of texts")
+    return tuple(value)
 
 
 def _audience(claims: Mapping[str, Any]) -> tuple[str, ...]:

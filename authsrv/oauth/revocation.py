@@ -57,7 +57,7 @@ class Revocation:
         if presented is not None:
             return await self._of_refresh_token(presented, client)
         try:
-            token = self._own_tokens.access_token(text, self._server.now())
+            token = self._own_tokens.access_token(text, self._server.now(), either_profile=True)
         except NotOurs:
             return _NOTHING
         return await self._of_access_token(token, client)

@@ -1,7 +1,6 @@
 """`tokens.revoke`: whom it finds, what it voids, what it says without doing anything, and what it leaves behind."""
 
 from collections.abc import AsyncIterator, Sequence
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from authsrv.orders.desk import OrderRefused
 from authsrv.orders.tokens import revoke_tokens
 from authsrv.storage.base import StorageError, StorageUnavailable
 from authsrv.storage.changes import Change
-from tests.support.ending import Block, down, is_active, own_token, refused_offline, reload, with_everybody
+from tests.support.ending import Block, Kept, down, is_active, own_token, refused_offline, reload, with_everybody
 from tests.support.refusals import clients, token_error
 from tests.support.registration import registered, registering
 from tests.support.server import Server, running
@@ -107,17 +106,12 @@ async def test_others_keep_theirs(server: Server) -> None:
 
 
 async def test_a_client_that_left_the_file_and_one_that_is_shut_out_are_found(tmp_path: Path) -> None:
-    kept: list[Block] = []
-
-    def keep(block: Block) -> None:
-        edit(block)
-        kept.append(deepcopy(block))
-
-    async with running(tmp_path, edit=keep) as server:
+    kept = Kept(edit)
+    async with running(tmp_path, edit=kept) as server:
         client = await registered(server)
         assert (await order(server, "client", client.client_id))["project"] == "demo"
-        changed = deepcopy(kept[0])
-        del clients(changed)["launcher"], changed["projects"]["ironkeep"]
+        changed = kept.changed(lambda block: clients(block).pop("launcher"))
+        del changed["projects"]["ironkeep"]
         changed["projects"]["demo"]["registration"]["blocked"] = [client.client_id]
         await reload(server, changed)
         for client_id in ("launcher", client.client_id):

@@ -4,7 +4,7 @@ token that it ends could be in time to a verifier whose clock is a minute behind
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 
 from authsrv.storage.changes import DeclaredClient, SetNotBefore, SyncClients, WithdrawConsent
 from tests.support.browser import Browser
-from tests.support.ending import Block, feed, own_token, refused_offline, reload, revoke, with_everybody
+from tests.support.ending import Block, Kept, feed, own_token, refused_offline, reload, revoke, with_everybody
 from tests.support.refusals import clients
 from tests.support.registration import registered, registering
 from tests.support.server import ManualClock, Server, running
@@ -23,31 +23,23 @@ LIVES = [pytest.param(900, id="15 min"), pytest.param(86400, id="24 h")]
 
 @dataclass
 class Host:
-    """A server whose access tokens live for so many seconds, and the configuration it began with."""
+    """A server whose access tokens live for so many seconds, and the configuration it has."""
 
     server: Server
     life: int
-    block: Block
-
-    def edited(self, edit: Callable[[Block], object]) -> Block:
-        block = deepcopy(self.block)
-        edit(block)
-        return block
+    kept: Kept
 
 
-@dataclass
-class Edit:
+def everybody(life: int) -> Kept:
     """The demo with everybody in it, all of whose tokens live equally long."""
 
-    life: int
-    kept: Block = field(default_factory=dict)
-
-    def __call__(self, block: Block) -> None:
+    def edit(block: Block) -> None:
         with_everybody(block)
         registering()(block)
-        living(self.life)(block)
+        living(life)(block)
         clients(block)["shop"]["refresh_ends_with_session"] = True
-        self.kept |= deepcopy(block)
+
+    return Kept(edit)
 
 
 def living(seconds: int) -> Callable[[Block], None]:
@@ -60,9 +52,9 @@ def living(seconds: int) -> Callable[[Block], None]:
 
 @pytest.fixture(params=LIVES)
 async def host(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Host]:
-    edit = Edit(request.param)
-    async with running(tmp_path, edit=edit) as server:
-        yield Host(server, request.param, edit.kept)
+    kept = everybody(request.param)
+    async with running(tmp_path, edit=kept) as server:
+        yield Host(server, request.param, kept)
 
 
 async def swept(server: Server) -> None:
@@ -91,7 +83,7 @@ async def revoked_alone(host: Host) -> str:
     def alone(block: Block) -> None:
         clients(block)["launcher"]["revoke_grant_with_access_token"] = False
 
-    await reload(host.server, host.edited(alone))
+    await reload(host.server, host.kept.changed(alone))
     tokens = await host.server.login("steam")
     assert (await revoke(host.server, tokens["access_token"])).status_code == 200
     return str(tokens["access_token"])
@@ -145,19 +137,19 @@ async def consent_withdrawn(host: Host) -> str:
 
 async def client_left(host: Host) -> str:
     tokens = await host.server.login("steam")
-    await reload(host.server, host.edited(lambda block: clients(block).pop("launcher")))
+    await reload(host.server, host.kept.changed(lambda block: clients(block).pop("launcher")))
     return str(tokens["access_token"])
 
 
 async def server_left(host: Host) -> str:
     token = await own_token(host.server, "plain")
-    await reload(host.server, host.edited(lambda block: clients(block).pop("plain")))
+    await reload(host.server, host.kept.changed(lambda block: clients(block).pop("plain")))
     return token
 
 
 async def project_left(host: Host) -> str:
     token = await own_token(host.server, "keeper")
-    await reload(host.server, host.edited(lambda block: block["projects"].pop("ironkeep")))
+    await reload(host.server, host.kept.changed(lambda block: block["projects"].pop("ironkeep")))
     return token
 
 
@@ -166,7 +158,7 @@ async def client_moved(host: Host) -> str:
         block["projects"]["ironkeep"]["clients"]["launcher"] = clients(block).pop("launcher")
 
     tokens = await host.server.login("steam")
-    await reload(host.server, host.edited(move))
+    await reload(host.server, host.kept.changed(move))
     return str(tokens["access_token"])
 
 
@@ -190,8 +182,8 @@ async def registered_client_shut_out(host: Host) -> str:
     def shut_out(block: Block) -> None:
         block["projects"]["demo"]["registration"]["blocked"] = [client.client_id]
 
-    host.block = host.edited(shut_out)
-    await reload(host.server, host.block)
+    host.kept.block = host.kept.changed(shut_out)
+    await reload(host.server, host.kept.block)
     return token
 
 
@@ -240,10 +232,8 @@ async def test_a_not_before_is_told_until_no_token_can_be_in_time(host: Host, ki
 
 
 async def test_a_family_whose_access_token_outlives_it_is_told_of_to_the_end(tmp_path: Path) -> None:
-    edit = Edit(86400)
-
     def short(block: Block) -> None:
-        edit(block)
+        everybody(86400)(block)
         block["tokens"] |= {"refresh_idle": 3600, "refresh_absolute": 3600}
 
     async with running(tmp_path, edit=short) as server:
@@ -261,34 +251,36 @@ async def test_a_family_whose_access_token_outlives_it_is_told_of_to_the_end(tmp
 
 @pytest.mark.parametrize("polled", [True, False], ids=["with a verifier", "and nobody had asked before"])
 async def test_shorter_lives_do_not_take_out_what_ends_longer_ones(tmp_path: Path, *, polled: bool) -> None:
-    edit = Edit(86400)
-    async with running(tmp_path, edit=edit) as server:
-        host = Host(server, 86400, edit.kept)
+    kept = everybody(86400)
+    async with running(tmp_path, edit=kept) as server:
+        host = Host(server, 86400, kept)
         token = await revoked(host)
         if polled:
             assert await refused_offline(server, token)
         for seconds in (3600, 60):
-            await reload(server, host.edited(living(seconds)))
+            await reload(server, host.kept.changed(living(seconds)))
         assert await is_told(server, token, server.claims(token)["exp"] + LEEWAY - 1)
 
 
 async def test_longer_lives_hold_for_what_ends_afterwards(tmp_path: Path) -> None:
-    edit = Edit(60)
-    async with running(tmp_path, edit=edit) as server:
-        host = Host(server, 60, edit.kept)
+    kept = everybody(60)
+    async with running(tmp_path, edit=kept) as server:
+        host = Host(server, 60, kept)
         await feed(server)
-        await reload(server, host.edited(living(86400)))
+        await reload(server, host.kept.changed(living(86400)))
         token = await revoked(host)
         assert await is_told(server, token, server.claims(token)["exp"] + LEEWAY - 1)
 
 
 async def test_a_restart_forgets_nothing(tmp_path: Path) -> None:
-    edit, clock = Edit(86400), ManualClock()
-    async with running(tmp_path, edit=edit, clock=clock) as server:
-        host = Host(server, 86400, edit.kept)
+    kept, clock = everybody(86400), ManualClock()
+    async with running(tmp_path, edit=kept, clock=clock) as server:
+        host = Host(server, 86400, kept)
         tokens = [await revoked(host), await own_one_revoked(host), await registered_client_shut_out(host)]
     clock.now += 80_000
-    async with running(tmp_path, edit=lambda fresh: fresh.update(as_before(host.block, fresh)), clock=clock) as server:
+    async with running(
+        tmp_path, edit=lambda fresh: fresh.update(as_before(host.kept.block, fresh)), clock=clock
+    ) as server:
         for token in tokens:
             assert await refused_offline(server, token)
 
@@ -319,7 +311,7 @@ async def test_nor_is_anything_that_goes_on(host: Host) -> None:
     browser = Browser(server)
     await browser.tokens()
     await browser.tokens_at_once()
-    await reload(server, host.block)
+    await reload(server, host.kept.block)
     server.clock.now += 1
     assert not any((await feed_entries(server)).values())
 
@@ -327,7 +319,7 @@ async def test_nor_is_anything_that_goes_on(host: Host) -> None:
 async def test_a_client_that_came_back_is_told_of_no_more(host: Host) -> None:
     token = await client_left(host)
     assert await refused_offline(host.server, token)
-    await reload(host.server, host.block)
+    await reload(host.server, host.kept.block)
     host.server.clock.now += 1
     assert not await refused_offline(host.server, token)
     assert (await host.server.userinfo(token)).status_code == 200
@@ -338,7 +330,7 @@ async def test_the_time_of_a_project_reaches_its_registered_clients_too(host: Ho
     await host.server.app.storage.apply([SetNotBefore("project", "demo", int(host.server.clock.now) + 1)])
     host.server.clock.now += 1
     listed = (await feed(host.server))["clients"]
-    assert listed.keys() == {*clients(host.block), client.client_id}
+    assert listed.keys() == {*clients(host.kept.block), client.client_id}
     assert set(listed.values()) == {host.server.claims(token)["iat"] + 1}
     assert await refused_offline(host.server, token)
 

@@ -1,7 +1,6 @@
 """Row B34: who may ask what a token stands for, and what is told of tokens that are none of theirs."""
 
 from collections.abc import AsyncIterator
-from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ from tests.support.ending import (
     INACTIVE,
     INTROSPECT,
     Block,
+    Kept,
     introspect,
     own_token,
     reload,
@@ -19,8 +19,6 @@ from tests.support.ending import (
 )
 from tests.support.refusals import clients, tables, token_error
 from tests.support.server import Server, running
-
-IRONKEEP = {"client_id": "keep"}
 
 
 @pytest.fixture
@@ -123,39 +121,27 @@ async def test_B34_what_is_inactive_looks_the_same_whatever_it_is(server: Server
 
 
 async def test_B34_a_client_that_moved_to_another_project_takes_no_token_along() -> None:
-    kept: list[Block] = []
+    def move(block: Block) -> None:
+        for client_id in ("launcher", "plain"):
+            block["projects"]["ironkeep"]["clients"][client_id] = clients(block).pop(client_id)
 
-    def keep(block: Block) -> None:
-        with_everybody(block)
-        clients(block)["mover"] = {"name": "Mover", "type": "server", "secret": "mover-secret"}
-        kept.append(deepcopy(block))
-
-    async with running(edit=keep) as server:
-        tokens, own = await server.login("steam"), await own_token(server, "mover")
-        moved = deepcopy(kept[0])
-        for client_id in ("launcher", "mover"):
-            moved["projects"]["ironkeep"]["clients"][client_id] = clients(moved).pop(client_id)
-        await reload(server, moved)
+    kept = Kept()
+    async with running(edit=kept) as server:
+        tokens, own = await server.login("steam"), await own_token(server, "plain")
+        await reload(server, kept.changed(move))
         for token in (tokens["access_token"], tokens["refresh_token"], own):
             assert await told(server, token, "backend") == INACTIVE
             assert await told(server, token, "keeper") == INACTIVE
 
 
 async def test_B34_a_client_that_left_has_no_token_in_force() -> None:
-    kept: list[Block] = []
-
-    def keep(block: Block) -> None:
-        with_everybody(block)
-        kept.append(deepcopy(block))
-
-    async with running(edit=keep) as server:
+    kept = Kept()
+    async with running(edit=kept) as server:
         tokens, own = await server.login("steam"), await own_token(server, "plain")
-        without = deepcopy(kept[0])
-        del clients(without)["launcher"], clients(without)["plain"]
-        await reload(server, without)
+        await reload(server, kept.changed(lambda block: [clients(block).pop(name) for name in ("launcher", "plain")]))
         for token in (tokens["access_token"], tokens["refresh_token"], own):
             assert await told(server, token) == INACTIVE
-        await reload(server, kept[0])
+        await reload(server, kept.block)
         assert (await told(server, own))["active"] is True
 
 
@@ -167,16 +153,9 @@ async def test_B34_a_client_that_left_has_no_token_in_force() -> None:
     ],
 )
 async def test_B34_a_refresh_token_that_its_client_may_no_longer_use_is_not_in_force(change: Block) -> None:
-    kept: list[Block] = []
-
-    def keep(block: Block) -> None:
-        with_everybody(block)
-        kept.append(deepcopy(block))
-
-    async with running(edit=keep) as server:
+    kept = Kept()
+    async with running(edit=kept) as server:
         tokens = await server.login("steam")
-        changed = deepcopy(kept[0])
-        clients(changed)["launcher"] |= change
-        await reload(server, changed)
+        await reload(server, kept.changed(lambda block: clients(block)["launcher"].update(change)))
         assert await told(server, tokens["refresh_token"]) == INACTIVE
         assert (await told(server, tokens["access_token"]))["active"] is True

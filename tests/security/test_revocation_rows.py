@@ -3,7 +3,6 @@
 import string
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator, Callable
-from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from tests.support.browser import Browser
 from tests.support.ending import (
     Block,
+    Kept,
     down,
     feed,
     is_active,
@@ -263,19 +263,12 @@ def in_another_project(block: Block) -> None:
 async def test_X6_what_is_revoked_while_it_is_of_no_use_does_not_come_back(
     take: Callable[[Block], None], kind: str
 ) -> None:
-    kept: list[Block] = []
-
-    def keep(block: Block) -> None:
-        edit(block)
-        kept.append(deepcopy(block))
-
-    async with running(edit=keep) as server:
+    kept = Kept(edit)
+    async with running(edit=kept) as server:
         tokens = await server.login("steam")
-        changed = deepcopy(kept[0])
-        take(changed)
-        await reload(server, changed)
+        await reload(server, kept.changed(take))
         assert (await revoke(server, tokens[kind])).status_code == 200
-        await reload(server, kept[0])
+        await reload(server, kept.block)
         assert token_error(await server.refresh(tokens["refresh_token"])) == "invalid_grant"
         assert (await server.userinfo(tokens["access_token"])).status_code == 401
         assert await refused_offline(server, tokens["access_token"])

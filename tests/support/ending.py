@@ -1,6 +1,8 @@
 """What ends tokens and tells of it, over HTTP: revocation, introspection and the revocation feed of a server."""
 
+from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
@@ -46,6 +48,24 @@ def with_everybody(block: Block) -> None:
             "keeper": {"name": "Ironkeep server", "type": "server", "secret": "keeper-secret", "introspect": True},
         },
     }
+
+
+@dataclass
+class Kept:
+    """Edits the configuration that a server begins with, and keeps it to be reloaded, as it was or changed."""
+
+    edit: Callable[[Block], object] = with_everybody
+    block: Block = field(default_factory=dict)
+
+    def __call__(self, block: Block) -> None:
+        self.edit(block)
+        self.block = deepcopy(block)
+
+    def changed(self, change: Callable[[Block], object]) -> Block:
+        """The same configuration with a change."""
+        block = deepcopy(self.block)
+        change(block)
+        return block
 
 
 async def revoke(server: Server, token: str, **changes: str | None) -> httpx.Response:

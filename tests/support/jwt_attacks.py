@@ -46,8 +46,8 @@ from tests.support.jwt_forging import (
     with_signature,
 )
 
-Kind = Literal["access", "own", "id"]
-"""An access token of a player, one that a client has for itself, and an id_token."""
+Kind = Literal["access", "own", "id", "xsolla"]
+"""An access token of a player, one that a client has for itself, an id_token, and a player's in the Xsolla profile."""
 ALGORITHMS = (
     "HS256",
     "HS384",
@@ -198,7 +198,6 @@ EVERYWHERE: Mapping[str, Mapping[str, Maker]] = {
         "issuers in a list": for_issuer(lambda iss: [iss]),
         "an empty issuer": for_issuer(lambda _: ""),
         "an empty audience": for_audience(lambda _: ""),
-        "an audience of nobody": for_audience(lambda _: []),
         "an audience that is a number": for_audience(lambda _: 7),
         "an audience that is an object": for_audience(lambda aud: {str(aud): 1}),
         "an audience with a number in it": for_audience(lambda aud: [aud, 7]),
@@ -292,13 +291,39 @@ OF_ACCESS_TOKENS: Mapping[str, Mapping[str, Maker]] = {
         "an odd actor behind a good one": claims(act={"sub": "backend", "act": 7}),
         "actors without end": claims(act=chain_of_actors(900)),
     },
+    "C17": {"an audience of nobody": for_audience(lambda _: [])},
     "C18": {"an id_token's type": header(typ="JWT")},
+    "C19": {"exp before the epoch": claims(exp=-1)},
+}
+
+OF_XSOLLAS: Mapping[str, Mapping[str, Maker]] = {
+    "C15": {"expired": ahead("exp", 0), "expired long ago": claims(exp=1)},
+    "C16": {
+        **{f"no {name}": claims(**{name: OMIT}) for name in ("jti", "client_id", "scp")},
+        **{
+            f"{name} as {value!r}": claims(**{name: value})
+            for name in ("jti", "client_id", "gid")
+            for value in (7, None, True, ["openid"], "")
+        },
+        **{
+            f"scp as {value!r}": claims(scp=value)
+            for value in (7, None, True, "openid", {"a": 1}, [7], [""], ["a", None])
+        },
+    },
+    "C18": {
+        "an RFC 9068 token's type": header(typ="at+jwt"),
+        **{
+            f"token_use {value!r}": claims(token_use=value)
+            for value in (OMIT, "id", "ACCESS", "", None, ["access"], True)
+        },
+    },
     "C19": {"exp before the epoch": claims(exp=-1)},
 }
 
 OF_ITS_KIND: Mapping[Kind, Mapping[str, Mapping[str, Maker]]] = {
     "access": OF_ACCESS_TOKENS,
     "own": OF_ACCESS_TOKENS,
+    "xsolla": OF_XSOLLAS,
     "id": {
         "C16": {
             "no at_hash": claims(at_hash=OMIT),
@@ -309,6 +334,7 @@ OF_ITS_KIND: Mapping[Kind, Mapping[str, Mapping[str, Maker]]] = {
             },
         },
         "C17": {
+            "an audience of nobody": for_audience(lambda _: []),
             "another audience": for_audience(lambda _: "older"),
             "audiences in a list": for_audience(lambda aud: [aud, "older"]),
             "the audience in other case": for_audience(lambda aud: aud.upper()),

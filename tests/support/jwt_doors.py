@@ -63,7 +63,8 @@ async def staged(edit: Edit | None = None) -> AsyncIterator[Stage]:
     async with running(edit=_edited(edit)) as server, over_sockets(server.app) as listener:
         server.http = listener.http
         browser = Browser(server)
-        tokens = await browser.tokens() | {"own_token": await own_token(server)}
+        others = {"own_token": await own_token(server), "xsolla_token": await xsolla_token(server)}
+        tokens = await browser.tokens() | others
         ring = server.app.desk.keys.ring
         with connections() as connected:
             asked = (await browser.open(LOGOUT)).forms[0].fields
@@ -74,6 +75,18 @@ async def staged(edit: Edit | None = None) -> AsyncIterator[Stage]:
 async def own_token(server: Server) -> str:
     """The access token that the game server has for itself."""
     found: str = (await server.token(grant_type="client_credentials", **BACKEND)).json()["access_token"]
+    return found
+
+
+async def xsolla_token(server: Server) -> str:
+    """The access token of a player at a game of Xsolla's."""
+    http, minted = server.http, server.mint("steam", "cedar").parameters
+    asked = {"client_id": "40", "response_type": "code", "state": "12345678", "is_redirect": "false", **minted}
+    answer = await http.get("/api/oauth2/social/steam/cross_auth", params=asked)
+    code = httpx.URL(answer.json()["login_url"]).params["code"]
+    redemption = {"client_id": "40", "code": code, "redirect_uri": "http://127.0.0.1/blank"}
+    tokens = await http.post("/api/oauth2/token", data={"grant_type": "authorization_code", **redemption})
+    found: str = tokens.json()["access_token"]
     return found
 
 
@@ -225,13 +238,16 @@ class Door:
     refusal: Told
     opened: Told
     writes: bool = False
+    also: tuple[Kind, ...] = ()
+    """Other kinds that it takes, or answers otherwise than what is none."""
 
 
 DOORS = (
     Door("userinfo", "access", in_the_header, by_a_resource, INVALID_TOKEN, (200, "", "")),
     Door("userinfo-form", "access", in_the_form, by_a_resource, INVALID_TOKEN, (200, "", "")),
-    Door("introspection", "access", to_introspect, by_an_endpoint, (200, False), (200, True)),
-    Door("revocation", "access", to_revoke, by_an_endpoint, (200, ""), (200, ""), writes=True),
+    Door("introspection", "access", to_introspect, by_an_endpoint, (200, False), (200, True), also=("xsolla",)),
+    Door("introspection-xsolla", "xsolla", to_introspect, by_an_endpoint, (200, False), (200, True), also=("access",)),
+    Door("revocation", "access", to_revoke, by_an_endpoint, (200, ""), (200, ""), writes=True, also=("xsolla",)),
     Door("subject", "access", as_subject, by_an_endpoint, (400, "invalid_grant"), (200, "")),
     Door("subject-xsolla", "access", as_subject_of_xsollas, by_xsollas, (400, "010-023"), (200, "")),
     Door("actor", "own", as_actor, by_an_endpoint, (400, "invalid_grant"), (200, "")),
