@@ -7,7 +7,7 @@ from pathlib import Path
 
 DOORS, SHOP = "security/test_jwt_rows.py", "test_demo_shop.py"
 EPIC, XBOX, JWKS = "platforms/test_epic_tokens.py", "platforms/test_xbox_token.py", "platforms/test_jwks.py"
-RING, MADE, COMPACT = "oauth/test_keys.py", "oauth/test_tokens.py", "test_compact_jws.py"
+RING, MADE, COMPACT = "oauth/test_key_material.py", "oauth/test_tokens.py", "test_compact_jws.py"
 SILENT = "endpoints/test_silent_rows.py"
 
 PROOFS: Mapping[str, tuple[str, ...]] = {

@@ -12,6 +12,7 @@ from tests.support.jwt_forging import (
     bad_padding,
     bad_tag,
     bare_claims,
+    beyond_the_order,
     by_a_stranger,
     by_hmac,
     chain_of_actors,
@@ -239,7 +240,7 @@ EVERYWHERE: Mapping[str, Mapping[str, Maker]] = {
     | {"kid in other case": lambda good: good.made(header=good.header | {"kid": good.key.kid.swapcase()})}
     | {"a prefix of the kid": lambda good: good.made(header=good.header | {"kid": good.key.kid[:-1]})}
     | {"the kid and a NUL": lambda good: good.made(header=good.header | {"kid": f"{good.key.kid}\0"})},
-    "C24": {f"{alg} by the same key": otherwise_signed(alg) for alg in ("PS256", "RS384", "RS512", "ES384")},
+    "C24": {f"{alg} by the same key": otherwise_signed(alg) for alg in ("RS256", "PS256", "RS384", "RS512", "ES384")},
     "C25": {
         "padding": respelt(lambda parts: ".".join(parts) + "=="),
         "padding of one": respelt(lambda parts: ".".join(parts) + "="),
@@ -257,6 +258,7 @@ EVERYWHERE: Mapping[str, Mapping[str, Maker]] = {
         "too short": with_signature(lambda _, __, old: old[:-1]),
         "too long": with_signature(lambda _, __, old: b"\0" + old),
         "DER": with_signature(der),
+        "a number beyond the order": with_signature(beyond_the_order),
         "r = n, s = n": with_signature(lambda good, _, __: numbers(order_of(good.key), order_of(good.key))),
         "r = 1, s = 0": with_signature(lambda _, __, ___: numbers(1, 0)),
         "another curve's": with_signature(lambda _, signed, __: signature("ES384", stranger("ES384"), signed)),

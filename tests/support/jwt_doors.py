@@ -44,11 +44,17 @@ class Stage:
     """Of the form that asks whether to sign out."""
 
     def good(self, kind: Kind, alg: SigningAlgorithm) -> Good:
-        """The player's token of this kind, as the ring's key of this algorithm signs it."""
-        signer, text = self.ring.signer(alg), self.tokens[f"{kind}_token"]
-        key = Key(signer.kid, signer.alg, signer.private, signer.public, signer.jwk)
+        """The player's token of this kind, as the ring's key of this algorithm signs it or will sign it."""
+        key, text = self.key(alg), self.tokens[f"{kind}_token"]
         header = {**jwt.get_unverified_header(text), "alg": key.alg, "kid": key.kid}
         return Good(key, header, self.server.claims(text))
+
+    def key(self, alg: SigningAlgorithm) -> Key:
+        """The first published key of this algorithm."""
+        kid = next(jwk["kid"] for jwk in self.ring.jwks()["keys"] if jwk["alg"] == alg)
+        found = self.ring.known(kid)
+        assert found
+        return Key(kid, alg, found.private, found.public, found.jwk)
 
     def traces(self) -> object:
         """All that a request could leave behind: rows, calls to the platform, notices to clients, connections."""

@@ -217,15 +217,18 @@ def pretending(alg: str) -> Maker:
 
 
 def otherwise_signed(alg: str) -> Maker:
-    """Truly signed by the server's key, by an algorithm that the key is not for."""
+    """Truly signed by the server's key, by an algorithm that the key is not for; a key that has but one pretends."""
 
     def make(good: Good) -> str:
-        is_rsa = isinstance(good.key.private, rsa.RSAPrivateKey)
-        used = alg if alg.startswith("ES") != is_rsa and alg != good.key.alg else ("RS512" if is_rsa else "ES512")
-        signed = signing_input(good.header | {"alg": used}, good.claims)
-        return f"{signed}.{b64(signature(used, good.key.private, signed))}"
+        if alg == good.key.alg or not isinstance(good.key.private, _KEYS_FOR[alg[:2]]):
+            return pretending(alg)(good)
+        signed = signing_input(good.header | {"alg": alg}, good.claims)
+        return f"{signed}.{b64(signature(alg, good.key.private, signed))}"
 
     return make
+
+
+_KEYS_FOR = {"RS": rsa.RSAPrivateKey, "PS": rsa.RSAPrivateKey, "ES": ec.EllipticCurvePrivateKey}
 
 
 # --- what no JWS is ---
@@ -345,6 +348,12 @@ def reencoded(good: Good) -> str:
 def order_of(key: Key) -> int:
     """Of the group of P-256; nothing for other keys."""
     return 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551 if key.alg == "ES256" else 0
+
+
+def beyond_the_order(_: Good, __: str, old: bytes) -> bytes:
+    """S and the order of the curve of Ed25519 (RFC 8032 section 5.1.7): the same number to a careless reader."""
+    order = 2**252 + 27742317777372353535851937790883648493
+    return old[:32] + ((int.from_bytes(old[32:64], "little") + order) % 2**256).to_bytes(32, "little")
 
 
 def numbers(r: int, s: int) -> bytes:
