@@ -82,7 +82,7 @@ async def test_C13_C09_to_judge_a_bad_token_costs_little_more_than_to_judge_a_go
     stage: Stage, bad_tokens: Mapping[Kind, Mapping[str, str]], kind: Kind
 ) -> None:
     own, now = OwnTokens(ISSUER, stage.ring), int(stage.server.clock.now)
-    read = own.hint if kind == "id" else own.access_token
+    read = own.hint if kind == "id" else partial(own.access_token, either_profile=kind == "xsolla")
 
     def judged(text: str) -> None:
         with suppress(NotOurs):
