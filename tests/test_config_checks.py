@@ -37,6 +37,11 @@ def exchanging(settings: str) -> str:
     return WEB + f"grants = ['authorization_code', '{TOKEN_EXCHANGE}']\n{settings}"
 
 
+def backend(settings: str) -> str:
+    """A client with a secret that exchanges tokens, with these settings."""
+    return CONFIDENTIAL + f"grants = ['authorization_code', '{TOKEN_EXCHANGE}']\n{settings}"
+
+
 def redirect(uri: str, more: str = "") -> str:
     return CLIENT + f"redirect_uris = ['{uri}']\n{more}"
 
@@ -719,6 +724,50 @@ MISTAKES = [
         "clients of the Xsolla profile get no id_tokens",
         "leave",
         id="id_token of the Xsolla profile",
+    ),
+    pytest.param(
+        CONFIDENTIAL + "exchange_from = ['web']",
+        "projects.p.clients.web.exchange_from",
+        "the client exchanges no tokens",
+        TOKEN_EXCHANGE,
+        id="exchange_from without exchange",
+    ),
+    pytest.param(
+        exchanging("exchange_from = ['web']"),
+        "projects.p.clients.web.exchange_from",
+        "whoever was sent a token",
+        "give the client a secret",
+        id="B36 exchange_from of a client that anybody can name",
+    ),
+    pytest.param(
+        backend("exchange_from = ['web']\nfirst_party = false"),
+        "projects.p.clients.web.exchange_from",
+        "players are never asked",
+        "consent",
+        id="B36 exchange_from of somebody else's client",
+    ),
+    pytest.param(
+        backend("exchange_from = ['c_1', 'lanucher']"),
+        "projects.p.clients.web.exchange_from[1]",
+        "the project has no client of this id",
+        "write",
+        id="H02 misspelt exchange_from",
+    ),
+    pytest.param(
+        backend("exchange_from = ['shop']")
+        + "\n[projects.q.clients.shop]\nredirect_uris = ['https://shop.example/cb']",
+        "projects.p.clients.web.exchange_from[0]",
+        "the project has no client of this id",
+        "write",
+        id="B36 exchange_from of another project",
+    ),
+    pytest.param(
+        backend("exchange_from = ['40']")
+        + "\n[projects.p.clients.40]\ncompat = 'xsolla'\nredirect_uris = ['https://shop.example/cb']",
+        "projects.p.clients.web.exchange_from[0]",
+        "access tokens in the Xsolla profile are not exchanged",
+        "remove",
+        id="exchange_from of the Xsolla profile",
     ),
     pytest.param(
         client("pkce = 'optional'"), "projects.p.clients.web.pkce", "without PKCE anybody", "leave", id="A15 PKCE"

@@ -21,7 +21,8 @@ _STANDARD_CLAIMS = frozenset(
     {"acr", "amr", "at_hash", "aud", "auth_time", "azp", "c_hash", "cnf", "exp", "iat", "iss", "jti", "nbf", "nonce"}
 )
 _TOKEN_CLAIMS = frozenset({"client_id", "gid", "idp", "idp_sub", "scope", "scp", "sid", "sub", "token_use", "typ"})
-RESERVED_CLAIMS = _STANDARD_CLAIMS | _TOKEN_CLAIMS
+_EXCHANGE_CLAIMS = frozenset({"act", "may_act", "origin_client_id", "origin_jti"})
+RESERVED_CLAIMS = _STANDARD_CLAIMS | _TOKEN_CLAIMS | _EXCHANGE_CLAIMS
 """Claims that only the server sets: a scope of such a name could be taken for one."""
 
 _CLIENT_ID = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
@@ -201,6 +202,12 @@ def _exchange_from(entry: ClientEntry) -> Iterator[Finding]:
             "whoever was sent a token could exchange it in the name of this client, which has no secret",
             "give the client a secret, or remove exchange_from",
         )
+    elif not entry.settings.first_party:
+        yield Finding(
+            ("exchange_from",),
+            "players are never asked whether a client that is not the studio's own may have the tokens of another",
+            "remove exchange_from; the client gets its own tokens, with the player's consent",
+        )
 
 
 def _introspect(entry: ClientEntry) -> Iterator[Finding]:
@@ -244,7 +251,7 @@ CLIENT_CHECKS: tuple[tuple[tuple[str, ...], Check], ...] = (
     (("id_token_audiences",), _id_token_audiences),
     (("pkce", "type", *SECRET_SETTINGS, "compat"), _pkce),
     (("access_token_alg", "compat"), _xsolla_algorithm),
-    (("exchange_from", "grants", "type", *SECRET_SETTINGS), _exchange_from),
+    (("exchange_from", "grants", "type", "first_party", *SECRET_SETTINGS), _exchange_from),
     (("introspect", "type", *SECRET_SETTINGS), _introspect),
     (("cors_origins",), _cors_origins),
     (("refresh_idle", "refresh_absolute"), _refresh_lifetimes),

@@ -8,7 +8,7 @@ import re
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 
-from authsrv.config.client_checks import MIN_SECRET, audience_finding, is_audience
+from authsrv.config.client_checks import MIN_SECRET, RUNTIME_PREFIX, audience_finding, is_audience
 from authsrv.config.clients import ClientSettings
 from authsrv.config.problems import Finding, Path
 from authsrv.config.schema import Config, default_project_id
@@ -202,6 +202,18 @@ def _id_token_audiences(config: Config, _dev: bool) -> Iterator[Finding]:
                 )
 
 
+def _exchange_from(config: Config, _dev: bool) -> Iterator[Finding]:
+    """Of a client that registers itself later there is no entry, so that its id is taken as it stands."""
+    for (_, project, *rest), settings in _clients(config):
+        others = config.projects[str(project)].clients
+        for place, name in enumerate(settings.exchange_from):
+            path = ("projects", project, *rest, "exchange_from", place)
+            if name not in others and not name.startswith(RUNTIME_PREFIX):
+                yield Finding(path, "the project has no client of this id", "write the id of one that it has")
+            elif name in others and others[name].compat == "xsolla":
+                yield Finding(path, "access tokens in the Xsolla profile are not exchanged", "remove it")
+
+
 def _clients(config: Config) -> Iterator[tuple[Path, ClientSettings]]:
     for key, project in config.projects.items():
         for client_id, settings in project.clients.items():
@@ -241,6 +253,7 @@ FILE_CHECKS: tuple[tuple[tuple[Path, ...], FileCheck], ...] = (
     ((), _projects),
     ((), _same_client_ids),
     ((("issuer",),), _id_token_audiences),
+    ((), _exchange_from),
     ((("issuer",),), _same_project_ids),
 )
 """The settings a check reads, and the check: one whose settings could not be read is left out."""

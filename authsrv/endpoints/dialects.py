@@ -66,7 +66,7 @@ class Xsolla:
     def error(self, error: AuthsrvError, endpoint: Endpoint, reference: str) -> Response:
         """`{"error": {"code", "description", "details"}}`; SDKs act on the code."""
         status, code = _xsolla_code(error, endpoint)
-        details = _xsolla_details(error, endpoint) | ({"reference": reference} if status >= 500 else {})
+        details = _xsolla_details(error) | ({"reference": reference} if status >= 500 else {})
         body = {"error": {"code": code, "description": error.description, "details": details}}
         return JSONResponse(body, status, _headers(error))
 
@@ -156,7 +156,7 @@ _BY_KIND: Sequence[tuple[tuple[type[AuthsrvError], ...], int, str]] = (
     ((errors.TemporarilyUnavailable, errors.ServerError), 0, "004-001"),
 )
 """Kinds of error with their status (0: the error's own) and Xsolla's code; everything else is code 0."""
-_TICKET_REASONS: Mapping[str, str] = {
+_TICKET_REASONS: Mapping[str, str] = {  # what a platform's credential is refused for, silently or by token exchange
     "credential_malformed": "ticket_malformed",
     "credential_unsupported": "ticket_malformed",
     "credential_rejected": "ticket_invalid",
@@ -177,7 +177,7 @@ _TICKET_REASONS: Mapping[str, str] = {
 def _xsolla_code(error: AuthsrvError, endpoint: Endpoint) -> tuple[int, str]:
     if error.reason in _BY_REASON:
         return _BY_REASON[error.reason]
-    if endpoint == "token" and isinstance(error, errors.InvalidGrant):
+    if endpoint == "token" and isinstance(error, errors.InvalidGrant) and error.reason not in _TICKET_REASONS:
         return 400, "010-023"
     for kinds, status, code in _BY_KIND:
         if isinstance(error, kinds):
@@ -185,12 +185,8 @@ def _xsolla_code(error: AuthsrvError, endpoint: Endpoint) -> tuple[int, str]:
     return error.status, "0"
 
 
-def _xsolla_details(error: AuthsrvError, endpoint: Endpoint) -> dict[str, str]:
-    reason = error.reason
-    if endpoint == "silent":
-        reason = _TICKET_REASONS.get(reason, reason)
-    if not reason:
-        reason = _reason_of_kind(error)
+def _xsolla_details(error: AuthsrvError) -> dict[str, str]:
+    reason = _TICKET_REASONS.get(error.reason, error.reason) or _reason_of_kind(error)
     details = {"reason": reason, "parameter": error.parameter, "interaction_url": error.interaction_url}
     return {name: value for name, value in details.items() if value}
 

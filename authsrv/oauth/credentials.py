@@ -77,6 +77,13 @@ class Redeemed:
         held = self.reservation
         return (SettleCredential(held.digest, held.holder, self.key, grant_id, now),)
 
+    def kept(self, now: int) -> Sequence[Change]:
+        """The changes that remember whom a new credential proved although nothing came of it.
+
+        The same request may then come again, and nobody else's.
+        """
+        return () if self.is_repeat else self.settled(0, now)
+
 
 class CredentialDesk:
     """Takes credentials to their platforms. `sleep` waits between looks at a reservation that another request holds."""

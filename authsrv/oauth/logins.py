@@ -90,12 +90,9 @@ class PlatformLogins:
             raise
 
     async def _keep(self, redeemed: Redeemed, now: int) -> None:
-        """Remember whom a new credential proved although nothing comes of it: the same request may come again."""
-        if redeemed.is_repeat:
-            return
         try:
             with outages_answered():
-                await self._storage.apply(list(redeemed.settled(0, now)))
+                await self._storage.apply(list(redeemed.kept(now)))
         except Conflict as conflict:
             raise replayed(f"lost the race for {conflict}") from conflict
 

@@ -5,6 +5,7 @@ HTTP framework, no platform by name and no database.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from authlib.oauth2.rfc6749 import AuthorizationServer, OAuth2Error
@@ -101,9 +102,11 @@ class TokenServer(AuthorizationServer):
             except Conflict as conflict:
                 if grant.may_try_again(conflict):
                     continue
+                await self._penalize(grant)
                 raise errors.InvalidGrant(detail=f"lost the race for {conflict}") from conflict
             self._note(grant, request)
             return reply
+        await self._penalize(grant)
         raise errors.TemporarilyUnavailable(retry_after=1, detail="lost every race")
 
     async def apply(self, changes: list[Change]) -> None:
@@ -174,13 +177,19 @@ class TokenServer(AuthorizationServer):
             await grant.load_claims(inquiry)
             _, reply, _ = grant.create_token_response()
         except errors.RateLimited:
+            await self._penalize(grant)
             raise
         except (OAuth2Error, errors.AuthsrvError) as error:
-            await self.apply(grant.penalties)
+            await self._penalize(grant)
             self._note(grant, request)
             self._limit(grant.registered, "")
             raise translated(error) from error
         return dict(reply)
+
+    async def _penalize(self, grant: LoadingGrant) -> None:
+        """Write what a refusal leaves. What somebody else was faster to write need not be written again."""
+        with suppress(Conflict):
+            await self.apply(grant.penalties)
 
     def _limit(self, client: Client, counted_as: str) -> None:
         """Count a request for a player only once it proved to be theirs, or an old code could use up their quota."""

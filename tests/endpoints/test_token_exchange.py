@@ -181,10 +181,10 @@ async def test_a_wrong_parameter_never_costs_the_player_a_credential(
 
 async def test_a_repeat_with_the_same_nonce_gets_fresh_tokens_for_the_same_player(server: Server) -> None:
     credential = ticket(server)
-    lost = (await exchange(server, credential, nonce="n1")).json()
+    lost = (await exchange(server, credential, nonce="a nonce, n1")).json()
     server.clock.now += 29
     calls = server.platforms["steam"].calls
-    again = await exchange(server, credential, nonce="n1")
+    again = await exchange(server, credential, nonce="a nonce, n1")
     assert again.status_code == 200, again.text
     assert server.platforms["steam"].calls == calls
     assert server.claims(again.json()["access_token"])["sub"] == server.claims(lost["access_token"])["sub"]
@@ -193,22 +193,22 @@ async def test_a_repeat_with_the_same_nonce_gets_fresh_tokens_for_the_same_playe
 
 async def test_what_a_lost_answer_carried_ends_with_its_repeat(server: Server) -> None:
     credential = ticket(server)
-    lost = (await exchange(server, credential, nonce="n1")).json()
-    await exchange(server, credential, nonce="n1")
+    lost = (await exchange(server, credential, nonce="a nonce, n1")).json()
+    await exchange(server, credential, nonce="a nonce, n1")
     assert (await server.refresh(lost["refresh_token"])).json()["error"] == "invalid_grant"
     userinfo = await server.http.get("/oauth2/userinfo", headers={"authorization": f"Bearer {lost['access_token']}"})
     assert userinfo.status_code == 401
 
 
 REPLAYS: dict[str, tuple[dict[str, str | None], dict[str, str | None], float]] = {
-    "another nonce": ({"nonce": "n1"}, {"nonce": "n2"}, 0),
-    "no nonce any more": ({"nonce": "n1"}, {}, 0),
+    "another nonce": ({"nonce": "a nonce, n1"}, {"nonce": "a nonce, n2"}, 0),
+    "no nonce any more": ({"nonce": "a nonce, n1"}, {}, 0),
     "a public client without a nonce": ({}, {}, 0),
     "a nonce that copies none": ({}, {"nonce": ""}, 0),
-    "too late": ({"nonce": "n1"}, {"nonce": "n1"}, 30),
+    "too late": ({"nonce": "a nonce, n1"}, {"nonce": "a nonce, n1"}, 30),
     "another client": (
-        {"nonce": "n1"},
-        {"nonce": "n1", "client_id": "match", "client_secret": SECRET, "scope": "openid"},
+        {"nonce": "a nonce, n1"},
+        {"nonce": "a nonce, n1", "client_id": "match", "client_secret": SECRET, "scope": "openid"},
         0,
     ),
 }

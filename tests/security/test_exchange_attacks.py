@@ -2,24 +2,35 @@
 credentials and tokens, and by a configuration that changes between two steps.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
 
-from authsrv.storage.changes import SetNotBefore
-from tests.support.ending import refused_offline, revoke
+from authsrv.limits import Rule
+from authsrv.storage.base import Conflict
+from authsrv.storage.changes import Change, LinkIdentity, SetNotBefore
+from tests.support.ending import down, refused_offline, revoke
 from tests.support.exchange import (
+    ACCESS_TOKEN,
     ID_TOKEN,
+    KINDS,
     MATCH,
     MOD_IO,
+    PLATFORM,
     SECRET,
+    exchange,
+    exchange_of,
     exchanging,
     match_server,
     narrow,
+    own_token,
+    ticket,
 )
-from tests.support.refusals import clients, token_error
-from tests.support.server import ISSUER, Server, running
+from tests.support.refusals import clients, demo, tables, token_error
+from tests.support.server import CHALLENGE, EMULATOR_NAMES, ISSUER, Server, running
+
+Failure = Callable[[Server, str, str], Awaitable[object]]
 
 MARKET = "https://market.example"
 AS_LAUNCHER: dict[str, str | None] = {"client_id": "launcher", "client_secret": None, "audience": None}
@@ -140,3 +151,121 @@ async def test_at_the_end_of_a_token_nothing_made_of_it_is_good_for_longer(serve
     server.clock.now = end
     for wish in ({}, AS_LAUNCHER | WANTS_ID_TOKEN):
         assert token_error(await narrow(server, token, **wish)) == "invalid_grant"
+
+
+# --- who may repeat an exchange ---
+
+
+@pytest.mark.parametrize("nonce", ["1", "n1", "1234567"])
+async def test_a_nonce_that_can_be_guessed_repeats_nothing(server: Server, nonce: str) -> None:
+    credential = ticket(server)
+    kept = await exchange(server, credential, nonce=nonce)
+    stolen = await exchange(server, credential, nonce=nonce)
+    assert (token_error(stolen), stolen.json()["reason"]) == ("invalid_grant", "credential_replayed")
+    assert server.claims(kept.json()["id_token"])["nonce"] == nonce
+    assert (await server.refresh(kept.json()["refresh_token"])).status_code == 200
+
+
+# Texts that would be the same requester's, were the parts of one just joined.
+LOOK_ALIKES = ("exchange\0nonce\0", "exchange nonce ", "nonce=", "launcher")
+
+
+@pytest.mark.parametrize("state", [CHALLENGE, "af0ifjsldkj"])
+async def test_no_nonce_repeats_what_came_by_the_other_door(server: Server, state: str) -> None:
+    minted = server.mint("steam")
+    code = await server.code("steam", minted, state=state)
+    for nonce in (state, CHALLENGE, *LOOK_ALIKES[1:]):
+        answer = await exchange(server, dict(minted.parameters)["session_ticket"], nonce=nonce)
+        assert answer.json()["reason"] == "credential_replayed"
+    assert (await server.redeem(code)).status_code == 200
+
+
+async def test_no_state_repeats_what_came_by_this_door(server: Server) -> None:
+    minted = server.mint("steam")
+    nonce = "nonce-of-the-launcher"
+    tokens = (await exchange(server, dict(minted.parameters)["session_ticket"], nonce=nonce)).json()
+    for state in (nonce, "exchange nonce", "nonce-of-the-launcher "):
+        stolen = await server.silent("steam", minted, state=state, nonce=nonce)
+        assert (stolen.status_code, stolen.json()["reason"]) == (400, "credential_replayed")
+    assert (await server.refresh(tokens["refresh_token"])).status_code == 200
+
+
+async def test_a_client_with_a_secret_repeats_its_own_request_alone(server: Server) -> None:
+    as_match: dict[str, str | None] = {"client_id": "match", "client_secret": SECRET, "scope": "openid"}
+    credential = ticket(server)
+    assert (await exchange(server, credential, **as_match, nonce="1")).status_code == 200
+    others: list[dict[str, str | None]] = [
+        as_match | {"client_id": "market", "nonce": "1"},
+        as_match | {"nonce": "2"},
+        {"nonce": "1"},
+        {},
+    ]
+    for other in others:
+        assert (await exchange(server, credential, **other)).json()["reason"] == "credential_replayed"
+    assert (await exchange(server, credential, **as_match, nonce="1")).status_code == 200
+
+
+# --- what becomes of a credential whose request fails after the platform said yes ---
+
+
+NONCE = "nonce-of-the-launcher"
+
+
+async def fails_by_limit(server: Server, provider: str, credential: str) -> None:
+    """The player has asked for too much already."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(server.app.desk.server.limits, "_quotas", dict.fromkeys(Rule, 10**6) | {Rule.TOKEN_REQUESTS: 0})
+        answer = await exchange_of(server, provider, credential, nonce=NONCE)
+    assert answer.status_code == 429, answer.text
+
+
+async def fails_by_races(server: Server, provider: str, credential: str) -> None:
+    """Other first logins of the identity are faster, three times."""
+    storage, apply = server.app.storage, server.app.storage.apply
+
+    async def losing(changes: Sequence[Change]) -> None:
+        lost = next((change for change in changes if isinstance(change, LinkIdentity)), None)
+        if lost:
+            raise Conflict(lost)
+        await apply(changes)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(storage, "apply", losing)
+        answer = await exchange_of(server, provider, credential, nonce=NONCE)
+    assert answer.status_code == 503, answer.text
+
+
+@pytest.mark.parametrize("provider", ["steam", "epicgames"])
+@pytest.mark.parametrize("failure", [fails_by_limit, fails_by_races])
+async def test_a_proof_is_neither_lost_for_the_player_nor_good_for_a_thief(
+    server: Server, provider: str, failure: Failure
+) -> None:
+    credential = ticket(server, provider)
+    await failure(server, provider, credential)
+    assert not tables(server).grants
+    server.clock.now += 20  # longer than a request may hold a credential
+    stolen = await exchange_of(server, provider, credential, nonce="nonce-of-a-thief")
+    assert stolen.json()["reason"] == "credential_replayed"
+    calls = server.platforms[EMULATOR_NAMES[provider]].calls.total()
+    again = await exchange_of(server, provider, credential, nonce=NONCE)
+    assert again.status_code == 200, again.text
+    assert server.platforms[EMULATOR_NAMES[provider]].calls.total() == calls
+
+
+@pytest.mark.parametrize(("provider", "later"), [("steam", 200), ("epicgames", 400)])
+async def test_after_an_outage_a_code_is_gone_and_a_ticket_is_asked_about_again(
+    server: Server, provider: str, later: int
+) -> None:
+    credential = ticket(server, provider)
+    apply = server.app.storage.apply
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(server.app.storage, "apply", down)
+        failed = await exchange_of(server, provider, credential, nonce=NONCE)
+    assert server.app.storage.apply == apply
+    assert (failed.status_code, failed.headers["retry-after"]) == (503, "1")
+    assert not tables(server).grants
+    assert not tables(server).players
+    stolen = await exchange_of(server, provider, credential, nonce="nonce-of-a-thief")
+    assert stolen.json()["reason"] == "credential_replayed"
+    server.clock.now += 15
+    assert (await exchange_of(server, provider, credential, nonce=NONCE)).status_code == later

@@ -4,6 +4,7 @@ from typing import Any
 
 import httpx
 
+from authsrv.emulator.base import MintedCredential
 from authsrv.models import TOKEN_EXCHANGE
 from tests.support.refusals import clients
 from tests.support.server import Server
@@ -44,6 +45,15 @@ def match_server(*exchange_from: str) -> dict[str, Any]:
 def ticket(server: Server, provider: str = "steam", **how: str) -> str:
     """A fresh credential as its text."""
     return dict(server.mint(provider, **how).parameters)["session_ticket"]
+
+
+def submitted(provider: str, minted: MintedCredential) -> dict[str, str]:
+    """A credential as the parameters of an exchange, with what goes along with it."""
+    sent = dict(minted.parameters)
+    # The exchange has no door for an XSTS token in a header of its own, whose Signature it could check.
+    value = sent.pop("session_ticket", "") or minted.headers["Authorization"]
+    kind = sent.pop("credential_type", "") or KINDS[provider]
+    return {"subject_token": value, "subject_token_type": f"{PLATFORM}{provider}:{kind}", **sent}
 
 
 async def exchange(server: Server, credential: str = "", /, **changes: str | None) -> httpx.Response:

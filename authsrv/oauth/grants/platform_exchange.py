@@ -23,6 +23,8 @@ from authsrv.storage.changes import AddGrant, LinkIdentity
 
 PREFIX = "urn:authsrv:params:oauth:token-type:"
 """Followed by the platform's name, a colon, and the kind of the credential."""
+SHORTEST_NONCE = 8
+"""Characters by which a client without a secret may be known again; as many as a `state` needs at the silent login."""
 
 
 class PlatformExchangeGrant(TokenExchangeGrant):
@@ -44,8 +46,9 @@ class PlatformExchangeGrant(TokenExchangeGrant):
 
     @classmethod
     def takes(cls, subject_token_type: str) -> bool:
-        """Types that name a platform."""
-        return subject_token_type.startswith(PREFIX)
+        """Types that name a platform and a kind; a kind that is left out is not guessed."""
+        named = subject_token_type.removeprefix(PREFIX).split(":")
+        return subject_token_type.startswith(PREFIX) and len(named) == 2 and all(named)
 
     def check(self) -> None:
         """Everything about the request that could be wrong, before a credential is used up."""
@@ -76,6 +79,7 @@ class PlatformExchangeGrant(TokenExchangeGrant):
                 self.attempt, self._submission(), requester, self.request.now
             )
         self.redeemed = self.request.redeemed
+        self.penalties += self.redeemed.kept(self.request.now)
         self.signed_in = await self.server.proofs.player(self.redeemed, self.request.now, may_create=self.may_create)
         self.grant_id = storage.next_id()
         if self.registered.profile_in_id_token:
@@ -153,8 +157,9 @@ class PlatformExchangeGrant(TokenExchangeGrant):
 def requester_of(client: Client, nonce: str, number: int) -> Digest:
     """Who may repeat an exchange: the same client with its secret, or a public one with the same `nonce`.
 
-    A public client that sent none cannot be told from somebody who took the credential from it; by the `number`, which
-    no other request has, nobody repeats it.
+    A public client that sent none, or one to be guessed, cannot be told from somebody who took the credential from it;
+    by the `number`, which no other request has, nobody repeats it.
     """
-    told = ("number", str(number)) if client.public and not nonce else ("nonce", nonce)
+    is_anybody = client.public and len(nonce) < SHORTEST_NONCE
+    told = ("number", str(number)) if is_anybody else ("nonce", nonce)
     return digest("\0".join((client.client_id, "exchange", *told)))
