@@ -8,26 +8,25 @@ from typing import Any
 import pytest
 
 from authsrv.limits import Rule
+from authsrv.models import TOKEN_EXCHANGE
 from authsrv.storage.base import Conflict
-from authsrv.storage.changes import Change, LinkIdentity, SetNotBefore
+from authsrv.storage.changes import Change, LinkIdentity, SetNotBefore, WithdrawConsent
+from tests.support.browser import SHOP_CALLBACK, Browser
 from tests.support.ending import down, refused_offline, revoke
 from tests.support.exchange import (
-    ACCESS_TOKEN,
     ID_TOKEN,
-    KINDS,
     MATCH,
     MOD_IO,
-    PLATFORM,
     SECRET,
     exchange,
     exchange_of,
     exchanging,
     match_server,
     narrow,
-    own_token,
     ticket,
 )
-from tests.support.refusals import clients, demo, tables, token_error
+from tests.support.refusals import clients, tables, token_error
+from tests.support.registration import registered, registering
 from tests.support.server import CHALLENGE, EMULATOR_NAMES, ISSUER, Server, running
 
 Failure = Callable[[Server, str, str], Awaitable[object]]
@@ -269,3 +268,74 @@ async def test_after_an_outage_a_code_is_gone_and_a_ticket_is_asked_about_again(
     assert stolen.json()["reason"] == "credential_replayed"
     server.clock.now += 15
     assert (await exchange_of(server, provider, credential, nonce=NONCE)).status_code == later
+
+
+# --- clients that are not the studio's own ---
+
+
+PARTNER_SECRET = "secret-of-the-partner-in-a-test-0123"
+
+
+def with_partner(block: dict[str, Any]) -> None:
+    """A partner's client signs players in with their consent, and registered ones may come."""
+    attacked(block)
+    clients(block)["partner"] = {
+        "secret": PARTNER_SECRET,
+        "first_party": False,
+        "redirect_uris": [SHOP_CALLBACK],
+        "grants": ["authorization_code", "refresh_token", TOKEN_EXCHANGE],
+        "scopes": ["openid", "profile"],
+    }
+    clients(block)["match"]["exchange_from"] = ["launcher", "partner"]
+    registering()(block)
+
+
+async def test_a_client_of_somebody_else_gets_no_tokens_for_a_credential() -> None:
+    async with running(edit=with_partner) as server:
+        credential = ticket(server)
+        sent: dict[str, str | None] = {"client_id": "partner", "client_secret": PARTNER_SECRET, "scope": "openid"}
+        assert token_error(await exchange(server, credential, **sent)) == "unauthorized_client"
+        assert not tables(server).reservations
+        assert (await exchange(server, credential)).status_code == 200
+
+
+@pytest.mark.parametrize("method", ["none", "client_secret_post"])
+async def test_a_client_that_registered_itself_exchanges_nothing(method: str) -> None:
+    async with running(edit=with_partner) as server:
+        grants = ["authorization_code", TOKEN_EXCHANGE]
+        client = await registered(server, token_endpoint_auth_method=method, grant_types=grants)
+        assert client.told["grant_types"] == ["authorization_code"]
+        sent: dict[str, str | None] = {"client_id": client.client_id, "client_secret": client.secret}
+        assert token_error(await exchange(server, **sent)) == "unauthorized_client"
+        token = (await server.login("steam"))["access_token"]
+        assert token_error(await narrow(server, token, **sent)) == "unauthorized_client"
+
+
+async def partners_token(server: Server) -> str:
+    """What a player allowed the partner to have: openid alone."""
+    browser = Browser(server).sent_by("partner", SHOP_CALLBACK, PARTNER_SECRET)
+    allowed = await browser.press(await browser.sign_in(scope="openid"), "allow")
+    found: str = (await browser.exchanged(allowed))["access_token"]
+    return found
+
+
+async def test_an_exchange_gives_no_more_than_the_player_allowed() -> None:
+    async with running(edit=with_partner) as server:
+        token = await partners_token(server)
+        assert token_error(await narrow(server, token, scope="openid profile")) == "invalid_scope"
+        made = await narrowed(server, token)
+        assert server.claims(made)["scope"] == "openid"
+        own: dict[str, str | None] = {"client_id": "partner", "client_secret": PARTNER_SECRET, "audience": None}
+        assert token_error(await narrow(server, token, **own, scope="profile")) == "invalid_scope"
+        assert "idp_sub" not in server.claims(await narrowed(server, token, **own))
+
+
+async def test_consent_that_is_withdrawn_ends_what_was_exchanged() -> None:
+    async with running(edit=with_partner) as server:
+        token = await partners_token(server)
+        made = await narrowed(server, token)
+        ((player_id, _),) = tables(server).consents
+        await server.app.storage.apply([WithdrawConsent(player_id, "partner", int(server.clock.now))])
+        assert not await is_active(server, made)
+        assert await refused_offline(server, made)
+        assert token_error(await narrow(server, token)) == "invalid_grant"
