@@ -3,17 +3,21 @@ credentials and tokens, and by a configuration that changes between two steps.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from copy import deepcopy
 from typing import Any
 
+import httpx
 import pytest
 
+from authsrv.emulator.base import MintedCredential
 from authsrv.limits import Rule
 from authsrv.models import TOKEN_EXCHANGE
 from authsrv.storage.base import Conflict
 from authsrv.storage.changes import Change, LinkIdentity, SetNotBefore, WithdrawConsent
 from tests.support.browser import SHOP_CALLBACK, Browser
-from tests.support.ending import down, refused_offline, revoke
+from tests.support.ending import down, refused_offline, reload, revoke
 from tests.support.exchange import (
+    ACCESS_TOKEN,
     ID_TOKEN,
     MATCH,
     MOD_IO,
@@ -23,9 +27,11 @@ from tests.support.exchange import (
     exchanging,
     match_server,
     narrow,
+    own_token,
+    submitted,
     ticket,
 )
-from tests.support.refusals import clients, tables, token_error
+from tests.support.refusals import clients, demo, tables, token_error
 from tests.support.registration import registered, registering
 from tests.support.server import CHALLENGE, EMULATOR_NAMES, ISSUER, Server, running
 
@@ -339,3 +345,242 @@ async def test_consent_that_is_withdrawn_ends_what_was_exchanged() -> None:
         assert not await is_active(server, made)
         assert await refused_offline(server, made)
         assert token_error(await narrow(server, token)) == "invalid_grant"
+
+
+# --- a configuration that changes between two steps ---
+
+
+Block = dict[str, Any]
+Edit = Callable[[Block], object]
+
+
+def match_is_not_named(block: Block) -> None:
+    clients(block)["match"]["exchange_from"] = []
+
+
+def match_may_not_exchange(block: Block) -> None:
+    clients(block)["match"]["grants"] = ["client_credentials"]
+
+
+def match_is_elsewhere(block: Block) -> None:
+    platforms = demo(block)["platforms"]
+    block["projects"]["other"] = {"platforms": platforms, "clients": {"match": clients(block).pop("match")}}
+
+
+def launcher_is_elsewhere(block: Block) -> None:
+    platforms = demo(block)["platforms"]
+    block["projects"]["other"] = {"platforms": platforms, "clients": {"launcher": clients(block).pop("launcher")}}
+
+
+def launcher_is_gone(block: Block) -> None:
+    del clients(block)["launcher"]
+
+
+def steam_is_gone(block: Block) -> None:
+    del demo(block)["platforms"]["steam"]
+
+
+def match_lost_its_audience(block: Block) -> None:
+    clients(block)["match"]["audiences"] = []
+
+
+def match_lost_its_scopes(block: Block) -> None:
+    clients(block)["match"]["scopes"] = ["match:join"]
+
+
+RELOADS: dict[str, tuple[Edit, str, bool]] = {
+    "match is not named": (match_is_not_named, "invalid_grant", True),
+    "match may not exchange": (match_may_not_exchange, "unauthorized_client", True),
+    "match is elsewhere": (match_is_elsewhere, "invalid_grant", False),
+    "launcher is elsewhere": (launcher_is_elsewhere, "invalid_grant", False),
+    "launcher is gone": (launcher_is_gone, "invalid_grant", False),
+    "steam is gone": (steam_is_gone, "invalid_grant", False),
+    "match lost its audience": (match_lost_its_audience, "invalid_target", True),
+    "match lost its scopes": (match_lost_its_scopes, "invalid_scope", True),
+}
+
+
+@pytest.mark.parametrize(("change", "error", "stays"), RELOADS.values(), ids=RELOADS)
+async def test_H08_what_a_reload_took_away_no_exchange_brings_back(change: Edit, error: str, stays: bool) -> None:
+    blocks: list[Block] = []
+
+    def kept(block: Block) -> None:
+        attacked(block)
+        clients(block)["shop"]["introspect"] = True
+        blocks.append(deepcopy(block))
+
+    async with running(edit=kept) as server:
+        token = (await server.login("steam"))["access_token"]
+        made = await narrowed(server, token)
+        server.clock.now += 1
+        change(blocks[0])
+        await reload(server, blocks[0])
+        assert token_error(await narrow(server, token)) == error
+        asked = {"client_id": "shop", "client_secret": "shop-secret", "token": made}
+        assert (await server.http.post("/oauth2/introspect", data=asked)).json()["active"] is stays
+        ended_by_client = change in {match_is_elsewhere, launcher_is_elsewhere, launcher_is_gone}
+        assert await refused_offline(server, made) is ended_by_client
+
+
+async def test_H08_what_a_reload_gave_a_client_is_in_no_token_that_was_made_before() -> None:
+    blocks: list[Block] = []
+
+    def kept(block: Block) -> None:
+        attacked(block)
+        blocks.append(deepcopy(block))
+
+    async with running(edit=kept) as server:
+        token = (await server.login("steam", scope="openid"))["access_token"]
+        sent = (await server.login("steam", scope="openid", audience=MATCH))["access_token"]
+        for name in ("match", "launcher"):
+            clients(blocks[0])[name]["scopes"] = ["openid", "profile", "email", "match:join", "admin", "offline"]
+        demo(blocks[0])["default_audience"] = [ISSUER, "https://new.example"]
+        await reload(server, blocks[0])
+        for wish in ({"scope": "admin"}, {"scope": "openid email"}, {"scope": "offline"}):
+            assert token_error(await narrow(server, token, **wish)) == "invalid_scope"
+            assert token_error(await narrow(server, token, **AS_LAUNCHER | wish)) == "invalid_scope"
+        for audience in ("https://new.example", f"{MATCH} https://new.example"):
+            assert token_error(await narrow(server, token, audience=audience)) == "invalid_target"
+            assert token_error(await narrow(server, sent, audience=audience)) == "invalid_target"
+        assert server.claims(await narrowed(server, token))["scope"] == "openid"
+
+
+async def test_round_and_round_gives_no_more_of_anything() -> None:
+    """Two services that may exchange each other's tokens, and each of them its own."""
+
+    def mutual(block: Block) -> None:
+        attacked(block)
+        clients(block)["match"]["exchange_from"] = ["launcher", "market"]
+        clients(block)["match"]["scopes"] = ["openid", "profile", "email", "match:join", "offline"]
+        clients(block)["market"] |= {"access_token_lifetime": 86400, "scopes": ["openid", "profile", "offline"]}
+
+    async with running(edit=mutual) as server:
+        token = (await server.login("steam", scope="openid profile offline"))["access_token"]
+        before = server.claims(token)
+        for round_ in range(6):
+            server.clock.now += 100
+            by = AS_MARKET if round_ % 2 else {}
+            answer = await narrow(server, token, **by)
+            assert "refresh_token" not in answer.json()
+            token = answer.json()["access_token"]
+            claims = server.claims(token)
+            assert claims["exp"] == before["exp"]
+            assert set(claims["scope"].split()) <= {"openid", "profile"}
+            assert claims["aud"] == (MARKET if round_ % 2 else MATCH)
+            assert (claims["origin_jti"], claims["gid"]) == (before["jti"], before["gid"])
+            assert token_error(await narrow(server, token, audience=ISSUER)) == "invalid_target"
+        server.clock.now = before["exp"]
+        assert token_error(await narrow(server, token)) == "invalid_grant"
+
+
+# --- sessions in the browser ---
+
+
+async def test_a_logout_ends_what_was_exchanged_of_a_client_that_is_bound_to_the_session() -> None:
+    def bound(block: Block) -> None:
+        attacked(block)
+        clients(block)["shop"]["refresh_ends_with_session"] = True
+        clients(block)["match"]["exchange_from"] = ["shop"]
+
+    async with running(edit=bound) as server:
+        browser = Browser(server)
+        tokens = await browser.tokens()
+        made = await narrowed(server, tokens["access_token"])
+        page = await browser.open("/oauth2/logout", id_token_hint=tokens["id_token"])
+        assert page.status == 200
+        assert not await is_active(server, made)
+        assert await refused_offline(server, made)
+        assert token_error(await narrow(server, tokens["access_token"])) == "invalid_grant"
+
+
+async def test_an_id_token_of_an_exchange_is_no_hint_that_signs_a_player_out(server: Server) -> None:
+    token = (await server.login("steam"))["access_token"]
+    own: dict[str, str | None] = {"requested_token_type": ID_TOKEN, "audience": None}
+    for wish in (own, AS_LAUNCHER | WANTS_ID_TOKEN):
+        hint = (await narrow(server, token, **wish)).json()["access_token"]
+        answer = await server.http.get("/oauth2/logout", params={"id_token_hint": hint})
+        assert answer.status_code == 400
+        assert (await server.userinfo(hint)).status_code == 401
+
+
+# --- actors ---
+
+
+async def test_nobody_acts_but_by_a_good_token_of_its_own(server: Server) -> None:
+    token = (await server.login("steam"))["access_token"]
+    own = await own_token(server)
+    actor: dict[str, str | None] = {"actor_token": own, "actor_token_type": ACCESS_TOKEN}
+    made = await narrowed(server, token, **actor)
+    assert server.claims(made)["act"] == {"sub": "match"}
+    for text in (made, token, await own_token(server, "market"), own[:-4] + "AAAA"):
+        answer = await narrow(server, token, **actor | {"actor_token": text})
+        assert (token_error(answer), answer.json()["parameter"]) == ("invalid_grant", "actor_token")
+    await server.http.post("/oauth2/revoke", data={"client_id": "match", "client_secret": SECRET, "token": own})
+    assert token_error(await narrow(server, token, **actor)) == "invalid_grant"
+    assert token_error(await narrow(server, token, **AS_LAUNCHER | actor)) == "invalid_grant"
+
+
+async def test_those_who_acted_are_not_forgotten_by_whoever_comes_after(server: Server) -> None:
+    token = (await server.login("steam"))["access_token"]
+    actor: dict[str, str | None] = {"actor_token": await own_token(server), "actor_token_type": ACCESS_TOKEN}
+    made = await narrowed(server, token, **actor)
+    without = await narrowed(server, made, **AS_MARKET)
+    own = {"actor_token": await own_token(server, "market")}
+    with_it = await narrowed(server, made, **AS_MARKET | actor | own)
+    assert server.claims(without)["act"] == {"sub": "match"}
+    assert server.claims(with_it)["act"] == {"sub": "market", "act": {"sub": "match"}}
+    told = await server.http.post("/oauth2/introspect", data={"client_id": "match", "client_secret": SECRET,
+                                                              "token": with_it})  # fmt: skip
+    assert told.json()["act"] == server.claims(with_it)["act"]
+
+
+# --- limits ---
+
+
+def limited(**own: int) -> Callable[[Block], None]:
+    def edit(block: Block) -> None:
+        attacked(block)
+        block["limits"] = own
+
+    return edit
+
+
+async def test_F20_whoever_was_sent_a_token_does_not_use_up_the_players_refreshes() -> None:
+    async with running(edit=limited(token_requests_per_minute=3)) as server:
+        tokens = await server.login("steam")
+        statuses = [(await narrow(server, tokens["access_token"], **AS_LAUNCHER)).status_code for _ in range(5)]
+        assert statuses == [200, 200, 200, 429, 429]
+        assert (await server.refresh(tokens["refresh_token"])).status_code == 200
+
+
+async def silently(server: Server, minted: MintedCredential, number: int) -> httpx.Response:
+    return await server.silent("steam", minted, state=f"state number {number}")
+
+
+async def by_exchange(server: Server, minted: MintedCredential, number: int) -> httpx.Response:
+    sent: dict[str, str | None] = {**submitted("steam", minted), "nonce": f"nonce number {number}"}
+    return await exchange(server, "none", **sent)
+
+
+QUOTAS: dict[str, tuple[dict[str, int], str, str]] = {
+    "players": ({"logins_per_minute_per_player": 2}, "good", "claimed-player-logins"),
+    "addresses": ({"failures_per_minute_per_address": 2}, "malformed", "address-failures"),
+    "addresses that were refused": ({"failures_per_minute_per_address": 2}, "banned", "address-failures"),
+    "clients": ({"logins_per_minute_per_client": 2}, "good", "client-logins"),
+}
+
+
+@pytest.mark.parametrize(("quota", "case", "rule"), QUOTAS.values(), ids=QUOTAS)
+async def test_both_doors_share_one_count(quota: dict[str, int], case: str, rule: str) -> None:
+    for doors in ((silently, by_exchange), (by_exchange, silently)):
+        async with running(edit=limited(**quota)) as server:
+            for number in range(2):
+                answer = await doors[number % 2](server, server.mint("steam", case=case), number)
+                assert answer.status_code == (200 if case == "good" else answer.status_code)
+                assert answer.status_code != 429
+            calls = server.platforms["steam"].calls.total()
+            for door in doors:
+                answer = await door(server, server.mint("steam"), 3)
+                assert (answer.status_code, answer.json()["error"]) == (429, "rate_limited")
+                assert answer.headers["ratelimit-policy"].startswith(f'"{rule}"')
+            assert server.platforms["steam"].calls.total() == calls
