@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -19,6 +20,7 @@ from authsrv.emulator.playfab.emulator import PlayFabEmulator
 from authsrv.platforms.base import Clock, PlatformSettings
 from tests.support.browser import COOKIE, Browser
 from tests.support.callbacks import pairs_of, way_back
+from tests.support.ending import FEED, REVOKE, introspect, made_of, revoke, with_everybody
 from tests.support.outbound import OUTAGES, AsgiOutbound
 from tests.support.server import EMULATOR_NAMES, VERIFIER, ManualClock, Server, client, demo_config, emulators
 from tests.support.storage import migrated_file, rows
@@ -81,6 +83,7 @@ async def run(tmp_path: Path) -> AsyncIterator[Run]:
     playfab = PlayFabEmulator()
     emulator = create_emulator(list(platforms.values()), [playfab], clock=clock)
     block = demo_config(platforms, f"sqlite:///{migrated_file(tmp_path)}", keys={"passphrase": PASSPHRASE})
+    with_everybody(block)
     block["projects"]["demo"]["clients"]["backend"]["secret"] = CLIENT_SECRET
     outbounds: dict[str, AsgiOutbound] = {}
 
@@ -189,6 +192,23 @@ def sent_along(departed: httpx.Response) -> dict[str, str]:
     return {f"{name} sent along": query[name] for name in SENT_ALONG if name in query}
 
 
+async def end_tokens(run: Run) -> None:
+    """A login whose tokens are asked about, exchanged and given up, each more than once."""
+    server = run.server
+    tokens = await server.login("steam", server.mint("steam", "birch"))
+    backend = {"client_id": "backend", "client_secret": CLIENT_SECRET}
+    made = (await made_of(server, tokens["access_token"], client_secret=CLIENT_SECRET)).json()
+    run.secrets |= {f"{name} that is given up": tokens[name] for name in ("access_token", "refresh_token", "id_token")}
+    run.secrets["token made by exchange"] = made["access_token"]
+    for text in (made["access_token"], tokens["access_token"], tokens["refresh_token"], tokens["id_token"]):
+        assert (await introspect(server, text, client_secret=CLIENT_SECRET)).status_code == 200
+        await revoke(server, text, **backend)
+        await revoke(server, text)
+        await revoke(server, text, token_type_hint="refresh_token")
+        await introspect(server, text, client_secret=CLIENT_SECRET)
+    await server.http.get(FEED)
+
+
 async def misbehave_in_browsers(run: Run) -> None:
     """Every secret where a browser brings something else."""
     browser = Browser(run.server)
@@ -226,6 +246,12 @@ async def misbehave(run: Run) -> None:
         await server.silent("steam", None, session_ticket=text, state=f"misbehaving-{len(text)}")
         await server.silent("epicgames", None, session_ticket=text, credential_type="id_token")
         await server.silent("xbox", None, session_ticket=text)
+        await revoke(server, text, token_type_hint=text)
+        await revoke(server, "x", client_id=text, client_secret=text)
+        await server.http.post(f"{REVOKE}?token={quote(text)}", data={"client_id": "launcher"})
+        await server.http.get(f"{FEED}?token={quote(text)}", headers={"if-none-match": f'"{quote(text)}"'})
+        await introspect(server, text, client_secret=CLIENT_SECRET, token_type_hint=text)
+        await introspect(server, text, client_secret=text)
         basic = base64.b64encode(f"backend:{text}".encode()).decode()
         await server.http.post(
             "/oauth2/token", data={"grant_type": "client_credentials"}, headers={"authorization": f"Basic {basic}"}
@@ -265,6 +291,7 @@ async def play(run: Run) -> None:
         await log_in(run, provider, player)
     own = await run.server.token(grant_type="client_credentials", client_id="backend", client_secret=CLIENT_SECRET)
     run.secrets["token of a client"] = own.json()["access_token"]
+    await end_tokens(run)
     await break_platforms(run)
     await misbehave(run)
     await misbehave_in_browsers(run)
@@ -277,6 +304,7 @@ async def test_I08_I03_I02_no_secret_is_logged_even_at_debug_level(run: Run) -> 
     assert logged.count(b'"event": "request"') > 100
     assert b"login.succeeded" in logged
     assert b"session.started" in logged
+    assert b"token.revoked" in logged
     assert b"no PlayFab session" in logged
     assert [name for name, spelling in run.secrets.spellings() if spelling in logged] == []
     assert [name for name, spelling in run.passing.spellings() if spelling in logged] == []

@@ -9,6 +9,7 @@ import pytest
 
 from authsrv.storage.sqlite import SqliteStorage
 from tests.support.browser import Browser, shop_request
+from tests.support.ending import FEED, introspect, is_active, own_token, revoke, with_everybody
 from tests.support.server import Server, running
 from tests.support.storage import reading_connection, traced, writing_connection
 
@@ -113,6 +114,62 @@ async def test_userinfo_is_one_read(server: Server) -> None:
     async with watching(server) as ran:
         assert (await browser.userinfo(token)).status_code == 200
     assert ran == Ran(["SELECT g.id,"], [])
+
+
+BACKEND = {"client_id": "backend", "client_secret": "backend-secret"}
+
+
+async def test_introspection_is_one_read_whatever_the_token(tmp_path: Path) -> None:
+    async with running(tmp_path, edit=with_everybody) as server:
+        tokens, own = await server.login("steam"), await own_token(server)
+        async with watching(server) as ran:
+            for token in (tokens["access_token"], tokens["refresh_token"], own):
+                assert await is_active(server, token)
+        assert ran == Ran(["SELECT g.id,", "SELECT g.id,", "SELECT coalesce((SELECT"], [])
+
+
+async def test_the_revocation_of_a_refresh_token_is_one_read_and_one_write(server: Server) -> None:
+    token = (await server.login("steam"))["refresh_token"]
+    async with watching(server) as ran:
+        assert (await revoke(server, token)).status_code == 200
+    assert ran == Ran(["SELECT g.id,"], ["BEGIN IMMEDIATE", "UPDATE grants", "COMMIT"])
+
+
+async def test_the_revocation_of_an_access_token_is_one_read_and_one_write(server: Server) -> None:
+    token, own = (await server.login("steam"))["access_token"], await own_token(server)
+    async with watching(server) as ran:
+        assert (await revoke(server, token)).status_code == 200
+    assert ran == Ran(["SELECT g.id,"], ["BEGIN IMMEDIATE", "INSERT INTO", "UPDATE grants", "COMMIT"])
+    async with watching(server) as ran:
+        assert (await revoke(server, own, **BACKEND)).status_code == 200
+    assert ran == Ran(["SELECT coalesce((SELECT"], ["BEGIN IMMEDIATE", "INSERT INTO", "COMMIT"])
+
+
+async def test_a_second_revocation_writes_nothing(server: Server) -> None:
+    tokens = await server.login("steam")
+    assert (await revoke(server, tokens["access_token"])).status_code == 200
+    async with watching(server) as ran:
+        for kind in ("access_token", "refresh_token"):
+            assert (await revoke(server, tokens[kind])).status_code == 200
+    assert ran == Ran(["SELECT g.id,"] * 2, [])
+
+
+async def test_what_is_no_token_or_names_no_client_costs_no_statement(server: Server) -> None:
+    tokens = await server.login("steam")
+    async with watching(server) as ran:
+        for text in ("garbage", "asr_" + "A" * 65, tokens["id_token"], tokens["access_token"][:-4] + "AAAA"):
+            assert (await revoke(server, text)).status_code == 200
+        assert (await revoke(server, tokens["access_token"], client_id="nobody")).status_code == 401
+        assert (await revoke(server, tokens["access_token"], **BACKEND)).status_code == 400
+        assert (await introspect(server, tokens["access_token"], client_secret="wrong")).status_code == 401
+    assert ran == Ran([], [])
+
+
+async def test_the_revocation_feed_is_one_read_a_second(server: Server) -> None:
+    async with watching(server) as ran:
+        for _ in range(3):
+            assert (await server.http.get(FEED)).status_code == 200
+    assert ran == Ran(["SELECT 'jti'"], [])
 
 
 async def test_discovery_and_keys_touch_no_database(server: Server) -> None:

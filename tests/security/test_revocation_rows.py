@@ -160,6 +160,18 @@ async def test_B33_a_code_is_no_token_and_can_be_redeemed_after_all(server: Serv
     assert (await server.redeem(code)).status_code == 200
 
 
+@pytest.mark.parametrize("refreshes", [0, 1], ids=["the present one", "the one before"])
+async def test_B33_whoever_knows_but_a_part_of_a_refresh_token_ends_nothing(server: Server, refreshes: int) -> None:
+    tokens = await server.login("steam")
+    token = tokens["refresh_token"]
+    newest = (await newest_of(server, token, refreshes) or tokens)["refresh_token"]
+    gid, secret = server.claims(tokens["access_token"])["gid"], token[26:]
+    halves = (token[:26], token[:26] + "A" * 43, f"asr_{gid}{secret}", token[:-1], f"{token}A", token.upper())
+    for text in (*halves, f"asc_{token[4:]}", token[:30] + token[30:].swapcase()):
+        assert (await revoke(server, text)).status_code == 200
+    assert (await server.refresh(newest)).status_code == 200
+
+
 # --- X6: what goes with a token ---
 
 

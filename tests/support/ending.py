@@ -105,14 +105,16 @@ async def own_token(server: Server, client_id: str = "backend") -> str:
     return found
 
 
-async def made_of(server: Server, access_token: str, *, actor_token: str | None = None) -> httpx.Response:
+async def made_of(
+    server: Server, access_token: str, *, actor_token: str | None = None, client_secret: str = "backend-secret"
+) -> httpx.Response:
     """The demo's game server exchanges an access token for one of its own."""
     return await server.token(
         actor_token=actor_token,
         actor_token_type=_ACCESS_TOKEN if actor_token else None,
         grant_type=TOKEN_EXCHANGE,
         client_id="backend",
-        client_secret="backend-secret",
+        client_secret=client_secret,
         subject_token=access_token,
         subject_token_type=_ACCESS_TOKEN,
     )
