@@ -288,7 +288,9 @@ class LoadedGrant:
     """A grant with the player it belongs to and what is told of them, read by one SELECT.
 
     `profile` is a JSON object of standard claims (OpenID Connect Core section 5.1); empty for a player without one.
-    Whatever was issued before `not_before` is void. `token_revoked` is about the access token that was asked about.
+    Whatever was issued before `not_before` is void, the grant too. The others are about the access token that was asked
+    about: whether it was revoked, and the time before which everything is void that its client was given, which may be
+    another client than the grant's.
     """
 
     grant: Grant
@@ -296,6 +298,7 @@ class LoadedGrant:
     profile: str = ""
     not_before: int = 0
     token_revoked: bool = False
+    client_not_before: int = 0
 
 
 NotBeforeKind = Literal["player", "client", "project"]

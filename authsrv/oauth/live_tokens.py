@@ -92,7 +92,7 @@ class LiveTokens:
             loaded = await self._storage.load_grant(grant_id, token.jti, client.client_id, origin_jti)
         if loaded is None or loaded.grant.revoked_at is not None or loaded.player.sub != token.sub:
             raise NotOurs("the grant ended, or is another player's")
-        if loaded.token_revoked or token.iat < loaded.not_before:
+        if loaded.token_revoked or token.iat < max(loaded.not_before, loaded.client_not_before):
             raise NotOurs("revoked")
         if self._owner(loaded).project != client.project:
             raise NotOurs("the client is of another project now")

@@ -102,7 +102,7 @@ class Storage(Protocol):
     ) -> LoadedGrant | None:
         """A grant and its player, used and revoked ones included, and how the access token of this `jti` stands.
 
-        `client_id` is the client that the token was made for, if that may be another one than the grant's. The token
+        `client_id` is the client that the token was made for, which may be another one than the grant's. The token
         counts as revoked if the one of `origin_jti`, which it was made of, is.
         """
 

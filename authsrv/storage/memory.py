@@ -93,14 +93,15 @@ class MemoryStorage:
         if grant is None:
             return None
         player = self._tables.players[grant.player_id]
-        stands = standing(self._tables, (grant.client_id, client_id), grant.project, (jti, origin_jti), player.sub)
+        stands = standing(self._tables, grant.client_id, grant.project, (jti, origin_jti), player.sub)
         profile = self._tables.profiles.get(player.id, "")
-        return LoadedGrant(grant, player, profile, stands.not_before, stands.token_revoked)
+        of_client = self._tables.not_befores.get(("client", client_id), 0)
+        return LoadedGrant(grant, player, profile, stands.not_before, stands.token_revoked, of_client)
 
     async def load_standing(self, client_id: str, project: str, jti: str) -> Standing:
         checked(client_id=client_id, project=project, jti=jti)
         await self._turn()
-        return standing(self._tables, (client_id,), project, (jti,))
+        return standing(self._tables, client_id, project, (jti,))
 
     async def load_revocations(self, since: int, now: int) -> Revocations:
         checked(since=since, now=now)

@@ -21,10 +21,9 @@ def _(change: SetNotBefore, tables: Tables) -> None:
     tables.raise_not_before(change.kind, change.subject, change.not_before)
 
 
-def standing(tables: Tables, clients: Sequence[str], project: str, jtis: Sequence[str], sub: str = "") -> Standing:
+def standing(tables: Tables, client_id: str, project: str, jtis: Sequence[str], sub: str = "") -> Standing:
     """The strictest not-before over a token, and whether it or what it was made of was revoked by itself."""
-    over: list[tuple[NotBeforeKind, str]] = [("project", project), ("player", sub)]
-    over += [("client", client_id) for client_id in clients]
+    over: list[tuple[NotBeforeKind, str]] = [("project", project), ("player", sub), ("client", client_id)]
     return Standing(
         max(tables.not_befores.get(key, 0) for key in over), not tables.revoked_tokens.keys().isdisjoint(jtis)
     )

@@ -195,7 +195,7 @@ def loaded_grant_of(row: Row) -> LoadedGrant:
         bool(as_json),
         *(*code, tuple(claims.split())),
     )
-    return LoadedGrant(grant, player_of(row[30:36]), row[36], row[37], bool(row[38]))
+    return LoadedGrant(grant, player_of(row[30:36]), row[36], row[37], bool(row[38]), row[39])
 
 
 def reservation_of(row: Row) -> Reservation:

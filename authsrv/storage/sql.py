@@ -59,8 +59,10 @@ SELECT_GRANT = """
         p.id, p.sub, p.project, p.display_name, p.created_at, p.last_login_at, coalesce(f.profile, ''),
         coalesce((SELECT max(n.not_before) FROM not_befores n
             WHERE (n.kind = 'player' AND n.subject = p.sub) OR (n.kind = 'project' AND n.subject = g.project)
-                OR (n.kind = 'client' AND n.subject IN (g.client_id, :client_id))), 0) AS not_before,
-        EXISTS (SELECT 1 FROM revoked_tokens t WHERE t.jti IN (:jti, :origin_jti)) AS token_revoked
+                OR (n.kind = 'client' AND n.subject = g.client_id)), 0) AS not_before,
+        EXISTS (SELECT 1 FROM revoked_tokens t WHERE t.jti IN (:jti, :origin_jti)) AS token_revoked,
+        coalesce((SELECT n.not_before FROM not_befores n WHERE n.kind = 'client' AND n.subject = :client_id), 0)
+            AS client_not_before
     FROM grants g JOIN players p ON p.id = g.player_id LEFT JOIN profiles f ON f.player_id = p.id
     WHERE g.id = :grant_id"""
 

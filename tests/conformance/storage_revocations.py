@@ -105,12 +105,13 @@ async def test_a_time_only_ever_rises(storage: Storage) -> None:
     assert (await loaded(storage)).not_before == NOW + 50
 
 
-async def test_a_token_made_for_another_client_stands_by_that_clients_time_too(storage: Storage) -> None:
+async def test_the_time_of_the_client_that_a_token_was_made_for_is_told_apart_from_the_grants(storage: Storage) -> None:
     await with_grant(storage)
-    await storage.apply([SetNotBefore("client", "shop", NOW + 9)])
-    found = await storage.load_grant(1, "token 1", "shop")
-    assert found is not None
-    assert found.not_before == NOW + 9
+    await storage.apply([SetNotBefore("client", "shop", NOW + 9), CLIENT])
+    for client_id, expected in (("shop", NOW + 9), ("launcher", CLIENT.not_before), ("spa", 0), ("", 0)):
+        found = await storage.load_grant(1, "token 1", client_id)
+        assert found is not None
+        assert (found.not_before, found.client_not_before) == (CLIENT.not_before, expected)
 
 
 @pytest.mark.parametrize(("kind", "subject"), [("player", "sub-2"), ("client", "shop"), ("project", "ironkeep")])

@@ -138,6 +138,27 @@ async def test_B35_and_with_the_client_it_was_made_for(server: Server, kind: Not
     assert (await is_void(server, tokens)) is (kind != "client")
 
 
+@pytest.mark.parametrize(
+    ("made", "active"),
+    [
+        pytest.param(99, False, id="a second before"),
+        pytest.param(100, False, id="in its second"),
+        pytest.param(101, True, id="a second after"),
+    ],
+)
+async def test_B35_what_an_exchange_made_is_judged_by_its_own_age_and_not_by_that_of_the_players_login(
+    server: Server, made: int, *, active: bool
+) -> None:
+    tokens, begun = await server.login("steam"), server.clock.now
+    server.clock.now = begun + made
+    token: str = (await made_of(server, tokens["access_token"])).json()["access_token"]
+    await server.app.storage.apply([SetNotBefore("client", "backend", int(begun) + 101)])
+    server.clock.now = begun + 102
+    assert await is_active(server, token) is active
+    assert await refused_offline(server, token) is not active
+    assert not await is_void(server, tokens)
+
+
 @pytest.mark.parametrize(("kind", "name"), [("client", "backend"), ("project", "demo")])
 async def test_B35_a_servers_own_token_goes_with_its_client_and_its_project(
     server: Server, kind: NotBeforeKind, name: str

@@ -93,10 +93,11 @@ VISIT = [*fields(Browser, Session, Player), "scope"]
     [
         pytest.param(
             "SELECT_GRANT",
-            [*fields(Grant, Player), "coalesce(f.profile, '')", "not_before", "token_revoked"],
+            [*fields(Grant, Player), "coalesce(f.profile, '')", "not_before", "token_revoked", "client_not_before"],
             id="grant",
         ),
         pytest.param("SELECT_PLAYER_BY_IDENTITY", fields(Player), id="player"),
+        pytest.param("SELECT_PLAYER_BY_SUB", fields(Player), id="player by sub"),
         pytest.param("SELECT_KEYS", fields(StoredKey), id="keys"),
         pytest.param("SELECT_VISIT", VISIT, id="visit"),
         pytest.param("SELECT_REQUEST", [*fields(PendingRequest), *VISIT], id="request"),
