@@ -82,8 +82,8 @@ def in_force(newest_first: Sequence[D], now: float) -> D | None:
 def states(keys: Iterable[StoredKey], now: int) -> dict[str, KeyState]:
     """Where each signing key is in its life, by `kid`; in the order of the keys."""
     mine = [key for key in keys if key.use == "sig"]
-    signing = [in_force(able(mine, alg), now) for alg in {key.alg for key in mine}]
-    return {key.kid: _state(key, now, is_signing=key in signing) for key in mine}
+    signing = {found.kid for alg in {key.alg for key in mine} if (found := in_force(able(mine, alg), now))}
+    return {key.kid: _state(key, now, is_signing=key.kid in signing) for key in mine}
 
 
 def _state(key: StoredKey, now: int, *, is_signing: bool) -> KeyState:

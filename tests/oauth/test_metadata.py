@@ -3,17 +3,17 @@
 import re
 from base64 import b64encode
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import urlsplit
 
 import httpx
 import jwt
 import pytest
 
-from authsrv.models import TOKEN_EXCHANGE
+from authsrv.models import TOKEN_EXCHANGE, SigningAlgorithm
 from authsrv.oauth.claims import ACR, SCOPE_OF
 from tests.oidc.clients import SCOPES as EVERY_SCOPE
-from tests.oidc.clients import changed, clients_of, provider, tell_everything_of
+from tests.oidc.clients import Edit, changed, clients_of, provider, tell_everything_of
 from tests.support.browser import Browser
 from tests.support.server import ISSUER, Server, running
 from tests.support.verification import verified
@@ -242,20 +242,27 @@ async def test_every_advertised_language_is_spoken(server: Server) -> None:
         assert page.headers["content-language"] == locale
 
 
-@pytest.mark.parametrize("alg", ["RS256", "ES256"])
-async def test_every_advertised_algorithm_signs_for_a_client_that_wants_it(alg: str) -> None:
-    def wanting(block: dict[str, Any]) -> None:
-        block["projects"]["demo"]["clients"]["launcher"]["id_token_alg"] = alg
+def wanting(alg: str, client_id: str, setting: str) -> Edit:
+    """A client with this algorithm, on a server with keys for every one."""
 
-    async with running(edit=wanting) as server:
+    def edit(block: dict[str, Any]) -> None:
+        changed(client_id, **{setting: alg})(block)
+        block["keys"] = {"algorithms": list(get_args(SigningAlgorithm))}
+
+    return edit
+
+
+@pytest.mark.parametrize("alg", get_args(SigningAlgorithm))
+async def test_every_advertised_algorithm_signs_for_a_client_that_wants_it(alg: str) -> None:
+    async with running(edit=wanting(alg, "launcher", "id_token_alg")) as server:
         tokens = await server.login("steam")
         assert alg in (await metadata(server))["id_token_signing_alg_values_supported"]
         assert jwt.get_unverified_header(tokens["id_token"])["alg"] == alg
 
 
-@pytest.mark.parametrize("alg", ["RS256", "ES256"])
+@pytest.mark.parametrize("alg", get_args(SigningAlgorithm))
 async def test_every_advertised_algorithm_signs_userinfo_for_a_client_that_wants_it(alg: str) -> None:
-    async with running(edit=changed("shop", userinfo_alg=alg)) as server:
+    async with running(edit=wanting(alg, "shop", "userinfo_alg")) as server:
         browser = Browser(server)
         tokens = await browser.tokens()
         answer = await browser.userinfo(tokens["access_token"])

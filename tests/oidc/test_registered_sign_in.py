@@ -5,6 +5,7 @@ import re
 from base64 import b64encode
 from collections.abc import AsyncIterator
 from html import unescape
+from typing import Any
 
 import jwt
 import pytest
@@ -61,6 +62,23 @@ async def test_Y4_id_tokens_are_signed_as_registered(server: Server, algorithm: 
     assert one.told["id_token_signed_response_alg"] == algorithm
     await verified(server, tokens["id_token"], one.client_id)
     assert jwt.get_unverified_header(tokens["id_token"])["alg"] == algorithm
+
+
+@pytest.mark.parametrize("algorithm", ["PS256", "EdDSA"])
+async def test_Y4_Y5_a_client_may_choose_among_all_for_which_the_server_has_keys(algorithm: str) -> None:
+    def more(block: dict[str, Any]) -> None:
+        registering()(block)
+        block["keys"] = {"algorithms": ["RS256", algorithm]}
+
+    async with running(edit=more) as server:
+        one = await registered(server, id_token_signed_response_alg=algorithm, userinfo_signed_response_alg=algorithm)
+        browser = one.browser()
+        tokens = await browser.exchanged(await allowed(browser))
+        answer = await browser.userinfo(tokens["access_token"])
+        for token in (tokens["id_token"], answer.text):
+            await verified(server, token, one.client_id)
+            assert jwt.get_unverified_header(token)["alg"] == algorithm
+        assert jwt.get_unverified_header(tokens["access_token"])["alg"] == "RS256"
 
 
 @pytest.mark.parametrize("algorithm", ["RS256", "ES256"])
