@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from authsrv.models import NEVER, KeyRules, StoredKey
-from authsrv.oauth.key_keeper import ATTEMPTS, NotRevoked
+from authsrv.oauth.key_keeper import ATTEMPTS, NotRevoked, first_keys
 from authsrv.oauth.key_material import KeyRingError, Vault, public_der
 from authsrv.oauth.key_schedule import LAG, RETENTION, SHORTEST_NOTICE
 from authsrv.storage.base import Conflict, Storage, StorageUnavailable
@@ -163,7 +163,8 @@ async def test_a_key_is_announced_signs_and_is_erased_in_its_time(storage: Stora
     assert node.audited() == [("keys.erased", first)]
     (old,) = [key for key in await storage.load_keys() if key.kid == first]
     assert (old.erased_at, old.retires_at) == (NOW + 90 * DAY + 59, NOW + 90 * DAY + RETENTION)
-    assert old.material == public_der(node.ring.known(first) or pytest.fail("gone"))
+    left = node.ring.known(first) or pytest.fail("gone")
+    assert (old.material, left.private) == (public_der(left), None), "nor is it in memory"
     await node.at(NOW + 90 * DAY + RETENTION)
     assert (node.states(), node.audited()) == (["retired", "active"], [])
 
@@ -324,6 +325,18 @@ async def test_a_server_that_was_off_over_a_rotation_erases_what_has_retired_mea
     await late.open()
     assert late.states() == ["retired", "active"]
     assert [key.erased_at is not None for key in signing(late.ring.stored)] == [True, False]
+
+
+async def test_a_retired_key_that_nobody_can_read_any_more_is_erased_all_the_same(storage: Storage) -> None:
+    (key, secret) = first_keys(EDDSA, Vault("", os.urandom), NOW)
+    unreadable = replace(key, material=b"nobody can read this", sealed=True, signs_until=NOW + 1, retires_at=NOW + 2)
+    heir = Vault("", os.urandom).new_key("EdDSA", key.kid, NOW + 1, NOW)
+    await storage.apply([AddKeys((unreadable, heir, secret))])
+    for _ in range(2):
+        node = Node(storage, clock=Clock(NOW + DAY))
+        await node.open()
+        assert (node.signer(), node.states()) == (heir.kid, ["retired", "active"])
+        assert [key.material for key in signing(await storage.load_keys())][0] == b""
 
 
 # --- in an emergency ---
