@@ -61,7 +61,7 @@ def listed(config: Path, *arguments: str) -> list[dict[str, Any]]:
     done = run(config, *(arguments or ("list",)), "--json")
     assert done.exit_code == 0, done.output
     keys: list[dict[str, Any]] = json.loads(done.stdout)["keys"]
-    return sorted(keys, key=lambda key: (key["alg"], key["signs_from"], key["signs_until"] is None))
+    return sorted(keys, key=lambda key: (key["alg"], key["signs_from"], key["revoked_at"] is None))
 
 
 def shape(keys: list[dict[str, Any]]) -> list[tuple[str, str]]:
