@@ -19,6 +19,7 @@ settings.load_profile("authsrv")
 HERE = Path(__file__).parent
 TOOLS: Mapping[str, tuple[str, ...]] = {
     "browser": ("chromium", "chromium-browser", "google-chrome"),
+    "curl": ("curl",),
     "go": ("go",),
     "node": ("node",),
     "postgres": ("postgres",),

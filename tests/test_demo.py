@@ -2,6 +2,8 @@
 
 import base64
 import hashlib
+import json
+import os
 import re
 import shlex
 import signal
@@ -21,6 +23,7 @@ from authsrv.demo import curl, page, run
 from authsrv.demo.pkce import Pkce
 from authsrv.emulator.client import Credential
 from authsrv.emulator.server import listen
+from authsrv.models import TOKEN_EXCHANGE
 from tests.support.processes import free_port, listens, running
 
 PAGES = ("/demo", "/demo/privacy", "/demo/terms", "/demo/shop", "/demo/callback", "/demo/spa")
@@ -55,7 +58,8 @@ def test_the_demo_has_a_client_of_every_kind_on_the_three_platforms(config: Conf
         "backend": (False, False, "standard"),
         "40": (True, True, "xsolla"),
     }
-    assert clients["backend"].grant_types == {"client_credentials"}
+    assert clients["backend"].grant_types == {"client_credentials", TOKEN_EXCHANGE}
+    assert clients["launcher"].grant_types == {"authorization_code", "refresh_token", TOKEN_EXCHANGE}
     assert clients["spa"].cors_origins == {config.issuer}
     assert clients["shop"].redirect_uris == (
         f"{config.issuer}/demo/callback",
@@ -200,6 +204,51 @@ def test_one_run_of_the_demo_logs_in_everywhere_and_leaves_nothing_behind(tmp_pa
         assert process.wait(timeout=60) == 0
     assert not listens(port)
     assert not listens(emulator_port)
+
+
+TOKENS = Path(__file__).parents[1] / "docs" / "tokens.md"
+DEMO = "http://127.0.0.1:8080"
+INTROSPECT = "/oauth2/introspect"
+
+
+@pytest.mark.curl
+@pytest.mark.timeout(180)
+def test_the_commands_of_the_token_page_do_what_the_page_says(tmp_path: Path) -> None:
+    port, emulator_port = free_port(), free_port()
+    blocks = [
+        block
+        for block in re.findall(r"^```sh\n(.*?)^```$", TOKENS.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+        if DEMO in block
+    ]
+    (introspection,) = [place for place, block in enumerate(blocks) if INTROSPECT in block]
+    (revocation,) = [place for place, block in enumerate(blocks) if "/oauth2/revoke " in block]
+    blocks.insert(revocation, blocks[introspection])
+    with demo(port, emulator_port, tmp_path) as process:
+        announcement_of(process)
+        outputs = pasted(blocks, port, emulator_port)
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=60)
+    assert not [text for text in outputs if '"error"' in text or not text.strip()]
+    told = [json.loads(text) for block, text in zip(blocks, outputs, strict=True) if INTROSPECT in block]
+    assert [answer["active"] for answer in told] == [True, False]
+    assert outputs[revocation + 1] == "200\n"
+    of_token = [text for text in outputs if '"access_token"' in text]
+    assert len(of_token) == 5
+    assert [json.loads(text)["token_type"] for text in of_token].count("N_A") == 1
+    assert told[0]["jti"] in json.loads(outputs[-1])["jti"]
+
+
+def pasted(blocks: list[str], port: int, emulator_port: int) -> list[str]:
+    """What each command prints, all of them in one shell, on a demo at other ports."""
+    mark = "---- next ----"
+    script = "\n".join(f"{block}\necho\necho '{mark}'" for block in blocks)
+    script = script.replace(DEMO, f"http://127.0.0.1:{port}").replace(
+        ".venv/bin/authsrv", f"{shlex.quote(sys.executable)} -m authsrv"
+    )
+    environment = {**os.environ, "EMULATOR_PORT": str(emulator_port)}
+    done = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, env=environment, check=False)
+    assert done.stderr == ""
+    return [text.removesuffix("\n") for text in done.stdout.split(f"{mark}\n")[:-1]]
 
 
 @pytest.mark.timeout(180)

@@ -9,6 +9,7 @@ from typing import Any
 
 from authsrv.demo.templates import directory
 from authsrv.emulator.toml import to_toml
+from authsrv.models import TOKEN_EXCHANGE
 
 USUAL_PORT = 8080
 PROJECT = "demo"
@@ -69,11 +70,22 @@ def _clients(port: int) -> dict[str, dict[str, Any]]:
             "type": "public",
             "native": True,
             "redirect_uris": ["http://127.0.0.1/callback"],
+            "grants": ["authorization_code", "refresh_token", TOKEN_EXCHANGE],
             "scopes": _GAME_SCOPES,
+            "id_token_audiences": ["https://mod.io"],
         },
         "shop": _shop(port),
         "spa": _single_page_application(port),
-        "backend": {"name": "Demo game server", "type": "server", "secret": "backend-secret"},
+        "backend": {
+            "name": "Demo game server",
+            "type": "server",
+            "secret": "backend-secret",
+            "grants": ["client_credentials", TOKEN_EXCHANGE],
+            "scopes": ["openid"],
+            "audiences": ["https://match.demo.example"],
+            "exchange_from": ["launcher"],
+            "introspect": True,
+        },
         "40": {
             "name": "Demo game on an Xsolla SDK",
             "type": "public",

@@ -17,7 +17,7 @@ from authsrv.demo.pkce import Pkce
 from authsrv.demo.templates import Templates
 from authsrv.emulator import client as emulator
 from authsrv.emulator.base import PLAYERS
-from authsrv.models import Client
+from authsrv.models import TOKEN_EXCHANGE, Client
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,5 +104,9 @@ def _traits(client: Client) -> Iterator[str]:
         yield "in the browser"
     if "client_credentials" in client.grant_types:
         yield "client_credentials"
+    if TOKEN_EXCHANGE in client.grant_types:
+        yield "token exchange"
+    if client.introspect:
+        yield "introspection"
     if client.profile == "xsolla":
         yield "Xsolla paths below /api, no PKCE"
