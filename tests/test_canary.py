@@ -17,10 +17,12 @@ from authsrv.app import World, create_app
 from authsrv.config import Config
 from authsrv.emulator.app import create_emulator
 from authsrv.emulator.playfab.emulator import PlayFabEmulator
+from authsrv.models import TOKEN_EXCHANGE
 from authsrv.platforms.base import Clock, PlatformSettings
 from tests.support.browser import COOKIE, Browser
 from tests.support.callbacks import pairs_of, way_back
 from tests.support.ending import FEED, REVOKE, introspect, made_of, revoke, with_everybody
+from tests.support.exchange import ACCESS_TOKEN, ID_TOKEN, submitted
 from tests.support.outbound import OUTAGES, AsgiOutbound
 from tests.support.server import EMULATOR_NAMES, VERIFIER, ManualClock, Server, client, demo_config, emulators
 from tests.support.storage import migrated_file, rows
@@ -145,6 +147,36 @@ async def log_in(run: Run, provider: str, player: str) -> None:
         run.secrets |= playfab_secrets(run, answer["access_token"])
     await server.redeem(code)
     await server.silent(provider, minted, state="another-request", code_challenge="c" * 43)
+
+
+async def exchange_tokens(run: Run, provider: str, player: str) -> None:
+    """Tokens for a credential, a repeat, a backend that acts, an id_token for others; then what no exchange takes."""
+    server, minted, nonce = run.server, run.server.mint(provider, player), f"canary-nonce-of-an-exchange-{provider}"
+    credential = submitted(provider, minted)
+    by_game = {"client_id": "launcher", "grant_type": TOKEN_EXCHANGE}
+    backend = {"client_id": "backend", "client_secret": CLIENT_SECRET, "grant_type": TOKEN_EXCHANGE}
+    tokens = (await server.token(**by_game, **credential, scope="openid offline playfab", nonce=nonce)).json()
+    again = (await server.token(**by_game, **credential, scope="openid offline", nonce=nonce)).json()
+    own = (await server.token(**backend | {"grant_type": "client_credentials"})).json()["access_token"]
+    subject = {"subject_token": again["access_token"], "subject_token_type": ACCESS_TOKEN}
+    acting = await server.token(**backend, **subject, actor_token=own, actor_token_type=ACCESS_TOKEN)
+    wanted = {"requested_token_type": ID_TOKEN, "audience": "https://mod.io"}
+    for_others = await server.token(**by_game, **subject, **wanted)
+    given = {"token of an actor": own, "acting token": acting.json()["access_token"]}
+    given["id_token for others"] = for_others.json()["access_token"]
+    for name, answer in (("exchanged", tokens), ("repeated", again)):
+        given |= {f"{name} {kind}": answer[kind] for kind in ("access_token", "id_token", "refresh_token")}
+    run.secrets |= {f"{provider} credential of an exchange": minted.text, f"{provider} nonce of an exchange": nonce}
+    run.secrets |= {f"{provider} {name}": text for name, text in given.items()}
+    run.secrets |= playfab_secrets(run, tokens["access_token"])
+    await server.token(**by_game, **credential, nonce="canary-nonce-of-a-thief")
+    for text in (minted.text, nonce, *given.values()):
+        for kind in (ACCESS_TOKEN, ID_TOKEN, credential["subject_token_type"], text[:1000]):
+            await server.token(**by_game, subject_token=text, subject_token_type=kind, nonce=text[:500])
+            shown = {"subject_token": text, "subject_token_type": kind}
+            await server.token(**backend, **shown, actor_token=text, actor_token_type=ACCESS_TOKEN)
+        await server.token(**by_game, **subject, audience=text, scope=text, requested_token_type=text)
+        await server.http.post("/oauth2/token", params={"subject_token": text, "actor_token": text})
 
 
 async def sign_in(run: Run, platform: str, player: str) -> None:
@@ -289,6 +321,7 @@ async def play(run: Run) -> None:
         await sign_in(run, platform, player)
     for provider, player in (("steam", "amber"), ("xbox", "birch"), ("epicgames", "cedar")):
         await log_in(run, provider, player)
+        await exchange_tokens(run, provider, player)
     own = await run.server.token(grant_type="client_credentials", client_id="backend", client_secret=CLIENT_SECRET)
     run.secrets["token of a client"] = own.json()["access_token"]
     await end_tokens(run)
@@ -306,6 +339,7 @@ async def test_I08_I03_I02_no_secret_is_logged_even_at_debug_level(run: Run) -> 
     assert b"session.started" in logged
     assert b"token.revoked" in logged
     assert b"no PlayFab session" in logged
+    assert b"token.exchanged" in logged
     assert [name for name, spelling in run.secrets.spellings() if spelling in logged] == []
     assert [name for name, spelling in run.passing.spellings() if spelling in logged] == []
     assert [name for name, piece in run.secrets.pieces() if piece in logged] == []

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from authsrv.oauth import key_material
+from tests.support.exchange import exchange, exchanging, narrow, ticket
 from tests.support.server import Server, running
 
 ROUNDS = 12
@@ -23,7 +24,7 @@ ROUNDS = 12
 
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[Server]:
-    async with running(tmp_path) as started:
+    async with running(tmp_path, edit=exchanging) as started:
         yield started
 
 
@@ -59,9 +60,21 @@ async def prepared(server: Server, name: str) -> Call:
     if name == "refresh":
         tokens = [(await server.login("xbox"))["refresh_token"] for _ in range(ROUNDS + 1)]
         return lambda: server.refresh(tokens.pop())
+    if name.startswith("exchange"):
+        return await prepared_exchange(server, name)
     provider = name.partition(" ")[2]
     minted = [server.mint(provider) for _ in range(ROUNDS + 1)]
     return lambda: server.silent(provider, minted.pop())
+
+
+async def prepared_exchange(server: Server, name: str) -> Call:
+    """The same for token exchanges."""
+    if name == "exchange steam":
+        credentials = [ticket(server) for _ in range(ROUNDS + 1)]
+        return lambda: exchange(server, credentials.pop())
+    token = (await server.login("steam"))["access_token"]
+    shown = token if name == "exchange of a token" else token[:-8] + "AAAAAAAA"
+    return lambda: narrow(server, shown)
 
 
 # About three times what was seen on an idle machine. The platforms are emulated in the same thread and count too.
@@ -73,6 +86,9 @@ BOUNDS = [
     pytest.param("login steam", 25, id="login steam"),
     pytest.param("login xbox", 25, id="login xbox"),
     pytest.param("login epicgames", 40, id="login epicgames"),
+    pytest.param("exchange of a token", 15, id="exchange of a token"),
+    pytest.param("exchange of a forged token", 15, id="exchange of a forged token"),
+    pytest.param("exchange steam", 30, id="exchange steam"),
 ]
 
 
@@ -102,7 +118,13 @@ SLOW = [
 ]
 
 
-@pytest.mark.parametrize("name", ["client_credentials", "wrong secret", "refresh", "code", "login steam", "login xbox"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("client_credentials", "wrong secret", "refresh", "code", "login steam", "login xbox"),
+        *("exchange of a token", "exchange steam"),
+    ],
+)
 async def test_no_request_makes_or_reads_a_key_or_stretches_a_secret(
     server: Server, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

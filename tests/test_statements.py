@@ -10,6 +10,16 @@ import pytest
 from authsrv.storage.sqlite import SqliteStorage
 from tests.support.browser import Browser, shop_request
 from tests.support.ending import FEED, introspect, is_active, own_token, revoke, with_everybody
+from tests.support.exchange import (
+    ACCESS_TOKEN,
+    ID_TOKEN,
+    exchange,
+    exchange_of,
+    exchanging,
+    narrow,
+    ticket,
+)
+from tests.support.exchange import own_token as match_token
 from tests.support.server import Server, running
 from tests.support.storage import reading_connection, traced, writing_connection
 
@@ -17,6 +27,12 @@ from tests.support.storage import reading_connection, traced, writing_connection
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[Server]:
     async with running(tmp_path) as started:
+        yield started
+
+
+@pytest.fixture
+async def exchanging_server(tmp_path: Path) -> AsyncIterator[Server]:
+    async with running(tmp_path, edit=exchanging) as started:
         yield started
 
 
@@ -179,23 +195,98 @@ async def test_discovery_and_keys_touch_no_database(server: Server) -> None:
     assert ran == Ran([], [])
 
 
+SINGLE_USE = [
+    *("BEGIN IMMEDIATE", "INSERT INTO", "COMMIT"),  # the reservation
+    "BEGIN IMMEDIATE",
+    "INSERT INTO",  # the player
+    "INSERT INTO",  # the identity
+    "UPDATE grants",  # what an earlier answer to the same credential carried, had there been one
+    "UPDATE credentials",
+    "INSERT INTO",  # the grant
+    "COMMIT",
+]
+
+
+@pytest.mark.parametrize("provider", ["steam", "epicgames"])
+async def test_the_exchange_of_a_single_use_credential_is_a_reservation_a_read_and_a_write(
+    exchanging_server: Server, provider: str
+) -> None:
+    async with watching(exchanging_server) as ran:
+        assert (await exchange_of(exchanging_server, provider)).status_code == 200
+    assert ran == Ran(["SELECT p.id,"], SINGLE_USE)
+
+
+async def test_the_exchange_of_a_credential_of_many_uses_is_one_read_and_one_write(exchanging_server: Server) -> None:
+    await exchange_of(exchanging_server, "xbox")
+    async with watching(exchanging_server) as ran:
+        assert (await exchange_of(exchanging_server, "xbox")).status_code == 200
+    assert ran == Ran(
+        ["SELECT p.id,"], ["BEGIN IMMEDIATE", "UPDATE identities", "UPDATE players", "INSERT INTO", "COMMIT"]
+    )
+
+
+async def test_a_repeated_exchange_writes_no_reservation(exchanging_server: Server) -> None:
+    credential = ticket(exchanging_server)
+    await exchange(exchanging_server, credential, nonce="nonce-of-the-launcher")
+    async with watching(exchanging_server) as ran:
+        assert (await exchange(exchanging_server, credential, nonce="nonce-of-the-launcher")).status_code == 200
+    changes = ["UPDATE identities", "UPDATE players", "UPDATE grants", "UPDATE credentials", "INSERT INTO"]
+    assert ran.read == ["SELECT p.id,"]
+    assert ran.wrote == [
+        "BEGIN IMMEDIATE",
+        "INSERT INTO",
+        "SELECT digest,",
+        "COMMIT",
+        "BEGIN IMMEDIATE",
+        *changes,
+        "COMMIT",
+    ]
+
+
+async def test_the_exchange_of_an_access_token_is_one_read_and_another_for_the_actor(exchanging_server: Server) -> None:
+    token = (await exchanging_server.login("steam"))["access_token"]
+    actor: dict[str, str | None] = {
+        "actor_token": await match_token(exchanging_server),
+        "actor_token_type": ACCESS_TOKEN,
+    }
+    async with watching(exchanging_server) as ran:
+        made = (await narrow(exchanging_server, token)).json()["access_token"]
+        assert (await narrow(exchanging_server, made, requested_token_type=ID_TOKEN, audience=None)).status_code == 200
+    assert ran == Ran(["SELECT g.id,"] * 2, [])
+    async with watching(exchanging_server) as ran:
+        assert (await narrow(exchanging_server, token, **actor)).status_code == 200
+    assert ran == Ran(["SELECT g.id,", "SELECT coalesce((SELECT"], [])
+
+
+EXCHANGE_MISTAKES: dict[str, dict[str, str | None]] = {
+    "client_id": {"client_id": "nobody"},
+    "grant": {"client_id": "spa"},
+    "scope": {"scope": "admin"},
+    "audience": {"audience": "https://elsewhere.example"},
+    "type": {"subject_token_type": "urn:x"},
+    "kind": {"subject_token_type": "urn:authsrv:params:oauth:token-type:steam:x"},
+    "requested type": {"requested_token_type": "urn:x"},
+    "nonce": {"nonce": "a\x01"},
+    "credential": {"subject_token": "00"},
+    "access token": {"subject_token_type": ACCESS_TOKEN},
+}
+
+
+@pytest.mark.parametrize("changes", EXCHANGE_MISTAKES.values(), ids=EXCHANGE_MISTAKES)
+async def test_a_wrong_exchange_costs_no_statement_and_no_call(
+    exchanging_server: Server, changes: dict[str, str | None]
+) -> None:
+    async with watching(exchanging_server) as ran:
+        assert (await exchange(exchanging_server, **changes)).status_code in {400, 401}
+    assert ran == Ran([], [])
+    assert exchanging_server.platforms["steam"].calls.total() == 0
+
+
 @pytest.mark.parametrize("provider", ["steam", "epicgames"])
 async def test_a_login_with_a_single_use_credential_writes_its_reservation_first(server: Server, provider: str) -> None:
     async with watching(server) as ran:
         assert (await server.silent(provider)).status_code == 200
-    assert ran.read == ["SELECT p.id,"]
-    assert ran.wrote == [
-        "BEGIN IMMEDIATE",
-        "INSERT INTO",  # the reservation
-        "COMMIT",
-        "BEGIN IMMEDIATE",
-        "INSERT INTO",  # the player
-        "INSERT INTO",  # the identity
-        "UPDATE grants",  # what an earlier answer to the same credential carried, had there been one
-        "UPDATE credentials",
-        "INSERT INTO",  # the grant
-        "COMMIT",
-    ]
+    assert ran == Ran(["SELECT p.id,"], SINGLE_USE)
 
 
 async def test_a_first_login_with_a_credential_of_many_uses_is_one_read_and_one_write(server: Server) -> None:

@@ -107,15 +107,15 @@ class PlatformExchangeGrant(TokenExchangeGrant):
         return self._refresh.text
 
     def collect(self) -> None:
-        """The player's sign-in, the grant, and the credential that led to it."""
+        """The player's sign-in, the credential, and the grant that it led to."""
         super().collect()
         if self.signed_in.created:
             self.notices.append("player.created")
         self.notices.append("login.succeeded")
         self.platform = self.redeemed.identity.platform
         self.changes += self.signed_in.changes
-        self.changes.append(AddGrant(self._grant_of(self.scope)))
         self.changes += self.redeemed.settled(self.grant_id, self.request.now)
+        self.changes.append(AddGrant(self._grant_of(self.scope)))
 
     def _grant_of(self, scope: tuple[str, ...]) -> Grant:
         now, lifetimes, identity = self.request.now, self.registered.lifetimes, self.redeemed.identity
