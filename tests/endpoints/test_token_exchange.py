@@ -21,7 +21,7 @@ from tests.support.exchange import (
     own_token,
     ticket,
 )
-from tests.support.refusals import tables
+from tests.support.refusals import clients, tables
 from tests.support.server import ISSUER, Server, running
 from tests.support.verification import verified
 
@@ -325,6 +325,26 @@ async def test_B36_an_audience_that_the_client_must_not_have(server: Server, cha
 async def test_an_exchange_never_widens_the_scope(server: Server, scope: str) -> None:
     tokens = await server.login("steam", scope="openid offline")
     answer = await narrow(server, tokens["access_token"], scope=scope)
+    assert answer.json()["error"] == "invalid_scope"
+
+
+@pytest.mark.parametrize("scopes", [[], ["players.read"]], ids=["none", "none of the player's"])
+async def test_a_backend_that_shares_no_scope_with_the_token_gets_one_for_itself_without_any(scopes: list[str]) -> None:
+    def sharing_none(block: dict[str, Any]) -> None:
+        exchanging(block)
+        clients(block)["match"]["scopes"] = scopes
+
+    async with running(edit=sharing_none) as server:
+        tokens = await server.login("steam")
+        answer = await narrow(server, tokens["access_token"])
+        assert (answer.status_code, answer.json()["scope"]) == (200, "")
+        claims = await verified(server, answer.json()["access_token"], MATCH, "at+jwt")
+        assert (claims["sub"], claims["scope"]) == (server.claims(tokens["access_token"])["sub"], "")
+
+
+async def test_an_id_token_is_made_of_nothing_less_than_openid(server: Server) -> None:
+    tokens = await server.login("steam", scope="offline")
+    answer = await narrow(server, tokens["access_token"], requested_token_type=ID_TOKEN, audience=None)
     assert answer.json()["error"] == "invalid_scope"
 
 

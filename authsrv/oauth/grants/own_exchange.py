@@ -113,14 +113,18 @@ class OwnExchangeGrant(TokenExchangeGrant):
         return {"sub": actor.client.client_id, **({"act": before} if before else {})}
 
     def _narrowed_scope(self) -> tuple[str, ...]:
-        """What is asked for, or all of the subject token's; never a refresh token (RFC 8693 section 2.2.1)."""
-        sent = self.request.form.get("scope", "")
+        """What is asked for, or all that the client may have of the subject token's, which may be nothing.
+
+        Never a refresh token (RFC 8693 section 2.2.1).
+        """
         had = self._subject.token.scope
-        asked = scopes.granted(self.registered, sent) if sent else scopes.remaining(self.registered, had)
-        left = tuple(value for value in asked if value not in scopes.OFFLINE)
-        if not left or not set(left) <= set(had):
+        sent = self.request.form.get("scope", "")
+        if not sent:
+            return _without_offline(scopes.remaining(self.registered, had))
+        asked = _without_offline(scopes.granted(self.registered, sent))
+        if not asked or not set(asked) <= set(had):
             raise InvalidScope("The scope can only be what the subject_token has, or a part of it.")
-        return left
+        return asked
 
     def _audience(self) -> tuple[str, ...]:
         issuer = self.server.tokens.issuer
@@ -134,6 +138,10 @@ class OwnExchangeGrant(TokenExchangeGrant):
         is_general = set(self._subject.token.aud).issuperset(audiences.default(self.registered, issuer))
         if self.registered.public and not is_general:
             raise InvalidTarget(_NO_ID_TOKEN, parameter="subject_token")
+
+
+def _without_offline(values: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(value for value in values if value not in scopes.OFFLINE)
 
 
 def _depth(act: dict[str, Any] | None) -> int:
