@@ -39,6 +39,8 @@ class Rules:
     def __post_init__(self) -> None:
         if not self.issuer:
             raise ValueError("the issuer is missing")
+        if self.issuer.endswith("/"):
+            raise ValueError("the issuer has no slash at its end")
         if not self.audience and not self.xsolla_project:
             raise ValueError("name this backend's audience, or the project of the Xsolla profile")
         if self.on_stale not in ("refuse", "accept"):

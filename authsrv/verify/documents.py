@@ -84,7 +84,8 @@ class Document(Generic[T]):
             await self._take(await self._answer(etag), etag)
         except Exception as error:  # whatever foreign bytes or a foreign fetch bring about: the last good one stays
             if not self.is_failing:
-                _LOG.warning("%s: not refreshed, the last good one stays in use: %r", self._name, error)
+                kept = "there is none yet" if self.value is None else "the last good one stays in use"
+                _LOG.warning("%s: not refreshed, %s: %r", self._name, kept, error)
             self.is_failing = True
             return
         if self.is_failing:

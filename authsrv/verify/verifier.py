@@ -157,8 +157,10 @@ class Verifier:
 
     async def _read_metadata(self, body: bytes) -> _Metadata:
         document = strict_json(body)
-        if not isinstance(document, dict) or document.get("issuer") != self._rules.issuer:
-            raise FetchError("the metadata is of another issuer")
+        if not isinstance(document, dict):
+            raise FetchError("the metadata is no object")
+        if document.get("issuer") != self._rules.issuer:
+            raise FetchError(f"the metadata is of {document.get('issuer')!r:.200}, not of {self._rules.issuer!r}")
         return _Metadata(document["jwks_uri"], document.get("revocation_feed_uri", ""))
 
     async def _read_feed(self, body: bytes) -> Feed:

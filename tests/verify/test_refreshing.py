@@ -239,6 +239,7 @@ async def test_C32_metadata_of_another_issuer_or_with_addresses_in_clear_is_not_
         {"issuer": "http://login.studio.example"},
         {"issuer": "login.studio.example"},
         {"issuer": ""},
+        {"issuer": ISSUER + "/"},
         {"issuer": ISSUER, "jwks_uri": "file:///keys"},
         {"issuer": ISSUER, "jwks_uri": "http://keys.studio.example"},
         {"issuer": ISSUER, "revocation_feed_uri": "http://feed.studio.example"},
@@ -246,7 +247,9 @@ async def test_C32_metadata_of_another_issuer_or_with_addresses_in_clear_is_not_
     ],
     ids=str,
 )
-def test_C32_a_verifier_is_not_made_with_addresses_in_clear(arguments: dict[str, Any]) -> None:
+def test_C32_a_verifier_is_not_made_with_addresses_in_clear_or_a_slash_too_many(
+    arguments: dict[str, Any],
+) -> None:
     with pytest.raises(ValueError, match=r"."):
         Verifier(**{"audience": AUDIENCE, **arguments})
 
@@ -274,6 +277,33 @@ async def test_an_outage_is_told_to_the_log_once_and_so_is_its_end(caplog: pytes
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
     assert all(record.getMessage().startswith("revocation feed: ") for record in caplog.records)
     assert len(caplog.text) < 500
+
+
+@pytest.mark.parametrize(
+    ("metadata", "said"),
+    [
+        ({"issuer": "https://login.studio.test"}, f"the metadata is of 'https://login.studio.test', not of '{ISSUER}'"),
+        ({"issuer": "x" * 1000}, f"the metadata is of '{'x' * 199}, not of '{ISSUER}'"),
+        (["x"], "the metadata is no object"),
+    ],
+    ids=["another issuer", "a long one", "a list"],
+)
+async def test_who_finds_no_metadata_of_its_issuer_reads_in_the_log_why(
+    metadata: object, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    source = TokenSource()
+    source.answers[METADATA] = Answer(body=json.dumps(metadata).encode())
+    async with source.verifier():
+        assert caplog.messages[0].startswith("metadata: not refreshed, there is none yet: ")
+        assert said in caplog.messages[0]
+
+
+async def test_the_log_says_that_a_document_stays_in_use(caplog: pytest.LogCaptureFixture) -> None:
+    source, rounds = TokenSource(), Rounds()
+    async with source.verifier(sleep=rounds.sleep):
+        source.down = True
+        await rounds.next()
+    assert caplog.messages[0].startswith("revocation feed: not refreshed, the last good one stays in use: ")
 
 
 async def test_a_verifier_works_between_its_begin_and_its_end_and_may_begin_again() -> None:
