@@ -104,6 +104,14 @@ def test_a_revoked_key_is_replaced_and_the_text_says_what_that_means(config: Pat
     assert again.stderr == f"authsrv: the key {first['kid']} was revoked before; authsrv keys list shows the keys\n"
 
 
+def test_a_key_that_was_revoked_before_it_signed_has_no_time_of_signing(config: Path) -> None:
+    run(config, "rotate")
+    waiting = next(key["kid"] for key in listed(config) if key["state"] == "next")
+    (line,) = [line for line in run(config, "revoke", waiting).stdout.splitlines() if line.startswith(waiting)]
+    assert line.split()[2:5] == ["revoked", "-", "-"]
+    assert line.endswith(" UTC")
+
+
 def test_a_key_that_is_none_is_refused(config: Path) -> None:
     done = run(config, "revoke", "unknown")
     assert (done.exit_code, done.stdout) == (1, "")

@@ -74,8 +74,15 @@ def _table(keys: Iterable[Key]) -> Iterator[str]:
 
 
 def _row(key: Key) -> tuple[str, ...]:
-    ends = [key["revoked_at"]] * 2 if key["revoked_at"] else [key["signs_until"], key["retires_at"]]
-    return key["kid"], key["alg"], key["state"], *map(_moment, (key["signs_from"], *ends))
+    return key["kid"], key["alg"], key["state"], *map(_moment, _times(key))
+
+
+def _times(key: Key) -> tuple[int | None, ...]:
+    """When it signs, from and until, and when it leaves the key set. A key that was revoked in time never signed."""
+    begin, revoked = key["signs_from"], key["revoked_at"]
+    if not revoked:
+        return begin, key["signs_until"], key["retires_at"]
+    return (begin, revoked, revoked) if begin < revoked else (None, None, revoked)
 
 
 def _plans(keys: Iterable[Key]) -> Iterator[str]:

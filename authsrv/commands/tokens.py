@@ -27,14 +27,15 @@ def revoke(
     *,
     player: Annotated[str, typer.Option(metavar="SUB", help="The player with this sub.", show_default=False)] = "",
     client: Annotated[str, typer.Option(metavar="ID", help="The client with this client_id.", show_default=False)] = "",
-    project: Annotated[str, typer.Option(metavar="KEY", help="The project of this name.", show_default=False)] = "",
+    project: Annotated[str, typer.Option(metavar="KEY", help="The project with this key.", show_default=False)] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would mean.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, times in Unix seconds.")] = False,
     config: ConfigOption = CONFIG,
 ) -> None:
-    """Void everything that a player, a client or a project was given until now.
+    """Void all that a player or client was given.
 
-    That is codes, refresh tokens and access tokens. It cannot be undone; whoever logs in again gets new ones.
+    Or all clients of a project: every code, refresh token and access token until now. It cannot be undone; whoever
+    logs in again gets new ones.
     """
     named = {kind: text for kind, text in (("player", player), ("client", client), ("project", project)) if text}
     if len(named) != 1:

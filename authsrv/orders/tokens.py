@@ -74,7 +74,7 @@ async def _client(server: TokenServer, client_id: str) -> _Concerned:
     registered = await server.storage.load_registered_client(client_id)
     project = registered.project if registered else left.get(client_id)
     if project is None:
-        raise OrderRefused("no client has this client_id")
+        raise OrderRefused("no client has or had this client_id")
     return _Concerned("client", client_id, project)
 
 

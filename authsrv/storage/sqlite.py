@@ -112,7 +112,8 @@ class SqliteStorage:
 
     def _claim(self) -> ProcessLock:
         if not exists(self._path):
-            raise SchemaMismatch(f"there is no database at {self._path}; {MIGRATE} to make it")
+            remedy = f"{MIGRATE} to make it, or run this in the server's working directory"
+            raise SchemaMismatch(f"there is no database at {self._path}; {remedy}")
         refuse_network(self._path)
         tighten(self._path)
         return ProcessLock(self._path)

@@ -149,7 +149,11 @@ def become_a_directory(path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "text"),
     [
-        pytest.param(lambda path: path.unlink(), "there is no database at .*; run `authsrv migrate`", id="missing"),
+        pytest.param(
+            lambda path: path.unlink(),
+            "there is no database at .*; run `authsrv migrate`.*working directory",
+            id="missing",
+        ),
         pytest.param(lambda path: path.write_bytes(b""), "no schema yet; run `authsrv migrate`", id="empty"),
         pytest.param(drop_revision, "no schema yet; run `authsrv migrate`", id="no revision"),
         pytest.param(
