@@ -143,7 +143,7 @@ class InvalidGrant(AuthsrvError):
 
 class UnauthorizedClient(AuthsrvError):
     error = "unauthorized_client"
-    text = "This client may not do that; its entry in the configuration decides."
+    text = "This client may not do that; the grants of its entry in the configuration decide."
 
 
 class UnsupportedGrantType(AuthsrvError):

@@ -59,6 +59,7 @@ def test_the_demo_has_a_client_of_every_kind_on_the_three_platforms(config: Conf
         "40": (True, True, "xsolla"),
     }
     assert clients["backend"].grant_types == {"client_credentials", TOKEN_EXCHANGE}
+    assert (set(clients["backend"].exchange_from), clients["backend"].introspect) == ({"launcher"}, True)
     assert clients["launcher"].grant_types == {"authorization_code", "refresh_token", TOKEN_EXCHANGE}
     assert clients["spa"].cors_origins == {config.issuer}
     assert clients["shop"].redirect_uris == (

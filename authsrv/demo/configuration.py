@@ -16,6 +16,9 @@ PROJECT = "demo"
 SHOP_SECRET = "shop-secret"
 _SCOPES = ["openid", "profile", "email", "address", "phone", "offline"]
 _GAME_SCOPES = ["openid", "profile", "offline", "playfab"]
+_BACKENDS = ["https://match.studio.example", "https://chat.studio.example"]
+"""Audiences as the documentation's examples name them; nobody is there."""
+_JOIN = "match:join"
 _HEAD = "# Written by `authsrv demo` at every start; changes made here are lost.\n\n"
 
 
@@ -65,27 +68,10 @@ def _look(port: int) -> dict[str, str]:
 
 def _clients(port: int) -> dict[str, dict[str, Any]]:
     return {
-        "launcher": {
-            "name": "Demo launcher",
-            "type": "public",
-            "native": True,
-            "redirect_uris": ["http://127.0.0.1/callback"],
-            "grants": ["authorization_code", "refresh_token", TOKEN_EXCHANGE],
-            "scopes": _GAME_SCOPES,
-            "id_token_audiences": ["https://mod.io"],
-        },
+        "launcher": _launcher(),
         "shop": _shop(port),
         "spa": _single_page_application(port),
-        "backend": {
-            "name": "Demo game server",
-            "type": "server",
-            "secret": "backend-secret",
-            "grants": ["client_credentials", TOKEN_EXCHANGE],
-            "scopes": ["openid"],
-            "audiences": ["https://match.demo.example"],
-            "exchange_from": ["launcher"],
-            "introspect": True,
-        },
+        "backend": _backend(),
         "40": {
             "name": "Demo game on an Xsolla SDK",
             "type": "public",
@@ -94,6 +80,33 @@ def _clients(port: int) -> dict[str, dict[str, Any]]:
             "redirect_uris": ["http://127.0.0.1/blank"],
             "scopes": _GAME_SCOPES,
         },
+    }
+
+
+def _launcher() -> dict[str, Any]:
+    return {
+        "name": "Demo launcher",
+        "type": "public",
+        "native": True,
+        "redirect_uris": ["http://127.0.0.1/callback"],
+        "grants": ["authorization_code", "refresh_token", TOKEN_EXCHANGE],
+        "scopes": _GAME_SCOPES,
+        "extra_scopes": [_JOIN],
+        "audiences": _BACKENDS,
+        "id_token_audiences": ["https://mod.io"],
+    }
+
+
+def _backend() -> dict[str, Any]:
+    return {
+        "name": "Demo game server",
+        "type": "server",
+        "secret": "backend-secret",
+        "grants": ["client_credentials", TOKEN_EXCHANGE],
+        "extra_scopes": [_JOIN],
+        "audiences": _BACKENDS,
+        "exchange_from": ["launcher"],
+        "introspect": True,
     }
 
 
