@@ -2,14 +2,11 @@
 
 import base64
 import hashlib
-import json
-import os
 import re
 import shlex
 import signal
 import subprocess
 import sys
-from contextlib import AbstractContextManager
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -24,7 +21,8 @@ from authsrv.demo.pkce import Pkce
 from authsrv.emulator.client import Credential
 from authsrv.emulator.server import listen
 from authsrv.models import TOKEN_EXCHANGE
-from tests.support.processes import free_port, listens, running
+from tests.support.demo import announcement_of, demo
+from tests.support.processes import free_port, listens
 
 PAGES = ("/demo", "/demo/privacy", "/demo/terms", "/demo/shop", "/demo/callback", "/demo/spa")
 SCRIPTS = {"/demo/spa": ['<script type="module" src="/demo/spa.js">']}
@@ -207,51 +205,6 @@ def test_one_run_of_the_demo_logs_in_everywhere_and_leaves_nothing_behind(tmp_pa
     assert not listens(emulator_port)
 
 
-TOKENS = Path(__file__).parents[1] / "docs" / "tokens.md"
-DEMO = "http://127.0.0.1:8080"
-INTROSPECT = "/oauth2/introspect"
-
-
-@pytest.mark.curl
-@pytest.mark.timeout(180)
-def test_the_commands_of_the_token_page_do_what_the_page_says(tmp_path: Path) -> None:
-    port, emulator_port = free_port(), free_port()
-    blocks = [
-        block
-        for block in re.findall(r"^```sh\n(.*?)^```$", TOKENS.read_text("utf-8"), re.MULTILINE | re.DOTALL)
-        if DEMO in block
-    ]
-    (introspection,) = [place for place, block in enumerate(blocks) if INTROSPECT in block]
-    (revocation,) = [place for place, block in enumerate(blocks) if "/oauth2/revoke " in block]
-    blocks.insert(revocation, blocks[introspection])
-    with demo(port, emulator_port, tmp_path) as process:
-        announcement_of(process)
-        outputs = pasted(blocks, port, emulator_port)
-        process.send_signal(signal.SIGTERM)
-        process.wait(timeout=60)
-    assert not [text for text in outputs if '"error"' in text or not text.strip()]
-    told = [json.loads(text) for block, text in zip(blocks, outputs, strict=True) if INTROSPECT in block]
-    assert [answer["active"] for answer in told] == [True, False]
-    assert outputs[revocation + 1] == "200\n"
-    of_token = [text for text in outputs if '"access_token"' in text]
-    assert len(of_token) == 5
-    assert [json.loads(text)["token_type"] for text in of_token].count("N_A") == 1
-    assert told[0]["jti"] in json.loads(outputs[-1])["jti"]
-
-
-def pasted(blocks: list[str], port: int, emulator_port: int) -> list[str]:
-    """What each command prints, all of them in one shell, on a demo at other ports."""
-    mark = "---- next ----"
-    script = "\n".join(f"{block}\necho\necho '{mark}'" for block in blocks)
-    script = script.replace(DEMO, f"http://127.0.0.1:{port}").replace(
-        ".venv/bin/authsrv", f"{shlex.quote(sys.executable)} -m authsrv"
-    )
-    environment = {**os.environ, "EMULATOR_PORT": str(emulator_port)}
-    done = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, env=environment, check=False)
-    assert done.stderr == ""
-    return [text.removesuffix("\n") for text in done.stdout.split(f"{mark}\n")[:-1]]
-
-
 @pytest.mark.timeout(180)
 def test_the_emulator_ends_with_a_demo_that_was_killed(tmp_path: Path) -> None:
     port, emulator_port = free_port(), free_port()
@@ -263,21 +216,6 @@ def test_the_emulator_ends_with_a_demo_that_was_killed(tmp_path: Path) -> None:
         while listens(emulator_port):
             pass
     assert not listens(port)
-
-
-def demo(port: int, emulator_port: int, state: Path) -> AbstractContextManager[subprocess.Popen[str]]:
-    return running("demo", "--port", str(port), "--emulator-port", str(emulator_port), "--state", str(state / "demo"))
-
-
-def announcement_of(process: subprocess.Popen[str]) -> str:
-    """What the demo prints, up to its last line."""
-    assert process.stdout is not None
-    lines: list[str] = []
-    for line in process.stdout:
-        lines.append(line)
-        if line.startswith("Page: "):
-            return "".join(lines)
-    pytest.fail("the demo ended:\n" + "".join(lines))
 
 
 def command(printed: str, path: str) -> str:
