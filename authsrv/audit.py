@@ -51,7 +51,8 @@ class AuditEvent:
 
     `project` is its key in the configuration, `sub` our player id, `platform` a platform's name, `reason` a stable
     machine code, `address` the `cut` form of a client address (`authsrv.addresses.ClientAddress`), never the whole.
-    `registered_with` is the name that the configuration gives an initial access token, `kid` a signing key's id.
+    `registered_with` is the name that the configuration gives an initial access token, `kid` a signing key's id,
+    `exchanged_from` the client whose access token was exchanged.
     """
 
     kind: AuditKind
@@ -64,6 +65,7 @@ class AuditEvent:
     address: str = ""
     registered_with: str = ""
     kid: str = ""
+    exchanged_from: str = ""
 
 
 _FACTS = tuple(one.name for one in fields(AuditEvent) if one.name != "kind")

@@ -198,17 +198,15 @@ class TokenServer(AuthorizationServer):
     def _note(self, grant: LoadingGrant, request: TokenRequest) -> None:
         player, client = grant.player(), grant.registered
         for kind in grant.notices:
-            self.audit.record(
-                AuditEvent(
-                    kind,
-                    project=client.project.key,
-                    client_id=client.client_id,
-                    sub=player.sub if player else "",
-                    platform=grant.platform,
-                    request_id=request.sender.request_id,
-                    address=request.sender.cut_address,
-                )
+            event = AuditEvent(
+                kind,
+                project=client.project.key,
+                client_id=client.client_id,
+                sub=player.sub if player else "",
+                platform=grant.platform,
+                exchanged_from=grant.exchanged_from,
             )
+            self.note(event, request.sender)
 
     # What Authlib asks of a framework integration. Clients are looked up and authenticated before it runs.
 

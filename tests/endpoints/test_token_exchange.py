@@ -225,10 +225,10 @@ async def test_from_anywhere_else_a_repeat_is_a_replay(
     assert (answer.json()["error"], answer.json()["reason"]) == ("invalid_grant", "credential_replayed")
 
 
-async def test_a_client_with_a_secret_needs_no_nonce_to_repeat(server: Server) -> None:
+async def test_a_client_with_a_secret_repeats_its_request_by_the_nonce_too(server: Server) -> None:
     as_match: dict[str, str | None] = {"client_id": "match", "client_secret": SECRET, "scope": "openid"}
     credential = ticket(server)
-    answers = [await exchange(server, credential, **as_match) for _ in range(2)]
+    answers = [await exchange(server, credential, **as_match, nonce="a nonce, n1") for _ in range(2)]
     assert [answer.status_code for answer in answers] == [200, 200]
 
 

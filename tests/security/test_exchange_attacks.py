@@ -38,6 +38,7 @@ from tests.support.server import CHALLENGE, EMULATOR_NAMES, ISSUER, Server, runn
 Failure = Callable[[Server, str, str], Awaitable[object]]
 
 MARKET = "https://market.example"
+NONCE = "nonce-of-the-launcher"
 AS_LAUNCHER: dict[str, str | None] = {"client_id": "launcher", "client_secret": None, "audience": None}
 AS_MARKET: dict[str, str | None] = {"client_id": "market", "audience": MARKET}
 WANTS_ID_TOKEN: dict[str, str | None] = {"requested_token_type": ID_TOKEN, "audience": MOD_IO}
@@ -198,22 +199,30 @@ async def test_no_state_repeats_what_came_by_this_door(server: Server) -> None:
 async def test_a_client_with_a_secret_repeats_its_own_request_alone(server: Server) -> None:
     as_match: dict[str, str | None] = {"client_id": "match", "client_secret": SECRET, "scope": "openid"}
     credential = ticket(server)
-    assert (await exchange(server, credential, **as_match, nonce="1")).status_code == 200
+    assert (await exchange(server, credential, **as_match, nonce=NONCE)).status_code == 200
     others: list[dict[str, str | None]] = [
-        as_match | {"client_id": "market", "nonce": "1"},
-        as_match | {"nonce": "2"},
-        {"nonce": "1"},
+        as_match | {"client_id": "market", "nonce": NONCE},
+        as_match | {"nonce": "nonce-of-another-player"},
+        as_match,
+        {"nonce": NONCE},
         {},
     ]
     for other in others:
         assert (await exchange(server, credential, **other)).json()["reason"] == "credential_replayed"
-    assert (await exchange(server, credential, **as_match, nonce="1")).status_code == 200
+    assert (await exchange(server, credential, **as_match, nonce=NONCE)).status_code == 200
+
+
+async def test_a_backend_that_serves_many_gives_a_stolen_proof_to_nobody_else(server: Server) -> None:
+    """A thief brings a player's ticket to the backend, which exchanges whatever ticket somebody brings."""
+    as_match: dict[str, str | None] = {"client_id": "match", "client_secret": SECRET, "scope": "openid"}
+    credential = ticket(server)
+    players = (await exchange(server, credential, **as_match)).json()["access_token"]
+    thiefs = await exchange(server, credential, **as_match)
+    assert (token_error(thiefs), thiefs.json()["reason"]) == ("invalid_grant", "credential_replayed")
+    assert await is_active(server, players)
 
 
 # --- what becomes of a credential whose request fails after the platform said yes ---
-
-
-NONCE = "nonce-of-the-launcher"
 
 
 async def fails_by_limit(server: Server, provider: str, credential: str) -> None:
@@ -584,3 +593,111 @@ async def test_both_doors_share_one_count(quota: dict[str, int], case: str, rule
                 assert (answer.status_code, answer.json()["error"]) == (429, "rate_limited")
                 assert answer.headers["ratelimit-policy"].startswith(f'"{rule}"')
             assert server.platforms["steam"].calls.total() == calls
+
+
+# --- what is told of an exchange ---
+
+
+def told_of(server: Server) -> list[dict[str, Any]]:
+    """The audit trail of the project, without what is the same or another in every line."""
+    lines = [line for line in server.events if line["logger"] == "authsrv.audit" and line.get("project") == "demo"]
+    assert all(line["address"] == "127.0.0.0/24" and line["request_id"] for line in lines)
+    noise = {"time", "logger", "level", "project", "address", "request_id"}
+    return [{name: value for name, value in line.items() if name not in noise} for line in lines]
+
+
+async def test_I07_the_audit_trail_says_who_exchanged_what_of_whom(server: Server) -> None:
+    made = (await exchange(server)).json()["access_token"]
+    sub = server.claims(made)["sub"]
+    by_launcher = {"client_id": "launcher", "platform": "steam", "sub": sub}
+    assert told_of(server) == [
+        {"event": kind, **by_launcher} for kind in ("token.exchanged", "player.created", "login.succeeded")
+    ]
+    server.events.clear()
+    await narrowed(server, await narrowed(server, made), **AS_MARKET)
+    await narrowed(server, made, **AS_LAUNCHER)
+    assert told_of(server) == [
+        {"event": "token.exchanged", "client_id": "match", "sub": sub, "exchanged_from": "launcher"},
+        {"event": "token.exchanged", "client_id": "market", "sub": sub, "exchanged_from": "match"},
+        {"event": "token.exchanged", "client_id": "launcher", "sub": sub, "exchanged_from": "launcher"},
+    ]
+
+
+async def test_I07_the_audit_trail_has_the_same_refusals_by_both_doors(server: Server) -> None:
+    used = server.mint("steam")
+    for number, minted in enumerate((server.mint("steam", case="banned"), used, used)):
+        await by_exchange(server, minted, number)
+    by_exchange_told = told_of(server)
+    server.events.clear()
+    used = server.mint("steam")
+    for number, minted in enumerate((server.mint("steam", case="banned"), used, used)):
+        await server.silent("steam", minted, code_challenge="x" * 42 + str(number))
+    silently_told = told_of(server)
+    refusals = {"login.refused": "account_banned", "credential.replayed": "credential_replayed"}
+    for told in (by_exchange_told, silently_told):
+        assert [(line["event"], line["reason"]) for line in told if "reason" in line] == [*refusals.items()]
+        assert [line["event"] for line in told if "reason" not in line][-1] == "login.succeeded"
+
+
+@pytest.mark.parametrize("whose", ["another client", "nobody", "revoked", "the server's own"])
+async def test_I10_the_answer_tells_nothing_of_a_token_that_is_not_the_clients_to_use(
+    server: Server, whose: str
+) -> None:
+    token = (await server.login("steam"))["access_token"]
+    shown = {"another client": token, "nobody": token[:-8] + "AAAAAAAA", "revoked": token,
+             "the server's own": await own_token(server, "stranger")}[whose]  # fmt: skip
+    if whose == "revoked":
+        await revoke(server, token)
+    answer = await narrow(server, shown, client_id="stranger")
+    assert answer.json() == {
+        "error": "invalid_grant",
+        "error_description": "The subject_token is no access token in force that this client may use here.",
+        "parameter": "subject_token",
+    }
+
+
+# --- requests that say something twice ---
+
+
+REPEATABLE = {"audience", "resource"}
+ONCE = ("grant_type", "client_id", "subject_token", "subject_token_type", "requested_token_type", "scope", "nonce",
+        "actor_token", "actor_token_type", "no_user_creation", "app_id")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ONCE)
+async def test_a_parameter_that_is_sent_twice_is_refused_before_a_proof_is_used(server: Server, name: str) -> None:
+    sent = {
+        "grant_type": TOKEN_EXCHANGE,
+        "client_id": "launcher",
+        "scope": "openid",
+        "requested_token_type": ACCESS_TOKEN,
+        "nonce": NONCE,
+        "actor_token": "x",
+        "actor_token_type": ACCESS_TOKEN,
+        "no_user_creation": "false",
+        **submitted("steam", server.mint("steam")),
+    }
+    form = f"{httpx.QueryParams(sent)}&{httpx.QueryParams({name: sent[name]})}"
+    answer = await server.http.post("/oauth2/token", content=form, headers=FORM)
+    assert (token_error(answer), answer.json()["parameter"]) == ("invalid_request", name)
+    assert not tables(server).reservations
+    assert server.platforms["steam"].calls.total() == 0
+
+
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+
+
+async def test_audiences_that_are_sent_twice_are_all_looked_at(server: Server) -> None:
+    token = (await server.login("steam"))["access_token"]
+    sent = {
+        "grant_type": TOKEN_EXCHANGE,
+        "client_id": "match",
+        "client_secret": SECRET,
+        "subject_token": token,
+        "subject_token_type": ACCESS_TOKEN,
+    }
+    for hidden in (f"audience={MATCH}&audience=https://evil.example", f"resource=https://evil.example&resource={MATCH}",
+                   f"audience={MATCH}&resource=https://evil.example", f"audience={MATCH}+https://evil.example",
+                   f"audience={MATCH}%20https://evil.example"):  # fmt: skip
+        answer = await server.http.post("/oauth2/token", content=f"{httpx.QueryParams(sent)}&{hidden}", headers=FORM)
+        assert token_error(answer) == "invalid_target", hidden

@@ -52,6 +52,8 @@ class LoadingGrant(BaseGrant):
         self.notices: list[AuditKind] = []
         self.platform = ""
         """Who vouched for the player just now; empty if nobody had to."""
+        self.exchanged_from = ""
+        """The client whose access token was shown, by another one or by itself; empty without such a token."""
         self.told: TokenFacts | None = None
         """What the access token says, for the id_token that goes with it."""
         self._sourced: Mapping[str, str] = {}

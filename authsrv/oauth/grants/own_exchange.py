@@ -51,6 +51,7 @@ class OwnExchangeGrant(TokenExchangeGrant):
         self._subject = await self._live("subject_token")
         self._loaded = self._of_player()
         self._act = await self._actors()
+        self.exchanged_from = self._subject.client.client_id
         self.scope = self._narrowed_scope()
         self.require_openid()
 

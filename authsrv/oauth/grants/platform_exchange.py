@@ -24,7 +24,7 @@ from authsrv.storage.changes import AddGrant, LinkIdentity
 PREFIX = "urn:authsrv:params:oauth:token-type:"
 """Followed by the platform's name, a colon, and the kind of the credential."""
 SHORTEST_NONCE = 8
-"""Characters by which a client without a secret may be known again; as many as a `state` needs at the silent login."""
+"""Characters by which a request may be known again; as many as a `state` needs at the silent login."""
 
 
 class PlatformExchangeGrant(TokenExchangeGrant):
@@ -155,11 +155,11 @@ class PlatformExchangeGrant(TokenExchangeGrant):
 
 
 def requester_of(client: Client, nonce: str, number: int) -> Digest:
-    """Who may repeat an exchange: the same client with its secret, or a public one with the same `nonce`.
+    """Who may repeat an exchange: the same client with the same `nonce`.
 
-    A public client that sent none, or one to be guessed, cannot be told from somebody who took the credential from it;
-    by the `number`, which no other request has, nobody repeats it.
+    Without one, or with one to be guessed, a request cannot be told from that of somebody who took the credential: from
+    a client without a secret, or to a backend that exchanges whatever it is brought. By the `number`, which no other
+    request has, nobody repeats it.
     """
-    is_anybody = client.public and len(nonce) < SHORTEST_NONCE
-    told = ("number", str(number)) if is_anybody else ("nonce", nonce)
+    told = ("nonce", nonce) if len(nonce) >= SHORTEST_NONCE else ("number", str(number))
     return digest("\0".join((client.client_id, "exchange", *told)))
