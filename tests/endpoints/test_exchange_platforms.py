@@ -208,3 +208,41 @@ async def test_who_is_proved_and_for_whom_is_the_same_as_at_the_silent_login() -
 
 
 GOOD = {"encrypted_app_ticket": "encrypted-good"}
+
+
+# --- what a request adds narrows and never widens ---
+
+
+NARROWED: Mapping[str, tuple[str, dict[str, str], dict[str, str], str]] = {
+    "D23 sandbox": ("xbox", {}, {"sandbox": "CERT"}, "credential_wrong_sandbox"),
+    "D23 sandbox of a developer": (
+        "xbox",
+        {"case": "wrong-sandbox"},
+        {"sandbox": "XDKS.1"},
+        "credential_wrong_sandbox",
+    ),
+    "D30 deployment": (
+        "epicgames",
+        {"kind": "id_token"},
+        {"deployment_id": "another-deployment"},
+        "credential_wrong_deployment",
+    ),
+    "D30 deployment of another": (
+        "epicgames",
+        {"kind": "id_token", "case": "wrong-deployment"},
+        {"deployment_id": "another-deployment"},
+        "credential_wrong_deployment",
+    ),
+    "D02 app": ("steam", {}, {"app_id": "4800002"}, "credential_wrong_app"),
+    "D02 app of another": ("steam", {"case": "other-app"}, {"app_id": "4800002"}, "credential_wrong_app"),
+}
+
+
+@pytest.mark.parametrize(("provider", "how", "changes", "reason"), NARROWED.values(), ids=NARROWED)
+async def test_what_a_request_names_never_widens(
+    provider: str, how: dict[str, str], changes: dict[str, str], reason: str
+) -> None:
+    async with running(edit=exchanging) as server:
+        answer = await present(server, provider, server.mint(provider, **how), **changes)
+        assert (answer.status_code, answer.json()["reason"]) == (400, reason)
+        assert written(server) == (0, 0, 0)

@@ -17,7 +17,9 @@ import pytest
 
 from authsrv.errors import ErrorCode
 from authsrv.log import Event
+from authsrv.models import TOKEN_EXCHANGE
 from authsrv.serving.protocol import HttpLimits, guarded_protocol
+from tests.support.exchange import ACCESS_TOKEN, ID_TOKEN, KINDS, PLATFORM, exchanging
 from tests.support.server import CALLBACK, CHALLENGE, VERIFIER, Server, launcher_request, running
 from tests.support.sockets import port, serving
 
@@ -33,20 +35,21 @@ NAMES = (
     *launcher_request(),
     *("grant_type", "code", "code_verifier", "refresh_token", "client_secret", "session_ticket", "credential_type"),
     *("app_id", "deployment_id", "sandbox", "nonce", "encrypted_ticket_nonce", "no_user_creation", "audience"),
-    *("redirectUrl", "resource", "subject_token", "request", "__proto__", "", "\0", "é", CANARY),
+    *("subject_token", "subject_token_type", "actor_token", "actor_token_type", "requested_token_type"),
+    *("redirectUrl", "resource", "request", "__proto__", "", "\0", "é", CANARY),
+)
+GRANTS = (
+    *("authorization_code", "refresh_token", "client_credentials", "password"),
+    *(TOKEN_EXCHANGE, "urn:ietf:params:oauth:grant-type:token_exchange"),
+)
+TOKEN_TYPES = (
+    *(f"{PLATFORM}{provider}:{kind}" for provider, kind in KINDS.items()),
+    *(ACCESS_TOKEN, ACCESS_TOKEN, ID_TOKEN, PLATFORM, f"{PLATFORM}steam", f"{PLATFORM}steam:é", f"{PLATFORM}:"),
 )
 VALUES = (
-    *(
-        "authorization_code",
-        "refresh_token",
-        "client_credentials",
-        "password",
-        "launcher",
-        "shop",
-        "spa",
-        "backend",
-        "40",
-    ),
+    *TOKEN_TYPES,
+    *GRANTS,
+    *("launcher", "shop", "spa", "backend", "match", "40"),
     *(CALLBACK, "http://127.0.0.1/blank", "https://evil.test/" + CANARY, "javascript:alert(1)", "true", "false", "1"),
     *(CHALLENGE, VERIFIER, "S256", "plain", "code", "openid offline", "a" * 43, "asc_" + "A" * 65, "asr_" + "A" * 65),
     *("session_ticket", "encrypted_app_ticket", "xsts_token", "exchange_code", "id_token", "connect_id_token"),
@@ -94,7 +97,7 @@ class Request:
 
 @pytest.fixture
 async def server() -> AsyncIterator[Server]:
-    async with running() as started:
+    async with running(edit=exchanging) as started:
         yield started
 
 
@@ -180,9 +183,12 @@ class Dice:
         """Often a good request with a few faults in it, sometimes nothing but faults."""
         fields = [] if self._rarely() else [(name, value or "") for name, value in launcher_request().items()]
         if self._random.random() < 0.5:
-            fields.append(("grant_type", self._random.choice(VALUES[:4])))
+            fields.append(("grant_type", self._random.choice(GRANTS)))
+        if self._credentials and self._random.random() < 0.2:
+            exchange = {"subject_token": self._credential(), "subject_token_type": self._random.choice(TOKEN_TYPES)}
+            fields = [*(dict(fields) | {"grant_type": TOKEN_EXCHANGE} | exchange).items()]
         if self._credentials and self._random.random() < 0.7:
-            names = ("session_ticket", "session_ticket", "code", "refresh_token")
+            names = ("session_ticket", "session_ticket", "code", "refresh_token", "subject_token", "actor_token")
             fields.append((self._random.choice(names), self._credential()))
         for _ in range(self._random.randrange(5)):
             fault = (self._random.choice(NAMES), self._random.choice(VALUES))
@@ -277,7 +283,8 @@ def assert_sound(request: Request, answer: Answer) -> None:
 async def test_F21_random_requests_get_no_5xx_and_one_shape_of_error(
     server: Server, events: list[Event], seed: int
 ) -> None:
-    dice = Dice(seed, [next(iter(server.mint(name).parameters.values())) for name in PROVIDERS for _ in range(40)])
+    credentials = [next(iter(server.mint(name).parameters.values())) for name in PROVIDERS for _ in range(40)]
+    dice = Dice(seed, [*credentials, *[(await server.login("steam"))["access_token"]] * 40])
     statuses = set()
     for _ in range(600):
         request = dice.request()
