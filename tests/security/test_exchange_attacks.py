@@ -393,10 +393,6 @@ def match_lost_its_audience(block: Block) -> None:
     clients(block)["match"]["audiences"] = []
 
 
-def match_lost_its_scopes(block: Block) -> None:
-    clients(block)["match"]["scopes"] = ["match:join"]
-
-
 RELOADS: dict[str, tuple[Edit, str, bool]] = {
     "match is not named": (match_is_not_named, "invalid_grant", True),
     "match may not exchange": (match_may_not_exchange, "unauthorized_client", True),
@@ -405,7 +401,6 @@ RELOADS: dict[str, tuple[Edit, str, bool]] = {
     "launcher is gone": (launcher_is_gone, "invalid_grant", False),
     "steam is gone": (steam_is_gone, "invalid_grant", False),
     "match lost its audience": (match_lost_its_audience, "invalid_target", True),
-    "match lost its scopes": (match_lost_its_scopes, "invalid_scope", True),
 }
 
 
@@ -429,6 +424,27 @@ async def test_H08_what_a_reload_took_away_no_exchange_brings_back(change: Edit,
         assert (await server.http.post("/oauth2/introspect", data=asked)).json()["active"] is stays
         ended_by_client = change in {match_is_elsewhere, launcher_is_elsewhere, launcher_is_gone}
         assert await refused_offline(server, made) is ended_by_client
+
+
+async def test_H08_a_scope_that_a_reload_took_from_a_client_is_in_no_token_that_it_makes() -> None:
+    blocks: list[Block] = []
+
+    def kept(block: Block) -> None:
+        attacked(block)
+        blocks.append(deepcopy(block))
+
+    async with running(edit=kept) as server:
+        token = (await server.login("steam", scope="openid profile"))["access_token"]
+        made = await narrowed(server, token)
+        clients(blocks[0])["match"]["scopes"] = ["profile", "match:join"]
+        await reload(server, blocks[0])
+        for shown in (token, made):
+            assert server.claims(await narrowed(server, shown))["scope"] == "profile"
+            assert token_error(await narrow(server, shown, scope="openid")) == "invalid_scope"
+            assert (
+                token_error(await narrow(server, shown, requested_token_type=ID_TOKEN, audience=None))
+                == "invalid_scope"
+            )
 
 
 async def test_H08_what_a_reload_gave_a_client_is_in_no_token_that_was_made_before() -> None:
