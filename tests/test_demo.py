@@ -21,7 +21,7 @@ from authsrv.demo.pkce import Pkce
 from authsrv.emulator.client import Credential
 from authsrv.emulator.server import listen
 from authsrv.models import TOKEN_EXCHANGE
-from tests.support.demo import announcement_of, demo
+from tests.support.demo_process import announcement_of, demo
 from tests.support.processes import free_port, listens
 
 PAGES = ("/demo", "/demo/privacy", "/demo/terms", "/demo/shop", "/demo/callback", "/demo/spa")

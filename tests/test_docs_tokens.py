@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.demo import announcement_of, demo
+from tests.support.demo_process import announcement_of, demo
 from tests.support.processes import free_port
 
 PAGE = Path(__file__).parents[1] / "docs" / "tokens.md"
