@@ -7,6 +7,7 @@ import shlex
 import signal
 import subprocess
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -21,8 +22,7 @@ from authsrv.demo.pkce import Pkce
 from authsrv.emulator.client import Credential
 from authsrv.emulator.server import listen
 from authsrv.models import TOKEN_EXCHANGE
-from tests.support.demo_process import announcement_of, demo
-from tests.support.processes import free_port, listens
+from tests.support.processes import free_port, listens, running
 
 PAGES = ("/demo", "/demo/privacy", "/demo/terms", "/demo/shop", "/demo/callback", "/demo/spa")
 SCRIPTS = {"/demo/spa": ['<script type="module" src="/demo/spa.js">']}
@@ -216,6 +216,21 @@ def test_the_emulator_ends_with_a_demo_that_was_killed(tmp_path: Path) -> None:
         while listens(emulator_port):
             pass
     assert not listens(port)
+
+
+def demo(port: int, emulator_port: int, state: Path) -> AbstractContextManager[subprocess.Popen[str]]:
+    return running("demo", "--port", str(port), "--emulator-port", str(emulator_port), "--state", str(state / "demo"))
+
+
+def announcement_of(process: subprocess.Popen[str]) -> str:
+    """What the demo prints, up to its last line."""
+    assert process.stdout is not None
+    lines: list[str] = []
+    for line in process.stdout:
+        lines.append(line)
+        if line.startswith("Page: "):
+            return "".join(lines)
+    pytest.fail("the demo ended:\n" + "".join(lines))
 
 
 def command(printed: str, path: str) -> str:

@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.demo_process import announcement_of, demo
-from tests.support.processes import free_port
+from tests.support.demo import demo_running
 
 PAGE = Path(__file__).parents[1] / "docs" / "tokens.md"
 EXAMPLE = re.compile(r"^```sh\n(?P<commands>.*?)^```\n(?:\n```json\n(?P<shown>.*?)^```\n)?", re.MULTILINE | re.DOTALL)
@@ -49,16 +48,13 @@ def test_every_example_of_the_page_on_tokens_gives_what_the_page_shows(tmp_path:
 def pasted(directory: Path) -> list[Example]:
     """Every example, run in the page's order in one shell."""
     found = list(EXAMPLE.finditer(PAGE.read_text("utf-8")))
-    port, emulator_port = free_port(), free_port()
     script = "".join(f"{example['commands']}\necho; echo '{END}'\n" for example in found)
     assert PROGRAM in script
-    script = script.replace("127.0.0.1:8080", f"127.0.0.1:{port}")
     script = script.replace(PROGRAM, f"{shlex.quote(sys.executable)} -m authsrv")
-    with demo(port, emulator_port, directory) as process:
-        announcement_of(process)
+    with demo_running(directory) as demo:
         done = subprocess.run(
-            ["/bin/sh", "-c", script],
-            env={**os.environ, "EMULATOR_PORT": str(emulator_port)},
+            ["/bin/sh", "-c", script.replace("http://127.0.0.1:8080", demo.issuer)],
+            env={**os.environ, "EMULATOR_PORT": str(demo.emulator_port)},
             capture_output=True,
             text=True,
             timeout=120,
