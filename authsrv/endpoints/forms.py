@@ -5,7 +5,7 @@ surface; what it refuses is an `AuthsrvError` that the surface renders.
 """
 
 import re
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Mapping, Sequence
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -72,7 +72,7 @@ class Form:
 
     def take(
         self,
-        names: Iterable[str],
+        names: Container[str],
         *,
         limits: Mapping[str, int] = LIMITS,
         repeatable: Container[str] = (),
@@ -81,11 +81,14 @@ class Form:
 
         Those that are `repeatable` may come several times; their values are joined by spaces. Names that are not asked
         for are ignored, however broken. Raises `InvalidRequest` with `parameter` set when another known one repeats, or
-        one is no percent-encoded UTF-8, has NUL, or exceeds its limit, which holds for joined values together.
+        one is no percent-encoded UTF-8, has NUL, or exceeds its limit, which holds for joined values together. Of
+        several such parameters it is the one that was sent first.
         """
         found = {}
-        for name in names:
-            raw = self._joined(name) if name in repeatable else self.raw(name)
+        for name, values in self._values.items():
+            if name not in names:
+                continue
+            raw = _joined(name, values) if name in repeatable else _single(name, values)
             if raw:
                 found[name] = _text(name, raw, limits.get(name, DEFAULT_LIMIT))
         return found
@@ -105,19 +108,6 @@ class Form:
         pairs = (pair.partition(b"=") for pair in self.raw_form.split(b"&") if pair)
         return [(_text("", name, 256), _text("", value, limit)) for name, _, value in pairs]
 
-    def raw(self, name: str) -> bytes:
-        """The literal bytes of a value as sent, still encoded; empty if absent. Raises `InvalidRequest` on a repeat."""
-        values = self._values.get(name, ())
-        if len(values) > 1:
-            raise InvalidRequest(_REPEATED, parameter=name)
-        return values[0] if values else b""
-
-    def _joined(self, name: str) -> bytes:
-        values = self._values.get(name, ())
-        if len(values) > MOST_REPEATS:
-            raise InvalidRequest(_TOO_MANY, parameter=name)
-        return b"+".join(value for value in values if value)
-
 
 def parse_form(raw: bytes, *, max_fields: int = 256) -> Form:
     """Read a query or a form body (WHATWG URL, application/x-www-form-urlencoded parsing, made strict).
@@ -133,6 +123,18 @@ def parse_form(raw: bytes, *, max_fields: int = 256) -> Form:
         if name:
             values[name] = (*values.get(name, ()), value)
     return Form(values, raw)
+
+
+def _single(name: str, values: Sequence[bytes]) -> bytes:
+    if len(values) > 1:
+        raise InvalidRequest(_REPEATED, parameter=name)
+    return values[0]
+
+
+def _joined(name: str, values: Sequence[bytes]) -> bytes:
+    if len(values) > MOST_REPEATS:
+        raise InvalidRequest(_TOO_MANY, parameter=name)
+    return b"+".join(value for value in values if value)
 
 
 def _name(raw: bytes) -> str:

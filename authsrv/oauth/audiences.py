@@ -54,9 +54,11 @@ def narrowed(client: Client, before: tuple[str, ...], sent: Mapping[str, str], i
     """
     # Xsolla's SDKs name an audience at the login alone; what else they send with a code never meant anything.
     named = () if client.profile == "xsolla" else asked(sent)
+    if not named:
+        return before
     if not set(named) <= set(before or default(client, issuer)):
         raise InvalidTarget("The token can only be for what its login was for, or for a part of that.")
-    return named or before
+    return named
 
 
 def exchanged(client: Client, before: tuple[str, ...], sent: Mapping[str, str], issuer: str) -> tuple[str, ...]:

@@ -162,9 +162,11 @@ def _form_decode(part: bytes) -> str:
 def _prove(secrets: Sequence[ClientSecret], presented: Presented, now: int) -> None:
     """Raise `InvalidClient` unless one of these secrets was presented and has not expired."""
     # Always as many comparisons: the time tells neither how many secrets a client has, nor whether there is one.
-    expected = (*secrets, *[_NOBODYS] * (MOST_SECRETS - len(secrets)))
     proof = hashlib.sha256(presented.secret[:_LONGEST].encode("utf-8", "surrogatepass")).digest()
-    are_right = [compare_digest(proof, known.digest) for known in expected]
-    work = [is_right & known.works(now) for is_right, known in zip(are_right, expected, strict=True)]
-    if presented.method == "none" or not any(work):
-        raise InvalidClient(detail="the secret has expired" if any(are_right) else "")
+    is_known = works = False
+    for secret in (*secrets, *[_NOBODYS] * (MOST_SECRETS - len(secrets))):
+        is_right = compare_digest(proof, secret.digest)
+        is_known |= is_right
+        works |= is_right & secret.works(now)
+    if presented.method == "none" or not works:
+        raise InvalidClient(detail="the secret has expired" if is_known else "")

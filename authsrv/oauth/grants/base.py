@@ -112,7 +112,8 @@ class LoadingGrant(BaseGrant):
         include_refresh_token: bool = True,
     ) -> dict[str, Any]:
         """The token answer (RFC 6749 section 5.1). Lifetimes are the client's, whatever Authlib asks for."""
-        facts = self.told = replace(self.facts(scopes.listed(scope or "")), sourced=self._sourced)
+        facts = self.facts(scopes.listed(scope or ""))
+        self.told = facts = replace(facts, sourced=self._sourced) if self._sourced else facts
         token: dict[str, Any] = {
             "access_token": self.server.tokens.access_token(facts, self.request.now),
             "token_type": "Bearer",
