@@ -226,3 +226,23 @@ async def test_access_tokens_of_the_profile_are_not_exchanged(server: Server, cl
 async def test_a_launchers_token_is_nothing_to_a_game_without_a_secret(server: Server) -> None:
     token = (await server.login("steam"))["access_token"]
     assert refusal(await narrow(server, token, client_id="40", client_secret=None)) == NO_TOKEN
+
+
+@pytest.mark.parametrize("nonce", ["xsollatest", "state", "state xsollatest"])
+async def test_D01_no_nonce_repeats_a_silent_login_whose_state_everybody_knows(server: Server, nonce: str) -> None:
+    minted = server.mint("steam")
+    silent = {"client_id": "40", "response_type": "code", "state": "xsollatest", "is_redirect": "false"}
+    path = "/api/oauth2/social/steam/cross_auth"
+    login = await server.http.get(path, params=silent | dict(minted.parameters))
+    assert login.status_code == 200, login.text
+    stolen = await exchange(server, "steam", "", **submitted("steam", minted), nonce=nonce)
+    assert refusal(stolen) == proof("ticket_used")
+
+
+async def test_D01_no_state_repeats_an_exchange(server: Server) -> None:
+    minted = server.mint("steam")
+    nonce = "xsollatest"
+    assert (await exchange(server, "steam", "", **submitted("steam", minted), nonce=nonce)).status_code == 200
+    silent = {"client_id": "40", "response_type": "code", "state": nonce, "is_redirect": "false", "nonce": nonce}
+    path = "/api/oauth2/social/steam/cross_auth"
+    assert refusal(await server.http.get(path, params=silent | dict(minted.parameters))) == proof("ticket_used")
