@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,35 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "authsrv.serving.control",
         "authsrv.storage.base",
     ),
+    "authsrv.commands": (
+        "authsrv.commands",
+        "authsrv.config",
+        "authsrv.log",
+        "authsrv.oauth.opaque",
+        "authsrv.orders",
+    ),
+    "authsrv.config": (
+        *NOUNS,
+        "authsrv.config",
+        "authsrv.client_metadata",
+        "authsrv.database_url",
+        "authsrv.limits",
+        "authsrv.redirects",
+        "authsrv.outbound.guarded_urls",
+        "authsrv.pages.colours",
+        "authsrv.platforms",
+        "authsrv.playfab",
+    ),
+    "authsrv.jobs": (
+        *NOUNS,
+        "authsrv.jobs",
+        "authsrv.oauth",
+        "authsrv.audit",
+        "authsrv.platforms.base",
+        "authsrv.storage.base",
+        "authsrv.storage.changes",
+    ),
+    "authsrv.services": ("authsrv.outbound.breaker", "authsrv.platforms.base"),
     "authsrv.outbound": ("authsrv.__version__", *NOUNS, "authsrv.platforms.base", "authsrv.outbound"),
     "authsrv.verify": ("authsrv.__version__", "authsrv.compact_jws", "authsrv.verify", "authsrv.strict_json"),
     "authsrv.emulator": (*NOUNS, "authsrv.emulator", "authsrv.settings"),
@@ -98,10 +128,14 @@ def module_of(path: Path) -> str:
 
 def imports_of(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        yield from imported_by(node)
+
+
+def imported_by(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom) and node.module:
+        yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def below(name: str, prefixes: tuple[str, ...]) -> bool:
@@ -116,6 +150,16 @@ def rule_for(module: str) -> tuple[str, ...] | None:
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
+def imports_when_loaded(path: Path) -> Iterator[str]:
+    """The modules of ours that run when this one is imported, but for the packages it stands in itself."""
+    known, own = set(map(module_of, MODULES)), module_of(path)
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        for name in imported_by(node):
+            parts = name.split(".")
+            found = {".".join(parts[:end]) for end in range(1, len(parts) + 1)} & known
+            yield from (module for module in found if not below(own, (module,)))
+
+
 def test_there_are_modules_to_look_at() -> None:
     assert len(MODULES) > 30
 
@@ -125,6 +169,15 @@ def test_dependencies_run_downwards_only(path: Path) -> None:
     allowed = rule_for(module_of(path))
     ours = [name for name in imports_of(path) if below(name, ("authsrv",))]
     assert allowed is None or [name for name in ours if not below(name, allowed)] == []
+
+
+def test_no_module_is_needed_by_what_it_needs() -> None:
+    """Else whether it can be imported depends on who was imported first."""
+    needed = {module_of(path): set(imports_when_loaded(path)) for path in MODULES}
+    try:
+        TopologicalSorter(needed).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
 
 
 @pytest.mark.parametrize("path", MODULES, ids=module_of)

@@ -12,6 +12,7 @@ from authsrv import errors
 from authsrv.models import Client, ResponseMode
 from authsrv.oauth import claims, scopes
 from authsrv.oauth.claims import ACR, ClaimsRequest
+from authsrv.oauth.parameters import check_nonce
 from authsrv.redirects import matches
 from authsrv.signin import Prompt
 
@@ -156,8 +157,7 @@ def _check_state(client: Client, sent: Mapping[str, str]) -> None:
 def _check_nonce(client: Client, sent: Mapping[str, str]) -> None:
     if client.nonce_required and not sent.get("nonce"):
         raise errors.InvalidRequest("This client must send a nonce.", parameter="nonce")
-    if _CONTROL.search(sent.get("nonce", "")):
-        raise errors.InvalidRequest("A nonce has no control characters.", parameter="nonce")
+    check_nonce(sent.get("nonce", ""))
 
 
 def _check_mode(client: Client, sent: Mapping[str, str]) -> None:

@@ -13,8 +13,8 @@ from authsrv.oauth.credentials import Redeemed
 from authsrv.oauth.grants.exchange import PARAMETERS, TokenExchangeGrant
 from authsrv.oauth.grants.stored import facts_of
 from authsrv.oauth.opaque import Opaque, digest
+from authsrv.oauth.parameters import boolean, check_nonce
 from authsrv.oauth.request import Attempt
-from authsrv.oauth.silent.request import boolean, check_nonce
 from authsrv.oauth.tokens import TokenFacts
 from authsrv.platforms.base import Submission
 from authsrv.players import SignIn

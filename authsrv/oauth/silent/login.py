@@ -14,13 +14,13 @@ from authsrv.oauth.credentials import Redeemed, replayed
 from authsrv.oauth.directory import PlatformDirectory
 from authsrv.oauth.grants.code import Authorized
 from authsrv.oauth.grants.platform import PlatformGrant, RedirectTarget, SilentRequest
+from authsrv.oauth.parameters import boolean
 from authsrv.oauth.proofs import PlatformProofs
 from authsrv.oauth.request import Attempt, Surface
 from authsrv.oauth.server import ATTEMPTS, TokenServer, translated
 from authsrv.oauth.silent.nonces import TicketNonces
 from authsrv.oauth.silent.request import (
     SilentCall,
-    boolean,
     check_texts,
     for_authlib,
     redirect_target,

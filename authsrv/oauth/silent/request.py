@@ -11,6 +11,7 @@ from authsrv import errors
 from authsrv.models import Client, Digest
 from authsrv.oauth.grants.platform import PlatformGrant, RedirectTarget
 from authsrv.oauth.opaque import digest
+from authsrv.oauth.parameters import boolean, check_nonce
 from authsrv.oauth.request import Sender, Surface
 from authsrv.platforms.base import RequestProof, Submission
 from authsrv.redirects import matches, registered_default
@@ -37,9 +38,7 @@ PARAMETERS = TARGET_PARAMETERS | frozenset(
         "code_challenge_method",
     }
 )
-_TRUE, _FALSE = {"true", "True", "1"}, {"false", "False", "0"}
-_SHORTEST_STATE, _LONGEST_STATE, _LONGEST_NONCE = 8, 512, 512
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_SHORTEST_STATE, _LONGEST_STATE = 8, 512
 _BREAKS_XSOLLA_SDKS = re.compile(r"[&?#%\x00-\x1f\x7f]")
 
 
@@ -58,16 +57,6 @@ def redirect_target(client: Client, parameters: Mapping[str, str]) -> RedirectTa
     is_redirect = boolean(parameters, "is_redirect", default=True)
     sent = parameters.get("redirect_uri") or _old_alias(client, parameters)
     return RedirectTarget(client, _registered(client, sent), sent, is_redirect)
-
-
-def boolean(parameters: Mapping[str, str], name: str, *, default: bool) -> bool:
-    """A boolean parameter as the SDKs write it. Raises `InvalidRequest` for anything else."""
-    text = parameters.get(name, "")
-    if not text:
-        return default
-    if text in _TRUE or text in _FALSE:
-        return text in _TRUE
-    raise errors.InvalidRequest(f"{name} is true or false.", parameter=name)
 
 
 def requester_of(client: Client, parameters: Mapping[str, str]) -> Digest:
@@ -130,12 +119,6 @@ def check_texts(call: SilentCall) -> None:
         raise errors.UnsupportedResponseType(parameter="response_type")
     _check_state(sent.get("state", ""), call.sender.surface)
     check_nonce(sent.get("nonce", ""))
-
-
-def check_nonce(nonce: str) -> None:
-    """The nonce for the id_token. Raises `InvalidRequest`."""
-    if len(nonce) > _LONGEST_NONCE or _CONTROL.search(nonce):
-        raise errors.InvalidRequest("A nonce has at most 512 characters and no control characters.", parameter="nonce")
 
 
 def _check_state(state: str, surface: Surface) -> None:
