@@ -27,7 +27,7 @@ from authsrv.config.logos import read_logo
 from authsrv.config.registered_clients import client_of
 from authsrv.config.schema import OutboundSettings
 from authsrv.endpoints.assets import Image, Logos
-from authsrv.endpoints.discovery import Document, metadata
+from authsrv.endpoints.discovery import MetadataEndpoint, metadata
 from authsrv.endpoints.endpoint import ErrorRenderer, not_found
 from authsrv.endpoints.hosts import HostCheck
 from authsrv.endpoints.hygiene import Hygiene
@@ -113,7 +113,7 @@ class Application:
         self._playfab = PlayFabTitles(world.clock, world.connect)
         self._reloading = asyncio.Lock()
         self._projects = config.project_models()
-        self._metadata = Document(metadata_of(config))
+        self._metadata = MetadataEndpoint(metadata_of(config))
         providers = {name: partial(self._verifiers.probe, name) for name in PLATFORMS}
         providers[playfab.NAME] = partial(self._playfab.probe, playfab.NAME)
         self.readiness = Readiness({"storage": self.storage.ping}, providers)

@@ -13,7 +13,7 @@ from authsrv.endpoints.answers import Answers
 from authsrv.endpoints.assets import Logos
 from authsrv.endpoints.authorize import AuthorizeEndpoint, Outcomes
 from authsrv.endpoints.cookies import SessionCookie
-from authsrv.endpoints.discovery import Document, KeySet
+from authsrv.endpoints.discovery import KeySetEndpoint, MetadataEndpoint
 from authsrv.endpoints.introspect import IntrospectionEndpoint
 from authsrv.endpoints.login import Callback, Departure, SignInPage
 from authsrv.endpoints.logout import LogoutConfirmation, LogoutEndpoint
@@ -75,7 +75,7 @@ class Parts:
     platforms: PlatformDirectory
     claim_sources: ClaimSources
     audit: Audit
-    metadata: Document
+    metadata: MetadataEndpoint
     readiness: Readiness
     screens: Screens
     logos: Logos
@@ -100,7 +100,7 @@ def served(parts: Parts, ring: KeyRing, server: TokenServer) -> Served:
         silent=SilentEndpoint(silent, parts.issuer),
         ticket_nonce=TicketNonceEndpoint(silent),
         metadata=parts.metadata,
-        jwks=KeySet(ring.jwks),
+        jwks=KeySetEndpoint(ring.jwks),
         readiness=parts.readiness,
         registration=RegistrationEndpoint(registrar(parts, server)),
         management=ManagementEndpoint(ClientManagement(_office(parts, server))),

@@ -5,12 +5,12 @@ Owns what is advertised: only what works, derived from the grants. A document is
 
 import json
 from collections.abc import Callable, Collection, Mapping
-from hashlib import sha256
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from authsrv.endpoints.documents import Document
 from authsrv.oauth.claims import ACR, SCOPE_OF
 from authsrv.oauth.grants import GRANTS
 from authsrv.oauth.grants.base import AUTH_METHODS
@@ -79,48 +79,38 @@ def metadata(
     }
 
 
-class Document:
-    """One JSON document with its ETag. `replace` swaps it when a reload changed what it tells."""
+class MetadataEndpoint:
+    """The metadata; `replace` swaps it when a reload changed what it tells."""
 
     def __init__(self, content: Mapping[str, Any]) -> None:
         self.replace(content)
 
     def replace(self, content: Mapping[str, Any]) -> None:
         """Serve this content from now on."""
-        self._body = json.dumps(content, separators=(",", ":")).encode()
-        self._etag = etag_of(self._body)
+        self._document = _json(content)
 
     async def __call__(self, request: Request) -> Response:
-        """The document, or 304 when the client has it."""
-        headers = {"cache-control": CACHE, "etag": self._etag}
-        if is_known(request, self._etag):
-            return Response(status_code=304, headers=headers)
-        return Response(self._body, media_type="application/json", headers=headers)
+        """The metadata, or 304 when the client has it."""
+        return self._document.answer(request)
 
 
-def etag_of(body: bytes) -> str:
-    """A strong entity tag (RFC 9110 section 8.8.3)."""
-    return f'"{sha256(body).hexdigest()[:32]}"'
-
-
-def is_known(request: Request, etag: str) -> bool:
-    """Whether the client has it: If-None-Match is a list of tags compared weakly, or `*` (RFC 9110 section 13.1.2)."""
-    tags = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
-    return etag in tags or "*" in tags
-
-
-class KeySet(Document):
+class KeySetEndpoint:
     """The public keys as they are now: each request sees what the clock or an operator has changed."""
 
     def __init__(self, current: Callable[[], Mapping[str, Any]]) -> None:
         self._current = current
-        self._served = current()
-        super().__init__(self._served)
+        self._take(current())
 
     async def __call__(self, request: Request) -> Response:
         """The keys, or 304 when the client has them."""
         found = self._current()
         if found != self._served:
-            self._served = found
-            self.replace(found)
-        return await super().__call__(request)
+            self._take(found)
+        return self._document.answer(request)
+
+    def _take(self, found: Mapping[str, Any]) -> None:
+        self._served, self._document = found, _json(found)
+
+
+def _json(content: Mapping[str, Any]) -> Document:
+    return Document(json.dumps(content, separators=(",", ":")).encode(), "application/json", CACHE)

@@ -3,10 +3,12 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from authsrv.endpoints.discovery import etag_of, is_known
+from authsrv.endpoints.documents import Document
 from authsrv.endpoints.token import MAX_BODY_WITH_TOKEN, read_client_request
 from authsrv.oauth.feed import RevocationFeed
 from authsrv.oauth.revocation import PARAMETERS, Revocation
+
+MEDIA_TYPE = "application/revocations+jwt"
 
 
 class RevocationEndpoint:
@@ -26,20 +28,15 @@ class FeedEndpoint:
 
     def __init__(self, feed: RevocationFeed) -> None:
         self._feed = feed
-        self._made_of = ""
-        self._body = b""
-        self._etag = ""
+        self._take("")
 
     async def __call__(self, request: Request) -> Response:
         """The feed, or 304 when the verifier has it."""
-        self._take(await self._feed.current())
-        headers = {"cache-control": "no-cache", "etag": self._etag}
-        if is_known(request, self._etag):
-            return Response(status_code=304, headers=headers)
-        return Response(self._body, media_type="application/revocations+jwt", headers=headers)
+        signed = await self._feed.current()
+        if signed is not self._served:
+            self._take(signed)
+        return self._document.answer(request)
 
     def _take(self, signed: str) -> None:
         """Keep the bytes and their tag: of a feed with many entries each poll would pay for them."""
-        if signed is not self._made_of:
-            self._made_of, self._body = signed, signed.encode()
-            self._etag = etag_of(self._body)
+        self._served, self._document = signed, Document(signed.encode(), MEDIA_TYPE, "no-cache")

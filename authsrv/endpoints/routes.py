@@ -7,7 +7,7 @@ from starlette.routing import BaseRoute, Route
 from authsrv.endpoints.assets import Logos
 from authsrv.endpoints.authorize import AuthorizeEndpoint
 from authsrv.endpoints.blank import blank
-from authsrv.endpoints.discovery import Document
+from authsrv.endpoints.discovery import KeySetEndpoint, MetadataEndpoint
 from authsrv.endpoints.endpoint import READ, Endpoint
 from authsrv.endpoints.health import live, ready
 from authsrv.endpoints.introspect import IntrospectionEndpoint
@@ -55,8 +55,8 @@ class Served:
     browser: BrowserSurface
     registration: RegistrationEndpoint
     management: ManagementEndpoint
-    metadata: Document
-    jwks: Document
+    metadata: MetadataEndpoint
+    jwks: KeySetEndpoint
     readiness: Readiness
 
 
