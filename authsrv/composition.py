@@ -93,10 +93,9 @@ class _Drivers:
 
 def served(parts: Parts, ring: KeyRing, server: TokenServer) -> Served:
     """Every endpoint of the server on these keys."""
-    nonces = _nonces(parts, ring)
-    silent = SilentLogin(server=server, proofs=server.proofs, platforms=parts.platforms, nonces=nonces)
+    silent = SilentLogin(server, parts.platforms, _nonces(parts, ring))
     return Served(
-        tokens=_token_surface(parts, ring, server),
+        tokens=_token_surface(parts, server),
         silent=SilentEndpoint(silent, parts.issuer),
         ticket_nonce=TicketNonceEndpoint(silent),
         metadata=parts.metadata,
@@ -108,17 +107,18 @@ def served(parts: Parts, ring: KeyRing, server: TokenServer) -> Served:
     )
 
 
-def _token_surface(parts: Parts, ring: KeyRing, server: TokenServer) -> TokenSurface:
+def _token_surface(parts: Parts, server: TokenServer) -> TokenSurface:
     return TokenSurface(
         token=TokenEndpoint(server),
-        revoke=RevocationEndpoint(Revocation(server, OwnTokens(parts.issuer, ring))),
-        introspect=IntrospectionEndpoint(Introspection(server, server.live_tokens)),
+        revoke=RevocationEndpoint(Revocation(server)),
+        introspect=IntrospectionEndpoint(Introspection(server)),
         feed=FeedEndpoint(RevocationFeed(server, parts.registered)),
     )
 
 
 def token_server(parts: Parts, ring: KeyRing) -> TokenServer:
     """Authlib's server on these keys."""
+    own_tokens = OwnTokens(parts.issuer, ring)
     opaque = OpaqueTokens(ring.derive(b"authsrv opaque tokens v1"), parts.random)
     limits = RateLimiter(parts.quotas, clock=time.monotonic)
     return TokenServer(
@@ -126,11 +126,12 @@ def token_server(parts: Parts, ring: KeyRing) -> TokenServer:
         registry=parts.registry,
         tokens=TokenIssuer(parts.issuer, ring, parts.random),
         opaque=opaque,
+        own_tokens=own_tokens,
         live_tokens=LiveTokens(
             storage=parts.storage,
             registry=parts.registry,
             opaque=opaque,
-            own_tokens=OwnTokens(parts.issuer, ring),
+            own_tokens=own_tokens,
             clock=parts.clock,
         ),
         proofs=PlatformProofs(_logins(parts, limits), parts.platforms, _nonces(parts, ring)),
@@ -165,9 +166,8 @@ def _office(parts: Parts, server: TokenServer) -> RegistrationOffice:
 
 
 def _drivers(parts: Parts, ring: KeyRing, server: TokenServer) -> _Drivers:
-    own_tokens = OwnTokens(parts.issuer, ring)
     browsers = Browsers(server.opaque, ring.derive(b"authsrv forms v1"), parts.rules, parts.storage.next_id)
-    check, sessions = AuthorizationCheck(server, own_tokens), BrowserSessions(server, parts.rules)
+    check, sessions = AuthorizationCheck(server), BrowserSessions(server, parts.rules)
     pending = PendingRequests(server, browsers, parts.rules)
     return _Drivers(
         authorizer=Authorizer(server=server, check=check, browsers=browsers, pending=pending, rules=parts.rules),
@@ -181,8 +181,8 @@ def _drivers(parts: Parts, ring: KeyRing, server: TokenServer) -> _Drivers:
             sessions=sessions,
             key=ring.derive(b"authsrv trips v1"),
         ),
-        logout=Logout(server=server, browsers=browsers, sessions=sessions, own_tokens=own_tokens),
-        userinfo=UserInfo(server.live_tokens, server.tokens),
+        logout=Logout(server=server, browsers=browsers, sessions=sessions),
+        userinfo=UserInfo(server),
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from authsrv.errors import InvalidClient, UnauthorizedClient
 from authsrv.models import Client
 from authsrv.oauth import scopes
-from authsrv.oauth.live_tokens import LiveAccess, LiveFamily, LiveTokens
+from authsrv.oauth.live_tokens import LiveAccess, LiveFamily
 from authsrv.oauth.own_tokens import NotOurs
 from authsrv.oauth.request import TokenRequest
 from authsrv.oauth.revocation import named_token
@@ -25,9 +25,8 @@ _TOLD = _ABOUT_THE_TOKEN + _ABOUT_ITS_WAY
 class Introspection:
     """Answers about access and refresh tokens of the asking client's project."""
 
-    def __init__(self, server: TokenServer, live_tokens: LiveTokens) -> None:
+    def __init__(self, server: TokenServer) -> None:
         self._server = server
-        self._live_tokens = live_tokens
 
     async def answer(self, request: TokenRequest) -> Mapping[str, Any]:
         """The claims of a token in force, or that it is not (RFC 7662 section 2.2). Raises `AuthsrvError`."""
@@ -44,9 +43,9 @@ class Introspection:
 
     async def _told(self, text: str, asking: Client) -> Mapping[str, Any]:
         if self._server.opaque.read("refresh", text) is None:
-            live = await self._live_tokens.access(text, either_profile=True)
+            live = await self._server.live_tokens.access(text, either_profile=True)
             return _of_access_token(live) if live.client.project == asking.project else INACTIVE
-        family = await self._live_tokens.family(text)
+        family = await self._server.live_tokens.family(text)
         is_ours = family.is_present and family.client.project == asking.project
         return self._of_refresh_token(family) if is_ours else INACTIVE
 

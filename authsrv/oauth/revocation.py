@@ -13,7 +13,7 @@ from authsrv.oauth.clients import CLIENT_PARAMETERS
 from authsrv.oauth.feed import LEEWAY
 from authsrv.oauth.opaque import Opaque
 from authsrv.oauth.outages import outages_answered
-from authsrv.oauth.own_tokens import AccessToken, NotOurs, OwnTokens
+from authsrv.oauth.own_tokens import AccessToken, NotOurs
 from authsrv.oauth.request import TokenRequest
 from authsrv.oauth.server import TokenServer
 from authsrv.oauth.standing import is_of_family
@@ -38,9 +38,8 @@ _NOTHING = _Ending([])
 class Revocation:
     """Ends tokens at the wish of the client that they were issued to."""
 
-    def __init__(self, server: TokenServer, own_tokens: OwnTokens) -> None:
+    def __init__(self, server: TokenServer) -> None:
         self._server = server
-        self._own_tokens = own_tokens
 
     async def revoke(self, request: TokenRequest) -> None:
         """End the token. One that is none, or has ended, is no error (RFC 7009 section 2.2). Raises `AuthsrvError`."""
@@ -57,7 +56,7 @@ class Revocation:
         if presented is not None:
             return await self._of_refresh_token(presented, client)
         try:
-            token = self._own_tokens.access_token(text, self._server.now(), either_profile=True)
+            token = self._server.own_tokens.access_token(text, self._server.now(), either_profile=True)
         except NotOurs:
             return _NOTHING
         return await self._of_access_token(token, client)

@@ -26,6 +26,7 @@ from authsrv.oauth.grants.platform import PlatformGrant
 from authsrv.oauth.live_tokens import LiveTokens
 from authsrv.oauth.opaque import OpaqueTokens
 from authsrv.oauth.outages import outages_answered
+from authsrv.oauth.own_tokens import OwnTokens
 from authsrv.oauth.proofs import PlatformProofs
 from authsrv.oauth.request import GrantRequest, Sender, TokenGrantRequest, TokenRequest
 from authsrv.oauth.tokens import TokenIssuer
@@ -60,6 +61,7 @@ class TokenServer(AuthorizationServer):
         registry: ClientRegistry,
         tokens: TokenIssuer,
         opaque: OpaqueTokens,
+        own_tokens: OwnTokens,
         live_tokens: LiveTokens,
         proofs: PlatformProofs,
         claim_sources: ClaimSources,
@@ -72,6 +74,7 @@ class TokenServer(AuthorizationServer):
         self.registry = registry
         self.tokens = tokens
         self.opaque = opaque
+        self.own_tokens = own_tokens
         self.live_tokens = live_tokens
         self.proofs = proofs
         self.claim_sources = claim_sources

@@ -8,17 +8,16 @@ from typing import Any
 
 from authsrv.errors import InsufficientScope, InvalidToken
 from authsrv.oauth import claims
-from authsrv.oauth.live_tokens import LiveAccess, LiveTokens
+from authsrv.oauth.live_tokens import LiveAccess
 from authsrv.oauth.own_tokens import NotOurs
-from authsrv.oauth.tokens import TokenIssuer
+from authsrv.oauth.server import TokenServer
 
 
 class UserInfo:
     """Answers for access tokens of players."""
 
-    def __init__(self, live_tokens: LiveTokens, tokens: TokenIssuer) -> None:
-        self._live_tokens = live_tokens
-        self._tokens = tokens
+    def __init__(self, server: TokenServer) -> None:
+        self._server = server
 
     async def answer(self, access_token: str) -> Mapping[str, Any] | str:
         """The claims, or the same as a JWT for a client that wants it signed. Raises `AuthsrvError`."""
@@ -32,10 +31,10 @@ class UserInfo:
         }
         if live.client.userinfo_alg is None:
             return found
-        return self._tokens.userinfo(found, live.client, live.client.userinfo_alg)
+        return self._server.tokens.userinfo(found, live.client, live.client.userinfo_alg)
 
     async def _live(self, access_token: str) -> LiveAccess:
         try:
-            return await self._live_tokens.access(access_token)
+            return await self._server.live_tokens.access(access_token)
         except NotOurs as error:
             raise InvalidToken(detail=str(error)) from None

@@ -183,6 +183,7 @@ async def bench(
         registry=registry,
         tokens=TokenIssuer(ISSUER, ring(), random),
         opaque=tokens,
+        own_tokens=own_tokens,
         live_tokens=LiveTokens(storage=storage, registry=registry, opaque=tokens, own_tokens=own_tokens, clock=clock),
         proofs=PlatformProofs(logins, PlatformDirectory(frozenset()), TicketNonces(ring().derive(b"n"), random)),
         claim_sources=ClaimSources(),

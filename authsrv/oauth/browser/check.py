@@ -14,7 +14,7 @@ from authsrv.models import Client, PendingRequest
 from authsrv.oauth.browser import request as asking
 from authsrv.oauth.browser.request import AuthorizationRequest, Target
 from authsrv.oauth.grants.browser import BrowserGrant, BrowserRequest
-from authsrv.oauth.own_tokens import Hint, NotOurs, OwnTokens
+from authsrv.oauth.own_tokens import Hint, NotOurs
 from authsrv.oauth.server import TokenServer, translated
 from authsrv.signin import Demands
 
@@ -37,9 +37,8 @@ class Checked:
 class AuthorizationCheck:
     """Checks requests when they come, and again when their player is done."""
 
-    def __init__(self, server: TokenServer, own_tokens: OwnTokens) -> None:
+    def __init__(self, server: TokenServer) -> None:
         self._server = server
-        self._own_tokens = own_tokens
 
     def target(self, sent: Mapping[str, str]) -> Target:
         """Where the answer may go. Whatever is wrong before this is known is shown on a page."""
@@ -105,7 +104,7 @@ class AuthorizationCheck:
             raise kind(_FOREIGN_HINT, parameter="id_token_hint", detail=str(error)) from None
 
     def _hint_for(self, client: Client, text: str) -> Hint:
-        hint = self._own_tokens.hint(text, self._server.now())
+        hint = self._server.own_tokens.hint(text, self._server.now())
         if hint.client_id != client.client_id:
             raise NotOurs("issued to another client")
         return hint

@@ -14,7 +14,7 @@ from authsrv.oauth.browser.pending import cross_site
 from authsrv.oauth.browser.sessions import BrowserSessions
 from authsrv.oauth.opaque import Opaque
 from authsrv.oauth.outages import outages_answered
-from authsrv.oauth.own_tokens import Hint, NotOurs, OwnTokens
+from authsrv.oauth.own_tokens import Hint, NotOurs
 from authsrv.oauth.request import Sender
 from authsrv.oauth.server import TokenServer
 from authsrv.redirects import append_query
@@ -72,13 +72,10 @@ class _Wish:
 class Logout:
     """Decides about logouts and carries them out."""
 
-    def __init__(
-        self, *, server: TokenServer, browsers: Browsers, sessions: BrowserSessions, own_tokens: OwnTokens
-    ) -> None:
+    def __init__(self, *, server: TokenServer, browsers: Browsers, sessions: BrowserSessions) -> None:
         self._server = server
         self._browsers = browsers
         self._sessions = sessions
-        self._own_tokens = own_tokens
 
     async def begin(self, call: LogoutCall) -> Asking | SignedOut:
         """End the session that the hint names, or ask. Raises `AuthsrvError` for an answer that must go nowhere."""
@@ -142,7 +139,7 @@ class Logout:
         if not text:
             return None
         try:
-            return self._own_tokens.hint(text, self._server.now())
+            return self._server.own_tokens.hint(text, self._server.now())
         except NotOurs as error:
             raise _refused("The id_token_hint is not ours.", "id_token_hint", str(error)) from None
 

@@ -15,7 +15,6 @@ from authsrv.oauth.directory import PlatformDirectory
 from authsrv.oauth.grants.code import Authorized
 from authsrv.oauth.grants.platform import PlatformGrant, RedirectTarget, SilentRequest
 from authsrv.oauth.parameters import boolean
-from authsrv.oauth.proofs import PlatformProofs
 from authsrv.oauth.request import Attempt, Surface
 from authsrv.oauth.server import ATTEMPTS, TokenServer, translated
 from authsrv.oauth.silent.nonces import TicketNonces
@@ -35,16 +34,9 @@ from authsrv.storage.changes import LinkIdentity
 class SilentLogin:
     """Drives a silent login: check -> reserve -> load -> decide -> apply."""
 
-    def __init__(
-        self,
-        *,
-        server: TokenServer,
-        proofs: PlatformProofs,
-        platforms: PlatformDirectory,
-        nonces: TicketNonces,
-    ) -> None:
+    def __init__(self, server: TokenServer, platforms: PlatformDirectory, nonces: TicketNonces) -> None:
         self._server = server
-        self._proofs = proofs
+        self._proofs = server.proofs
         self._platforms = platforms
         self._nonces = nonces
 
