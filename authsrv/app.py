@@ -83,10 +83,8 @@ class World:
     """What the server takes from outside, so that tests can bring their own.
 
     `clock` gives Unix seconds, `random` that many unpredictable bytes; `connect` makes the way out to a platform or to
-    PlayFab.
-    `sleep` is what background tasks rest by.
-    `call_clients` makes the way out to addresses that clients gave. `emit` takes log events; without it audit events go
-    nowhere.
+    PlayFab, `call_clients` that to addresses that clients gave. `sleep` is what background tasks rest by. `emit` takes
+    log events; without it audit events go nowhere.
     """
 
     clock: Clock = time.time
@@ -224,12 +222,8 @@ class Application:
             outbound = self._world.call_clients(self.config.outbound)
             stack.push_async_callback(outbound.aclose)
             self.notices = LogoutNotices(server, outbound, self._world.sleep)
-            telling = asyncio.create_task(self.notices.run())
-            stack.callback(telling.cancel)
-            sweeping = asyncio.create_task(self._sweeper().run())
-            stack.callback(sweeping.cancel)
-            rotating = asyncio.create_task(KeyRounds(desk.keys, self._world.sleep).run())
-            stack.callback(rotating.cancel)
+            for job in (self.notices, self._sweeper(), KeyRounds(desk.keys, self._world.sleep)):
+                stack.callback(asyncio.create_task(job.run()).cancel)
             self.readiness.start()
             self._audit.record(AuditEvent("server.started"))
             yield

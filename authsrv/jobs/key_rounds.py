@@ -28,10 +28,6 @@ class KeyRounds:
         while True:
             await self._sleep(INTERVAL)
             try:
-                await self.round()
+                await self._keeper.round()
             except (StorageError, KeyRingError) as error:
                 log.error("the signing keys stay as they are: %s", error)  # noqa: TRY400 - the text says it all
-
-    async def round(self) -> None:
-        """Do what is due. Raises `StorageError`, `KeyRingError`."""
-        await self._keeper.round()
