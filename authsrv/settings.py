@@ -1,14 +1,17 @@
 """What every block of the configuration file is made of: strict frozen models and secrets.
 
 Owns the rule "unknown keys are refused", the form of a base address, and how a secret is read from the environment or
-a file. Knows no block by name; those stand beside the code they configure and in `config.py`.
+a file. Knows no block by name; those stand beside the code they configure and in `config/`.
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, SecretStr
+
+_BASE_ADDRESS = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*")
 
 
 class Settings(BaseModel):
@@ -51,5 +54,13 @@ def _from_file(path: Any) -> str:
 Secret = Annotated[SecretStr, BeforeValidator(read_secret)]
 """A secret setting. Printing a block shows asterisks; `.get_secret_value()` gives the text."""
 
-BaseAddress = Annotated[str, Field(pattern=r"^https?://[a-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*$")]
-"""Where a platform is: scheme, host, port and path, without a slash at the end. What lies below it may be called."""
+
+def check_base_address(text: str) -> str:
+    """The text itself. Raises ValueError unless it is the base of addresses of the web."""
+    if not _BASE_ADDRESS.fullmatch(text):
+        raise ValueError("this is not a base URL; write scheme, host, port and path without a slash at the end")
+    return text
+
+
+BaseAddress = Annotated[str, AfterValidator(check_base_address)]
+"""Where a platform or a service is. What lies below it may be called."""

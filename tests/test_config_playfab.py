@@ -53,9 +53,9 @@ def test_each_mistake_is_one_problem_with_its_key(tmp_path: Path, block: str, ke
 
 
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1", "http://127.0.0.1:8090/", "http://127.0.0.1:8090/%2e", "x"])
-def test_in_development_the_address_must_be_one(tmp_path: Path, url: str) -> None:
+def test_the_address_must_be_one(tmp_path: Path, url: str) -> None:
     [problem] = problems(tmp_path, dev(ASKING + BLOCK + f"base_url = '{url}'"))
-    assert (problem.key, problem.what) == ("projects.p.playfab.base_url", "base_url is not a base URL")
+    assert (problem.key, problem.what) == ("projects.p.playfab.base_url", "this is not a base URL")
 
 
 def test_in_development_the_title_may_be_an_emulated_one(tmp_path: Path) -> None:

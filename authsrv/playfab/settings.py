@@ -5,15 +5,15 @@ Owns the start checks of these settings. Makes no call.
 
 import re
 from collections.abc import Iterator
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from authsrv.platforms.base import PlatformSettings
-from authsrv.settings import Secret
+from authsrv.settings import Secret, check_base_address
 
 _TITLE = re.compile(r"[0-9A-Za-z]{1,16}")
 _KEY_TEXT = re.compile(r"[!-~]{1,256}")
-_BASE_URL = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*")
 
 
 class PlayFabSettings(PlatformSettings):
@@ -23,7 +23,7 @@ class PlayFabSettings(PlatformSettings):
     secret_key: Secret = Field(
         description="A secret key of the title (Game Manager, Settings, Secret Keys); one of its own can be revoked."
     )
-    base_url: str = Field(
+    base_url: Annotated[str, AfterValidator(lambda text: text and check_base_address(text))] = Field(
         "", description="Base URL of the title's API, for an emulator; made of title_id unless dev = true."
     )
 
@@ -47,5 +47,3 @@ class PlayFabSettings(PlatformSettings):
             yield "secret_key has characters that no key has, or none at all; copy it from the Game Manager"
         if self.base_url and not dev:
             yield "base_url may be set only with dev = true; leave it out"
-        elif self.base_url and not _BASE_URL.fullmatch(self.base_url):
-            yield "base_url is not a base URL; write scheme, host, port and path without a slash at the end"

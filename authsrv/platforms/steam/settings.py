@@ -13,7 +13,7 @@ from pydantic import Field
 
 from authsrv.platforms.base import PlatformSettings
 from authsrv.platforms.steam.tickets import load_system_key
-from authsrv.settings import Secret, Settings
+from authsrv.settings import BaseAddress, Secret, Settings
 
 NO_IDENTITY: Final = "none"
 RESERVED_IDENTITIES = frozenset({"azureplayfab", "epiconlineservices", "unityauthenticationservice"})
@@ -33,7 +33,6 @@ _IDENTITY = re.compile(r"[ !#-\[\]-~]{1,31}")  # printable ASCII that may stand 
 _KEY_TEXT = re.compile(r"[!-~]+")
 _KEY_USUAL = re.compile(r"[0-9A-Fa-f]{32}")
 _ENCRYPTED_KEY = re.compile(r"[0-9A-Fa-f]{64}")
-_BASE_URL = re.compile(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*")
 
 AppId = Annotated[int, Field(ge=1, le=2**32 - 1)]
 OfflineCheck = Literal["off", "advise", "enforce"]
@@ -42,9 +41,9 @@ OfflineCheck = Literal["off", "advise", "enforce"]
 class SteamHosts(Settings):
     """Where Steam's three hosts are. Only a development setup may change them."""
 
-    partner: str = Field("https://partner.steam-api.com", description="Base URL for publisher keys.")
-    public: str = Field("https://api.steampowered.com", description="Base URL for user keys.")
-    community: str = Field("https://steamcommunity.com", description="Base URL of the browser sign-in.")
+    partner: BaseAddress = Field("https://partner.steam-api.com", description="Base URL for publisher keys.")
+    public: BaseAddress = Field("https://api.steampowered.com", description="Base URL for user keys.")
+    community: BaseAddress = Field("https://steamcommunity.com", description="Base URL of the browser sign-in.")
 
 
 class SteamAppSettings(PlatformSettings):
@@ -146,14 +145,8 @@ class SteamSettings(SteamAppSettings):
             load_system_key(self.system_public_key)
         except ValueError:
             yield "system_public_key is not the PEM of an RSA public key of 1024 bits; leave it out to use Steam's"
-        yield from self._host_problems(dev=dev)
-
-    def _host_problems(self, *, dev: bool) -> Iterator[str]:
         if not dev and self.hosts != SteamHosts():
             yield "hosts may be changed only with dev = true; leave the table out"
-        for name in sorted(SteamHosts.model_fields):
-            if not _BASE_URL.fullmatch(getattr(self.hosts, name)):
-                yield f"hosts.{name} is not a base URL; write scheme, host, port and path without a slash at the end"
 
 
 def _app_problems(app: SteamAppSettings, app_id: int, *, dev: bool) -> Iterator[str]:
