@@ -1,6 +1,6 @@
 """What runs for a project because its configuration says so: started, kept over a reload, stopped.
 
-Owns that lifecycle, whatever it is that runs. Knows neither platforms nor what a service is asked.
+Owns that lifecycle, whatever it is that runs. Knows no service by name, and not what it is asked.
 """
 
 import asyncio

@@ -1,6 +1,7 @@
 """The tables of the memory backend and what each change does to them; the model that SQL is held against.
 
-Owns guards and row changes. Knows no transaction: the caller works on a copy and keeps it only if nothing was raised.
+Owns guards and row changes, but for those that the modules `memory_*.py` register. Knows no transaction: the caller
+works on a copy and keeps it only if nothing was raised.
 """
 
 from collections.abc import Iterable, Mapping
@@ -112,7 +113,7 @@ def guard(held: object, change: Change) -> None:
 
 @singledispatch
 def write(change: Change, tables: Tables) -> None:  # noqa: ARG001 - the registered functions use it
-    """Apply one change. Raises `Conflict`; each kind of change registers its own below."""
+    """Apply one change. Raises `Conflict`; each kind of change registers its own."""
     raise TypeError(f"nothing writes a {type(change).__name__}")
 
 

@@ -1,6 +1,7 @@
-"""Every statement, written once, with `:name` placeholders; SQLite takes them as they are, others compile them.
+"""The statements about players, grants, credentials and the file's clients; the modules `*_sql.py` have the others.
 
-Owns tables, columns and guards as SQL text. Knows no driver, no model and no transaction.
+Each is written once, with `:name` placeholders; SQLite takes them as they are, others compile them. Owns tables,
+columns and guards as SQL text. Knows no driver, no model and no transaction.
 """
 
 SELECT_SCHEMA_REVISION = "SELECT version_num FROM alembic_version"

@@ -1,6 +1,7 @@
 """What each change becomes: guarded statements with their values, the same for every SQL database.
 
-Owns the order of statements inside a change and which row counts are guards. Knows no driver and no transaction.
+Owns the order of statements inside a change and which row counts are guards; the modules `*_steps.py` register the
+changes about their nouns. Knows no driver and no transaction.
 """
 
 from collections.abc import Iterator, Sequence
@@ -72,7 +73,7 @@ def writes_of(changes: Sequence[Change]) -> tuple[Write, ...]:
 
 @singledispatch
 def steps_of(change: Change) -> Iterator[Step]:
-    """The statements of one change; each kind of change registers its own below."""
+    """The statements of one change; each kind of change registers its own."""
     raise TypeError(f"no statement writes a {type(change).__name__}")
 
 
