@@ -285,6 +285,11 @@ def test_every_platform_is_registered_under_its_own_name() -> None:
     assert [getattr(platform, "name", "") for platform in PLATFORMS.values()] == list(PLATFORMS)
 
 
+def test_no_two_platforms_have_a_kind_of_identity_in_common() -> None:
+    kinds = [kind for platform in PLATFORMS.values() for kind in platform.identity_kinds]
+    assert len(kinds) == len(set(kinds))
+
+
 def test_the_control_socket_stands_beside_the_database(write: Write, small: Config) -> None:
     assert small.control_socket == Path("var/authsrv.db.sock")
     assert load(write(SMALL + '[server]\ncontrol_socket = "/run/a.sock"')).control_socket == Path("/run/a.sock")

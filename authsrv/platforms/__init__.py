@@ -29,6 +29,10 @@ class PlatformType(Protocol):
         """Accepted values of `credential_type`, the default first."""
 
     @property
+    def identity_kinds(self) -> tuple[str, ...]:
+        """The kinds of the identities that it vouches for; no other platform has any of them."""
+
+    @property
     def denials_are_ours(self) -> bool:
         """Whether a 401 or 403 from the platform concerns our own key, rather than a player."""
 

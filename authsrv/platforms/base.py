@@ -268,6 +268,8 @@ class Platform(Protocol, Generic[C]):
     """What players call it."""
     kinds: ClassVar[tuple[str, ...]]
     """Accepted values of `credential_type`, the default first."""
+    identity_kinds: ClassVar[tuple[str, ...]]
+    """The kinds of the identities that it vouches for; no other platform has any of them."""
     denials_are_ours: ClassVar[bool]
     """Whether a 401 or 403 from the platform concerns our own key, rather than a player."""
 

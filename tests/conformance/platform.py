@@ -31,6 +31,7 @@ __all__ = [
     "test_an_unknown_kind_is_refused_without_any_call",
     "test_every_case_ends_in_a_platform_error_or_a_login_and_leaks_nothing",
     "test_every_fault_and_default_is_covered",
+    "test_every_identity_is_of_a_kind_that_the_platform_names",
     "test_junk_is_refused_by_parse_without_any_call",
     "test_players_do_not_share_a_subject",
 ]
@@ -104,6 +105,20 @@ async def test_a_good_credential_gives_a_stable_subject_twice(subject: PlatformU
 async def test_players_do_not_share_a_subject(subject: PlatformUnderTest) -> None:
     identities = [await subject.login(subject.emulator.mint(player)) for player in PLAYERS.values()]
     assert len({identity.subject for identity in identities}) == len(PLAYERS)
+
+
+async def test_every_identity_is_of_a_kind_that_the_platform_names(subject: PlatformUnderTest) -> None:
+    minted = [*minted_cases(subject.emulator, subject.player).values()]
+    minted += [subject.emulator.mint(subject.player, kind=kind) for kind in subject.emulator.kinds]
+    found = {identity.kind for one in minted if (identity := await identity_of(subject, one))}
+    assert found == set(subject.platform.identity_kinds)
+
+
+async def identity_of(subject: PlatformUnderTest, minted: MintedCredential) -> PlatformIdentity | None:
+    try:
+        return await subject.login(minted)
+    except PlatformError:
+        return None
 
 
 def test_every_fault_and_default_is_covered(subject: PlatformUnderTest) -> None:

@@ -10,6 +10,7 @@ class SilentOnly(Platform[Credential]):
 
     title: ClassVar[str] = "Test"
     kinds: ClassVar[tuple[str, ...]] = ("ticket",)
+    identity_kinds: ClassVar[tuple[str, ...]] = ("test",)
     Settings: ClassVar[type[PlatformSettings]] = PlatformSettings
     denials_are_ours: ClassVar[bool] = False
 

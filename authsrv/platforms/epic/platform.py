@@ -57,6 +57,7 @@ class EpicPlatform(Platform[EpicCredential]):
     name: ClassVar[str] = "epicgames"
     title: ClassVar[str] = "Epic Games"
     kinds: ClassVar[tuple[str, ...]] = get_args(Kind)
+    identity_kinds: ClassVar[tuple[str, ...]] = ("epic", "eos_puid")
     Settings: ClassVar[type[EpicSettings]] = EpicSettings
     denials_are_ours: ClassVar[bool] = False
 

@@ -90,6 +90,7 @@ class SteamPlatform(Platform[SteamCredential | SteamAssertion]):
     name: ClassVar[str] = "steam"
     title: ClassVar[str] = "Steam"
     kinds: ClassVar[tuple[str, ...]] = (SESSION, ENCRYPTED)
+    identity_kinds: ClassVar[tuple[str, ...]] = ("steam",)
     Settings: ClassVar[type[SteamSettings]] = SteamSettings
     denials_are_ours: ClassVar[bool] = True
 

@@ -80,6 +80,7 @@ class XboxPlatform(Platform[XboxCredential]):
     name: ClassVar[str] = "xbox"
     title: ClassVar[str] = "Xbox"
     kinds: ClassVar[tuple[str, ...]] = ("xsts_token",)
+    identity_kinds: ClassVar[tuple[str, ...]] = ("xbox",)
     Settings: ClassVar[type[XboxSettings]] = XboxSettings
     denials_are_ours: ClassVar[bool] = False
 
