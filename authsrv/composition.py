@@ -4,7 +4,7 @@ Owns nothing but the order of construction; `app.py` owns what lives longer than
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from authsrv.audit import Audit
@@ -19,11 +19,13 @@ from authsrv.endpoints.login import Callback, Departure, SignInPage
 from authsrv.endpoints.logout import LogoutConfirmation, LogoutEndpoint
 from authsrv.endpoints.register import ManagementEndpoint, RegistrationEndpoint
 from authsrv.endpoints.revoke import FeedEndpoint, RevocationEndpoint
-from authsrv.endpoints.routes import BrowserSurface, Served, TokenSurface
+from authsrv.endpoints.routes import BrowserSurface, Served, TokenSurface, XsollaSurface
 from authsrv.endpoints.screens import Screens
 from authsrv.endpoints.silent import SilentEndpoint, TicketNonceEndpoint
 from authsrv.endpoints.token import TokenEndpoint
 from authsrv.endpoints.userinfo import UserInfoEndpoint
+from authsrv.endpoints.xsolla.keys import CACHE, ProjectKeysEndpoint
+from authsrv.endpoints.xsolla.users import MeEndpoint, ValidationEndpoint
 from authsrv.limits import Quotas, RateLimiter
 from authsrv.models import SessionRules
 from authsrv.oauth.browser.authorize import Authorizer
@@ -55,6 +57,10 @@ from authsrv.oauth.silent.login import SilentLogin
 from authsrv.oauth.silent.nonces import TicketNonces
 from authsrv.oauth.tokens import TokenIssuer
 from authsrv.oauth.userinfo import UserInfo
+from authsrv.oauth.xsolla.bearer import Bearers
+from authsrv.oauth.xsolla.keys import key_list
+from authsrv.oauth.xsolla.me import Me
+from authsrv.oauth.xsolla.validation import TokenValidation
 from authsrv.platforms.base import Clock
 from authsrv.serving.readiness import Readiness
 from authsrv.storage.base import Storage
@@ -62,7 +68,10 @@ from authsrv.storage.base import Storage
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What outlives a set of keys: made by the application, and reloaded by it."""
+    """What outlives a set of keys: made by the application, and reloaded by it.
+
+    `project_ids` gives the `id` of every project that there is now.
+    """
 
     issuer: str
     quotas: Quotas
@@ -74,6 +83,7 @@ class Parts:
     registered: RegisteredClients
     platforms: PlatformDirectory
     claim_sources: ClaimSources
+    project_ids: Callable[[], Collection[str]]
     audit: Audit
     metadata: MetadataEndpoint
     readiness: Readiness
@@ -100,6 +110,7 @@ def served(parts: Parts, ring: KeyRing, server: TokenServer) -> Served:
         ticket_nonce=TicketNonceEndpoint(silent),
         metadata=parts.metadata,
         jwks=KeySetEndpoint(ring.jwks),
+        xsolla=_xsolla_surface(parts, ring, server),
         readiness=parts.readiness,
         registration=RegistrationEndpoint(registrar(parts, server)),
         management=ManagementEndpoint(ClientManagement(_office(parts, server))),
@@ -113,6 +124,16 @@ def _token_surface(parts: Parts, server: TokenServer) -> TokenSurface:
         revoke=RevocationEndpoint(Revocation(server)),
         introspect=IntrospectionEndpoint(Introspection(server)),
         feed=FeedEndpoint(RevocationFeed(server, parts.registered)),
+    )
+
+
+def _xsolla_surface(parts: Parts, ring: KeyRing, server: TokenServer) -> XsollaSurface:
+    bearers = Bearers(server)
+    keys = KeySetEndpoint(lambda: key_list(ring.jwks()["keys"]), CACHE)
+    return XsollaSurface(
+        me=MeEndpoint(Me(bearers)),
+        validation=ValidationEndpoint(TokenValidation(server, parts.project_ids)),
+        keys=ProjectKeysEndpoint(keys, parts.project_ids),
     )
 
 

@@ -42,7 +42,7 @@ REASONS = {*get_args(RejectionReason), *get_args(UserActionReason), *told_elsewh
 
 @pytest.mark.parametrize("reason", sorted(REASONS))
 def test_every_reason_stands_in_a_contract(reason: str) -> None:
-    pages = ("silent-login.md", "browser-sign-in.md", "client-registration.md")
+    pages = ("silent-login.md", "browser-sign-in.md", "client-registration.md", "xsolla.md")
     assert f"`{reason}`" in "".join(map(page, pages))
 
 
@@ -61,8 +61,15 @@ def test_every_audit_event_is_documented(kind: str) -> None:
     "path", [route.path for route in routes(cast("Served", MagicMock())) if isinstance(route, Route)]
 )
 def test_every_path_is_documented(path: str) -> None:
-    names = ("silent-login.md", "browser-sign-in.md", "client-registration.md", "tokens.md", "operations.md")
-    assert re.search(rf"(?<![\w/]){re.escape(path)}`", "".join(map(page, names)))
+    names = (
+        "silent-login.md",
+        "browser-sign-in.md",
+        "client-registration.md",
+        "tokens.md",
+        "operations.md",
+        "xsolla.md",
+    )
+    assert re.search(rf"(?<![\w/]){re.escape(path)}`", "".join(map(page, (*names, "xsolla.md"))))
 
 
 def commands(group: Any, *before: str) -> Iterator[str]:

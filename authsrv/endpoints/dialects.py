@@ -3,6 +3,7 @@
 Owns every status code and body that a client sees. Decides nothing: outcomes come from `oauth` or as errors.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol
 
@@ -12,7 +13,7 @@ from authsrv import errors
 from authsrv.errors import AuthsrvError
 from authsrv.oauth.request import Surface
 
-Endpoint = Literal["token", "silent", "resource", "other"]
+Endpoint = Literal["token", "silent", "resource", "validation", "other"]
 """Which table of error codes applies."""
 
 
@@ -23,6 +24,9 @@ class Dialect(Protocol):
 
     def error(self, error: AuthsrvError, endpoint: Endpoint, reference: str) -> Response:
         """A refusal. `reference` is the request id under which the log knows more."""
+
+    def success(self, content: Mapping[str, Any] | Sequence[Any]) -> Response:
+        """An answer in JSON with status 200."""
 
     def token(self, reply: Mapping[str, Any]) -> Response:
         """A token answer."""
@@ -45,9 +49,13 @@ class Standard:
             body["reference"] = reference
         return JSONResponse(body, _standard_status(error, endpoint), _headers(error))
 
+    def success(self, content: Mapping[str, Any] | Sequence[Any]) -> Response:
+        """The content as it is."""
+        return JSONResponse(content)
+
     def token(self, reply: Mapping[str, Any]) -> Response:
         """The answer as the grant made it."""
-        return JSONResponse(reply)
+        return self.success(reply)
 
     def redirect_error(self, error: AuthsrvError) -> Sequence[tuple[str, str]]:
         """One of the four codes that a silent login puts into a redirect; `reason` tells them apart further."""
@@ -70,14 +78,32 @@ class Xsolla:
         body = {"error": {"code": code, "description": error.description, "details": details}}
         return JSONResponse(body, status, _headers(error))
 
+    def success(self, content: Mapping[str, Any] | Sequence[Any]) -> Response:
+        """The content, in a spelling that Unity's SDK does not take for an error."""
+        return _HarmlessJson(content)
+
     def token(self, reply: Mapping[str, Any]) -> Response:
         """All four members are always there and never null; the type is lower case."""
-        return JSONResponse({"refresh_token": "", **reply, "token_type": "bearer"})
+        return self.success({"refresh_token": "", **reply, "token_type": "bearer"})
 
     def redirect_error(self, error: AuthsrvError) -> Sequence[tuple[str, str]]:
         """`error`, `error_code` and `error_description`, all three read by SDKs."""
         _, code = _xsolla_code(error, "silent")
         return [("error", _redirect_code(error)), ("error_code", code), ("error_description", error.description)]
+
+
+_INSIDE_ERROR = re.compile(rb"(?<=e)r(?=ror)", re.IGNORECASE)
+
+
+class _HarmlessJson(JSONResponse):
+    """JSON whose bytes never hold the word "error", which a player's name may.
+
+    Unity's SDK looks for certain words anywhere in a body, whatever its status, and each of its sets has this one. One
+    letter of it is written as an escape (RFC 8259 section 7), so that parsers read what was meant.
+    """
+
+    def render(self, content: Any) -> bytes:
+        return _INSIDE_ERROR.sub(lambda letter: b"\\u%04x" % ord(letter[0]), super().render(content))
 
 
 STANDARD, XSOLLA = Standard(), Xsolla()
@@ -141,6 +167,8 @@ _BY_REASON: Mapping[str, tuple[int, str]] = {
     "redirect_uri_unregistered": (422, "010-012"),
     "state_length": (400, "010-022"),
     "unknown_provider": (404, "003-061"),
+    "unknown_project": (404, "003-019"),
+    "banned": (401, "002-040"),
     "provider_not_configured": (422, "003-022"),
     "account_restricted": (422, "002-060"),
     "credential_malformed": (422, "010-015"),
@@ -175,6 +203,9 @@ _TICKET_REASONS: Mapping[str, str] = {  # what a platform's credential is refuse
 
 
 def _xsolla_code(error: AuthsrvError, endpoint: Endpoint) -> tuple[int, str]:
+    if endpoint == "validation" and error.status in {401, 403}:
+        # Who asks shows no token of its own there, so nothing is wrong with its authorization.
+        return 422, "002-040" if error.reason == "banned" else "002-016"
     if error.reason in _BY_REASON:
         return _BY_REASON[error.reason]
     if endpoint == "token" and isinstance(error, errors.InvalidGrant) and error.reason not in _TICKET_REASONS:

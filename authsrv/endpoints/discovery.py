@@ -97,8 +97,9 @@ class MetadataEndpoint:
 class KeySetEndpoint:
     """The public keys as they are now: each request sees what the clock or an operator has changed."""
 
-    def __init__(self, current: Callable[[], Mapping[str, Any]]) -> None:
+    def __init__(self, current: Callable[[], Any], cache_control: str = CACHE) -> None:
         self._current = current
+        self._cache_control = cache_control
         self._take(current())
 
     async def __call__(self, request: Request) -> Response:
@@ -108,9 +109,9 @@ class KeySetEndpoint:
             self._take(found)
         return self._document.answer(request)
 
-    def _take(self, found: Mapping[str, Any]) -> None:
-        self._served, self._document = found, _json(found)
+    def _take(self, found: Any) -> None:
+        self._served, self._document = found, _json(found, self._cache_control)
 
 
-def _json(content: Mapping[str, Any]) -> Document:
-    return Document(json.dumps(content, separators=(",", ":")).encode(), "application/json", CACHE)
+def _json(content: Any, cache_control: str = CACHE) -> Document:
+    return Document(json.dumps(content, separators=(",", ":")).encode(), "application/json", cache_control)

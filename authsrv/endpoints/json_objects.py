@@ -7,10 +7,11 @@ from typing import Any
 from starlette.requests import Request
 
 from authsrv.endpoints.forms import header_values, read_body, require_identity_coding
-from authsrv.errors import InvalidClientMetadata, UnsupportedMediaType
+from authsrv.errors import AuthsrvError, InvalidClientMetadata, InvalidRequest, UnsupportedMediaType
 from authsrv.strict_json import strict_json
 
 _JSON_TYPE = re.compile(rb'application/json(?:[ \t]*;[ \t]*charset=(?:utf-8|"utf-8"))?[ \t]*', re.IGNORECASE)
+_UNREADABLE = "The body is no JSON object in UTF-8, or a name repeats in it."
 
 
 async def read_object(request: Request, limit: int) -> Mapping[str, Any]:
@@ -22,16 +23,24 @@ async def read_object(request: Request, limit: int) -> Mapping[str, Any]:
     types = header_values(request, b"content-type")
     if len(types) != 1 or not _JSON_TYPE.fullmatch(types[0]):
         raise UnsupportedMediaType("Send the metadata as application/json.")
+    return await _read(request, limit, InvalidClientMetadata)
+
+
+async def read_untyped_object(request: Request, limit: int) -> Mapping[str, Any]:
+    """The same for clients that name no type, or a wrong one, and to which nothing else could be meant.
+
+    Raises `InvalidRequest` for what is no such object, and whatever `read_body` does.
+    """
+    return await _read(request, limit, InvalidRequest)
+
+
+async def _read(request: Request, limit: int, refusal: type[AuthsrvError]) -> Mapping[str, Any]:
     require_identity_coding(request)
     body = await read_body(request, limit)
     try:
         found = strict_json(body)
     except ValueError as error:
-        raise _unreadable(str(error)) from None
+        raise refusal(_UNREADABLE, detail=str(error)) from None
     if not isinstance(found, dict):
-        raise _unreadable("no object")
+        raise refusal(_UNREADABLE, detail="no object")
     return found
-
-
-def _unreadable(detail: str) -> InvalidClientMetadata:
-    return InvalidClientMetadata("The body is no JSON object in UTF-8, or a name repeats in it.", detail=detail)

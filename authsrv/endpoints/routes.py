@@ -18,6 +18,8 @@ from authsrv.endpoints.revoke import FeedEndpoint, RevocationEndpoint
 from authsrv.endpoints.silent import SilentEndpoint, TicketNonceEndpoint
 from authsrv.endpoints.token import TokenEndpoint
 from authsrv.endpoints.userinfo import UserInfoEndpoint
+from authsrv.endpoints.xsolla.keys import ProjectKeysEndpoint
+from authsrv.endpoints.xsolla.users import MeEndpoint, ValidationEndpoint
 from authsrv.serving.readiness import Readiness
 
 
@@ -46,6 +48,15 @@ class TokenSurface:
 
 
 @dataclass(frozen=True, slots=True)
+class XsollaSurface:
+    """What games on an Xsolla SDK ask for that others ask for elsewhere, or not at all."""
+
+    me: MeEndpoint
+    validation: ValidationEndpoint
+    keys: ProjectKeysEndpoint
+
+
+@dataclass(frozen=True, slots=True)
 class Served:
     """What the routes lead to."""
 
@@ -57,6 +68,7 @@ class Served:
     management: ManagementEndpoint
     metadata: MetadataEndpoint
     jwks: KeySetEndpoint
+    xsolla: XsollaSurface
     readiness: Readiness
 
 
@@ -89,6 +101,9 @@ def routes(served: Served) -> list[BaseRoute]:
         Route("/.well-known/oauth-authorization-server", Endpoint(served.metadata, READ)),
         Route("/api/oauth2/token", Endpoint(served.tokens.token, ("POST",), "token")),
         Route("/api/oauth2/social/{provider}/cross_auth", Endpoint(served.silent, ("GET", "POST"), "silent")),
+        Route("/api/users/me", Endpoint(served.xsolla.me, ("GET",), "resource")),
+        Route("/api/token/validate", Endpoint(served.xsolla.validation, ("POST",), "validation")),
+        Route("/api/projects/{id}/keys", Endpoint(served.xsolla.keys, READ)),
         Route("/api/blank", Endpoint(blank, READ)),
         Route("/health/live", Endpoint(live, READ)),
         Route("/health/ready", Endpoint(ready(served.readiness), READ)),

@@ -46,7 +46,9 @@ class SilentEndpoint:
                 raise _for_header(error, proof, came_from.surface) from error
             return self._redirect_error(request, target, error, form.readable("state"))
         url = append_query(target.redirect_uri, dialects.code_parameters(code, form.readable("state"), self._issuer))
-        return redirect(request, url) if target.is_redirect else JSONResponse({"login_url": url})
+        if target.is_redirect:
+            return redirect(request, url)
+        return dialects.dialect_of(request.scope["path"]).success({"login_url": url})
 
     def _redirect_error(self, request: Request, target: RedirectTarget, error: AuthsrvError, state: str) -> Response:
         report(error)

@@ -56,7 +56,12 @@ class LiveTokens:
 
         Raises `NotOurs` unless it is in force.
         """
-        token = self._own_tokens.access_token(text, int(self._clock()), either_profile=either_profile)
+        return await self.look_up(
+            self._own_tokens.access_token(text, int(self._clock()), either_profile=either_profile)
+        )
+
+    async def look_up(self, token: AccessToken) -> LiveAccess:
+        """What a genuine token in time stands for. Raises `NotOurs` unless it is in force."""
         client = self._client(token.client_id)
         if client.profile != token.profile:
             raise NotOurs("the client has tokens of the other profile now")

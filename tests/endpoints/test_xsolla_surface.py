@@ -16,10 +16,10 @@ from authsrv.emulator.base import PLAYERS, MintedCredential
 from authsrv.redirects import registration_problem
 from authsrv.storage.base import StorageUnavailable
 from tests.support.server import CHALLENGE, ISSUER, VERIFIER, Server, running
+from tests.support.xsolla import BLANK, refusal
 
 SILENT = "/api/oauth2/social/{}/cross_auth"
 TOKEN = "/api/oauth2/token"
-BLANK = "http://127.0.0.1/blank"
 UNITY_DEFAULT = "https://login.xsolla.com/api/blank"
 UNITY_LOOPBACK = "http://localhost:65421"
 DEEP_LINK = "app://xlogin.com.example.game"
@@ -33,7 +33,6 @@ ANALYTICS = {
     "build_platform": "win",
     "ref": "x",
 }
-CODE = re.compile(r"[0-9]+(-[0-9]+)*")
 
 
 def more_clients(block: dict[str, Any]) -> None:
@@ -111,20 +110,6 @@ async def refresh(server: Server, refresh_token: str, /, **changes: str | None) 
         "redirect_uri": BLANK,
     }
     return await token(server, **(request | changes))
-
-
-def refusal(answer: httpx.Response) -> tuple[int, str, Mapping[str, str]]:
-    """Status, code and details; whatever else the SDKs rely on is checked on the way."""
-    assert answer.headers["content-type"] == "application/json"
-    (member,) = answer.json().items()
-    name, error = member
-    assert name == "error"
-    assert error.keys() == {"code", "description", "details"}
-    assert CODE.fullmatch(error["code"])
-    assert error["description"].isascii()
-    assert error["description"].isprintable()
-    details = {key: value for key, value in error["details"].items() if key != "reference"}
-    return answer.status_code, error["code"], details
 
 
 def invalid(parameter: str) -> tuple[int, str, Mapping[str, str]]:

@@ -177,6 +177,14 @@ async def as_subject_of_xsollas(stage: Stage, token: str) -> httpx.Response:
     return await stage.server.http.post("/api/oauth2/token", data={"client_id": "40", **asked})
 
 
+async def to_xsollas_user(stage: Stage, token: str) -> httpx.Response:
+    return await stage.server.http.get("/api/users/me", headers=bearer(token))
+
+
+async def to_xsollas_validation(stage: Stage, token: str) -> httpx.Response:
+    return await stage.server.http.post("/api/token/validate", json={"token": token})
+
+
 async def exchanged(stage: Stage, subject: str, **actor: str) -> httpx.Response:
     asked = {"grant_type": TOKEN_EXCHANGE, "subject_token": subject, "subject_token_type": ACCESS_TOKEN, **actor}
     return await stage.server.http.post("/oauth2/token", data={**BACKEND, **asked})
@@ -222,7 +230,8 @@ def by_an_endpoint(answer: httpx.Response) -> Told:
 
 def by_xsollas(answer: httpx.Response) -> Told:
     """Status and code of the other surface."""
-    return answer.status_code, answer.json().get("error", {}).get("code", "")
+    said = answer.json() if answer.content else {}
+    return answer.status_code, said.get("error", {}).get("code", "")
 
 
 def on_a_page(answer: httpx.Response) -> Told:
@@ -256,6 +265,8 @@ DOORS = (
     Door("revocation", "access", to_revoke, by_an_endpoint, (200, ""), (200, ""), writes=True, also=("xsolla",)),
     Door("subject", "access", as_subject, by_an_endpoint, (400, "invalid_grant"), (200, "")),
     Door("subject-xsolla", "access", as_subject_of_xsollas, by_xsollas, (400, "010-023"), (200, "")),
+    Door("user-xsolla", "xsolla", to_xsollas_user, by_xsollas, (401, "010-017"), (200, "")),
+    Door("validation-xsolla", "xsolla", to_xsollas_validation, by_xsollas, (422, "002-016"), (204, "")),
     Door("actor", "own", as_actor, by_an_endpoint, (400, "invalid_grant"), (200, "")),
     Door("silent-hint", "id", as_a_silent_hint, at_the_client, ("client", "login_required"), ("client", "code"), True),
     Door("hint", "id", as_a_hint, at_the_client, ("client", "invalid_request"), ("client", "code"), True),

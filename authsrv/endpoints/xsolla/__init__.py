@@ -1,0 +1,1 @@
+"""The addresses below /api that have no counterpart on the standard surface."""
