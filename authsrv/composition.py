@@ -44,6 +44,7 @@ from authsrv.oauth.introspection import Introspection
 from authsrv.oauth.keys import KeyRing
 from authsrv.oauth.live_tokens import LiveTokens
 from authsrv.oauth.logins import PlatformLogins
+from authsrv.oauth.marks import IdentityMarks
 from authsrv.oauth.opaque import OpaqueTokens
 from authsrv.oauth.own_tokens import OwnTokens
 from authsrv.oauth.proofs import PlatformProofs
@@ -155,7 +156,7 @@ def token_server(parts: Parts, ring: KeyRing) -> TokenServer:
             own_tokens=own_tokens,
             clock=parts.clock,
         ),
-        proofs=PlatformProofs(_logins(parts, limits), parts.platforms, _nonces(parts, ring)),
+        proofs=PlatformProofs(_logins(parts, ring, limits), parts.platforms, _nonces(parts, ring)),
         claim_sources=parts.claim_sources,
         limits=limits,
         audit=parts.audit,
@@ -163,12 +164,13 @@ def token_server(parts: Parts, ring: KeyRing) -> TokenServer:
     )
 
 
-def _logins(parts: Parts, limits: RateLimiter) -> PlatformLogins:
+def _logins(parts: Parts, ring: KeyRing, limits: RateLimiter) -> PlatformLogins:
     return PlatformLogins(
         storage=parts.storage,
         desk=CredentialDesk(parts.storage, parts.random),
         limits=limits,
         audit=parts.audit,
+        marks=IdentityMarks(ring.derive(b"authsrv identity marks v1")),
         random=parts.random,
     )
 

@@ -39,7 +39,7 @@ It knows neither HTTP frameworks nor surfaces: `endpoints/dialects.py` alone tur
 """
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 ErrorCode = Literal[
     "invalid_request",
@@ -79,7 +79,8 @@ class AuthsrvError(Exception):
 
     `description` is public: fixed printable ASCII without `"` and `\` (RFC 6749 section 5.2), and says what to do.
     `reason` is our stable machine code behind a wider OAuth code; `parameter` names the request parameter at fault.
-    `detail` goes to the log only. `retry_after` is in seconds. `interaction_url` is a page for the player.
+    `detail` goes to the log only. `retry_after` is in seconds. `interaction_url` is a page for the player. `facts` are
+    further members of a JSON answer.
     """
 
     error: ClassVar[ErrorCode]
@@ -95,6 +96,7 @@ class AuthsrvError(Exception):
         detail: str = "",
         retry_after: int | None = None,
         interaction_url: str = "",
+        facts: Mapping[str, Any] | None = None,
     ) -> None:
         self.description = description or self.text
         self.reason = reason
@@ -102,6 +104,7 @@ class AuthsrvError(Exception):
         self.detail = detail
         self.retry_after = retry_after
         self.interaction_url = interaction_url
+        self.facts = facts or {}
         super().__init__(f"{self.error}: {self.description}")
 
 

@@ -86,6 +86,32 @@ class LogoutRules:
     session_bound: bool = False
 
 
+UnlinkEnds = Literal["none", "identity", "all"]
+"""Which sessions an unlink ends: none, those that began with the identity, or all of the player."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRules:
+    """What a project lets players do with their accounts. Times are in seconds.
+
+    `identities` is how many of one kind and environment an account may have. `reauthentication` is how old a sign-in
+    may be that changes an account; with `xsolla_reauthentication` off, clients of the Xsolla profile need none.
+    `relink_cooldown` passes before an identity that was unlinked may be linked elsewhere. With `guests_may_stay` a
+    guest's device secret counts as a way in. `segments` are the keys that games may store.
+    """
+
+    identities: int = 1
+    transfer: bool = False
+    merge: bool = False
+    undo_window: int = 14 * 86400
+    reauthentication: int = 600
+    xsolla_reauthentication: bool = True
+    relink_cooldown: int = 0
+    guests_may_stay: bool = False
+    unlink_ends: UnlinkEnds = "identity"
+    segments: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Project:
     """A pool of players with its clients. `key` is its name in the configuration, `id` the UUID that clients see.
@@ -100,6 +126,23 @@ class Project:
     platform_claims: bool = True
     platforms: frozenset[str] = frozenset()
     look: ProjectLook = ProjectLook()
+    accounts: AccountRules = AccountRules()
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectFlags:
+    """How a player's platform account is connected, as GameSparks' requests had it; ours reports a switch by default.
+
+    `do_not_link_to_current_player` makes an account of its own for an unknown identity; `error_on_switch` reports a
+    switch instead of doing it; `switch_if_possible` switches even if the player has another identity of the kind;
+    `do_not_create_new_player` never makes an account; `sync_display_name` lets the name follow the platform's.
+    """
+
+    do_not_link_to_current_player: bool = False
+    error_on_switch: bool = True
+    switch_if_possible: bool = False
+    do_not_create_new_player: bool = False
+    sync_display_name: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +169,9 @@ class Client:
     `extra_scopes` of None means any scope value is accepted. `userinfo_alg` signs UserInfo answers; None leaves them
     plain JSON. `auth_method` is the only way in which it may prove itself; None allows each that its secret does.
     `default_max_age`, in seconds, holds for requests without one. With `introspect` it may ask what tokens of its
-    project stand for. `exchange_from` names the clients whose access tokens it may exchange, beside its own.
+    project stand for, with `manage_players` do to any player of it what its operator may. `connect` are the flags of
+    its identity requests that name none. `exchange_from` names the clients whose access tokens it may exchange, beside
+    its own.
     `id_token_audiences` are whom it may get id_tokens for besides itself, by token exchange alone.
     """
 
@@ -159,6 +204,8 @@ class Client:
     auth_method: AuthMethod | None = None
     default_max_age: int | None = None
     introspect: bool = False
+    manage_players: bool = False
+    connect: ConnectFlags = ConnectFlags()
     revoke_grant_with_access_token: bool = True
     exchange_from: frozenset[str] = frozenset()
     registered: bool = False
@@ -226,9 +273,18 @@ class IdentityKey:
     subject: str
 
 
+BarKind = Literal["banned", "restricted"]
+
+
 @dataclass(frozen=True, slots=True)
 class Player:
-    """A person in one project. `sub` is a random UUID, never reused; `id` is the row, never shown."""
+    """A person in one project. `sub` is a random UUID, never reused; `id` is the row, never shown.
+
+    `version` counts changes of what the account is and owns; a login is none. `barred_until` is 0 for a player who may
+    come in, `NEVER` for one who may not for good; `barred_as` says why. `age_group` is `child`, `teen`, `adult` or
+    empty. `name_from` is the kind of identity whose display name it follows, empty for any. `merged_into` is the row of
+    the account that this one is an alias of.
+    """
 
     id: int
     sub: str
@@ -236,6 +292,16 @@ class Player:
     display_name: str
     created_at: int
     last_login_at: int
+    version: int = 1
+    barred_until: int = 0
+    barred_as: BarKind | Literal[""] = ""
+    age_group: str = ""
+    name_from: str = ""
+    merged_into: int | None = None
+
+    def is_barred(self, now: int) -> bool:
+        """Whether a ban or a restriction keeps them out."""
+        return now < self.barred_until
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +356,8 @@ class LoadedGrant:
     `profile` is a JSON object of standard claims (OpenID Connect Core section 5.1); empty for a player without one.
     Whatever was issued before `not_before` is void, the grant too. The others are about the access token that was asked
     about: whether it was revoked, and the time before which everything is void that its client was given, which may be
-    another client than the grant's.
+    another client than the grant's. `issued_as` is the `sub` of the player whom the grant was given to; another one
+    than `player`'s if that account was merged into it since.
     """
 
     grant: Grant
@@ -299,6 +366,7 @@ class LoadedGrant:
     not_before: int = 0
     token_revoked: bool = False
     client_not_before: int = 0
+    issued_as: str = ""
 
 
 NotBeforeKind = Literal["player", "client", "project"]

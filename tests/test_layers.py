@@ -9,11 +9,22 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "authsrv"
 
-NOUNS = ("authsrv.models", "authsrv.errors", "authsrv.settings", "authsrv.strict_json", "authsrv.compact_jws")
+NOUNS = (
+    "authsrv.models",
+    "authsrv.account_models",
+    "authsrv.errors",
+    "authsrv.settings",
+    "authsrv.strict_json",
+    "authsrv.compact_jws",
+)
 """What everybody may know."""
+
+CHANGES = ("authsrv.storage.changes", "authsrv.storage.account_changes")
+"""What can be written."""
 
 ALLOWED: dict[str, tuple[str, ...]] = {
     "authsrv.models": (),
+    "authsrv.account_models": ("authsrv.models",),
     "authsrv.errors": (),
     "authsrv.settings": (),
     "authsrv.database_url": (),
@@ -21,7 +32,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "authsrv.compact_jws": ("authsrv.strict_json",),
     "authsrv.shipped": (),
     "authsrv.client_metadata": ("authsrv.models",),
-    "authsrv.players": (*NOUNS, "authsrv.storage.changes"),
+    "authsrv.players": (*NOUNS, *CHANGES),
     "authsrv.signin": NOUNS,
     "authsrv.redirects": NOUNS,
     "authsrv.limits": NOUNS,
@@ -38,7 +49,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "authsrv.audit",
         "authsrv.platforms.base",
         "authsrv.storage.base",
-        "authsrv.storage.changes",
+        *CHANGES,
     ),
     "authsrv.platforms": (*NOUNS, "authsrv.platforms"),
     "authsrv.playfab": (*NOUNS, "authsrv.playfab", "authsrv.platforms.base"),
@@ -63,7 +74,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "authsrv.oauth",
         "authsrv.audit",
         "authsrv.storage.base",
-        "authsrv.storage.changes",
+        *CHANGES,
     ),
     "authsrv.orders.delivery": (
         "authsrv.orders",
@@ -100,7 +111,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "authsrv.audit",
         "authsrv.platforms.base",
         "authsrv.storage.base",
-        "authsrv.storage.changes",
+        *CHANGES,
     ),
     "authsrv.services": ("authsrv.outbound.breaker", "authsrv.platforms.base"),
     "authsrv.outbound": ("authsrv.__version__", *NOUNS, "authsrv.platforms.base", "authsrv.outbound"),

@@ -44,7 +44,7 @@ async def test_D49_R27_fifty_first_logins_of_one_identity_are_one_player(
     credentials = [server.mint(provider) for _ in range(RACERS)]
     assert len({credential.text for credential in credentials}) == RACERS
     looked = Gate(RACERS)
-    monkeypatch.setattr(server.app.storage, "load_player", looked.after(server.app.storage.load_player))
+    monkeypatch.setattr(server.app.storage, "load_ownership", looked.after(server.app.storage.load_ownership))
     answers = await all_at_once(server.silent(provider, each) for each in credentials)
     assert statuses(answers) == {200: RACERS}
     assert looked.arrived == RACERS + RACERS - 1  # one of them won; each of the others looked once more

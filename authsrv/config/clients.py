@@ -16,6 +16,7 @@ from authsrv.models import (
     Client,
     ClientLinks,
     ClientSecret,
+    ConnectFlags,
     GrantType,
     Lifetimes,
     LogoutRules,
@@ -62,6 +63,24 @@ class TokenSettings(Settings):
         le=60,
         description="For how many seconds a refresh may be repeated with the previous token, if its answer was lost.",
     )
+
+
+class ConnectSettings(Settings):
+    """The `[projects.KEY.clients.ID.connect]` block: how a platform account is connected to the player signed in."""
+
+    do_not_link_to_current_player: Flag = Field(
+        False, description="Make an account of its own for an unknown platform account."
+    )
+    error_on_switch: Flag = Field(True, description="Report a switch to another player instead of doing it.")
+    switch_if_possible: Flag = Field(
+        False, description="Switch to a known player even if the present one has an account of that platform."
+    )
+    do_not_create_new_player: Flag = Field(False, description="Never make a new player.")
+    sync_display_name: Flag = Field(False, description="Let the player's name follow that of the platform.")
+
+    def flags(self) -> ConnectFlags:
+        """What the rest of the server takes."""
+        return ConnectFlags(**self.model_dump())
 
 
 class ClientSettings(Settings):
@@ -116,6 +135,12 @@ class ClientSettings(Settings):
         ' compat = "xsolla".',
     )
     id_token_alg: SigningAlgorithm = Field("RS256", description="Signature of id_tokens.")
+    manage_players: Flag = Field(
+        False, description="The client may look up, link, merge and ban every player of its project."
+    )
+    connect: ConnectSettings = Field(
+        ConnectSettings(), description="Flags of its requests that connect a platform account and name none."
+    )
     introspect: Flag = Field(
         False, description="The client may ask the introspection endpoint about tokens of its project."
     )
@@ -264,6 +289,8 @@ class ClientSettings(Settings):
             userinfo_alg=self.userinfo_alg,
             profile_in_id_token=self.profile_in_id_token,
             introspect=self.introspect,
+            manage_players=self.manage_players,
+            connect=self.connect.flags(),
             exchange_from=frozenset(self.exchange_from),
             revoke_grant_with_access_token=self.revoke_grant_with_access_token,
             links=self.links(),

@@ -17,7 +17,17 @@ from authsrv.config.problems import Problem
 from authsrv.config.registration import RegistrationSettings
 from authsrv.database_url import sqlite_file
 from authsrv.limits import Quotas
-from authsrv.models import Client, KeyRules, Project, ProjectLook, RegistrationPolicy, SessionRules, SigningAlgorithm
+from authsrv.models import (
+    AccountRules,
+    Client,
+    KeyRules,
+    Project,
+    ProjectLook,
+    RegistrationPolicy,
+    SessionRules,
+    SigningAlgorithm,
+    UnlinkEnds,
+)
 from authsrv.platforms import PLATFORMS
 from authsrv.platforms.base import PlatformSettings
 from authsrv.playfab.settings import PlayFabSettings
@@ -164,6 +174,35 @@ class LookSettings(Settings):
         return ProjectLook(**self.model_dump())
 
 
+class AccountSettings(Settings):
+    """The `[projects.KEY.accounts]` block: what players may do with their accounts."""
+
+    identities: Annotated[int, Field(strict=True)] = Field(
+        1, ge=1, le=10, description="How many accounts of one platform a player may have linked."
+    )
+    transfer: Flag = Field(False, description="Let players move a platform account from one player to another.")
+    merge: Flag = Field(False, description="Let players merge two accounts into one.")
+    undo_window: Annotated[int, Field(strict=True)] = Field(
+        14 * DAY, ge=0, le=90 * DAY, description="For how many seconds links, transfers and merges can be undone."
+    )
+    reauthentication: Annotated[int, Field(strict=True)] = Field(
+        600, ge=60, le=DAY, description="How many seconds old a sign-in may be that changes an account."
+    )
+    xsolla_reauthentication: Flag = Field(True, description="Ask the same of clients of the Xsolla profile.")
+    relink_cooldown: Annotated[int, Field(strict=True)] = Field(
+        0, ge=0, le=YEAR, description="After how many seconds an unlinked account may be linked to another player."
+    )
+    guests_may_stay: Flag = Field(False, description="Let a player unlink all but the device they began on as a guest.")
+    unlink_ends: UnlinkEnds = Field(
+        "identity", description="Which sign-ins an unlink ends: none, those by this account (identity), or all."
+    )
+    segments: tuple[str, ...] = Field((), description="Keys of the segments that games may store about a player.")
+
+    def rules(self) -> AccountRules:
+        """What the rest of the server takes."""
+        return AccountRules(**self.model_dump())
+
+
 class LogSettings(Settings):
     """The `[log]` block."""
 
@@ -194,6 +233,7 @@ class ProjectSettings(Settings):
         True, description="Tell first-party clients the player's platform account in the claims idp and idp_sub."
     )
     look: LookSettings = Field(LookSettings(), description="How the pages of the browser sign-in look.")
+    accounts: AccountSettings = Field(AccountSettings(), description="What players may do with their accounts.")
     platforms: dict[str, PlatformSettings] = Field({}, description="A table for each platform players come from.")
     playfab: PlayFabSettings | None = Field(
         None, description="The PlayFab title whose sessions clients may ask for by the scope playfab."
@@ -218,6 +258,7 @@ class ProjectSettings(Settings):
             platform_claims=self.platform_claims,
             platforms=frozenset(self.platforms),
             look=self.look.model(),
+            accounts=self.accounts.rules(),
         )
 
 

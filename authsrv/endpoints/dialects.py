@@ -42,7 +42,7 @@ class Standard:
 
     def error(self, error: AuthsrvError, endpoint: Endpoint, reference: str) -> Response:
         """JSON; the token endpoint answers everything but client authentication, limits and outages with 400."""
-        body = {"error": error.error, "error_description": error.description, **_extras(error)}
+        body = {"error": error.error, "error_description": error.description, **_extras(error), **error.facts}
         if endpoint == "token" and isinstance(error, _BARRED):
             body |= {"error": "invalid_grant", "reason": error.reason or error.error}
         if error.status >= 500:

@@ -95,8 +95,10 @@ class LiveTokens:
         origin_jti = token.origin.jti if token.origin else ""
         with outages_answered():
             loaded = await self._storage.load_grant(grant_id, token.jti, client.client_id, origin_jti)
-        if loaded is None or loaded.grant.revoked_at is not None or loaded.player.sub != token.sub:
-            raise NotOurs("the grant ended, or is another player's")
+        if loaded is None or loaded.grant.revoked_at is not None:
+            raise NotOurs("the grant ended")
+        if token.sub not in {loaded.player.sub, loaded.issued_as}:
+            raise NotOurs("the grant is another player's")
         if loaded.token_revoked or token.iat < max(loaded.not_before, loaded.client_not_before):
             raise NotOurs("revoked")
         if self._owner(loaded).project != client.project:

@@ -10,15 +10,18 @@ from typing import Any
 from uuid import UUID
 
 from authsrv import errors
+from authsrv.account_models import Doer, Ownership
 from authsrv.audit import Audit, AuditEvent, AuditKind
 from authsrv.limits import RateLimiter, Rule
-from authsrv.models import Digest
+from authsrv.models import Digest, IdentityKey
 from authsrv.oauth.credentials import CredentialDesk, Presented, Redeemed, for_oauth, replayed
+from authsrv.oauth.marks import IdentityMarks
 from authsrv.oauth.outages import outages_answered
 from authsrv.oauth.request import Attempt
 from authsrv.platforms.base import Credential, Platform, PlatformError, PlatformUnavailable
-from authsrv.players import NewPlayer, SignIn, sign_in
+from authsrv.players import NewPlayer, Presence, SignIn, sign_in
 from authsrv.storage.base import Conflict, Storage
+from authsrv.storage.changes import LinkIdentity, RecordLogin
 
 
 class PlatformLogins:
@@ -31,12 +34,14 @@ class PlatformLogins:
         desk: CredentialDesk,
         limits: RateLimiter,
         audit: Audit,
+        marks: IdentityMarks,
         random: Callable[[int], bytes],
     ) -> None:
         self._storage = storage
         self._desk = desk
         self._limits = limits
         self._audit = audit
+        self._marks = marks
         self._random = random
 
     def read(self, attempt: Attempt, parse: Callable[[], Credential]) -> Credential:
@@ -86,33 +91,35 @@ class PlatformLogins:
         try:
             self._limits.check(Rule.PLAYER_LOGINS, key.project, key.kind, key.environment, key.subject)
         except errors.RateLimited:
-            await self._keep(redeemed, now)
+            await self.keep(redeemed, now)
             raise
 
-    async def _keep(self, redeemed: Redeemed, now: int) -> None:
+    async def keep(self, redeemed: Redeemed, now: int) -> None:
+        """Remember whom a credential proved, although nothing came of it."""
         try:
             with outages_answered():
                 await self._storage.apply(list(redeemed.kept(now)))
         except Conflict as conflict:
             raise replayed(f"lost the race for {conflict}") from conflict
 
-    async def player(self, redeemed: Redeemed, now: int, *, may_create: bool) -> SignIn:
-        """Who the identity is. To be asked again when another first login of it was faster."""
-        with outages_answered():
-            owner = await self._storage.load_player(redeemed.key)
-        new = NewPlayer(self._storage.next_id(), str(UUID(bytes=self._random(16), version=4)))
+    async def player(self, attempt: Attempt, redeemed: Redeemed, now: int, *, may_create: bool) -> SignIn:
+        """Who the identity is. To be asked again when the account changed, or another first login was faster."""
+        found = await self.ownership(redeemed.key, now)
         try:
-            return sign_in(
-                redeemed.key,
-                owner,
-                display_name=redeemed.identity.display_name,
-                may_create=may_create,
-                new=new,
-                now=now,
-            )
-        except errors.UserNotFound:
-            await self._keep(redeemed, now)
+            return sign_in(presence(attempt, redeemed, now), found, may_create=may_create, new=self.new_player())
+        except (errors.UserNotFound, errors.AccessDenied):
+            await self.keep(redeemed, now)
             raise
+
+    async def ownership(self, key: IdentityKey, now: int) -> Ownership:
+        """Whose an identity is, and whether it is banned."""
+        with outages_answered():
+            return await self._storage.load_ownership(key, self._marks.of(key), now)
+
+    def new_player(self) -> NewPlayer:
+        """The ids of a player who may be made."""
+        sub = str(UUID(bytes=self._random(16), version=4))
+        return NewPlayer(self._storage.next_id(), sub, self._storage.next_id())
 
     def refused(self, attempt: Attempt, error: errors.AuthsrvError) -> None:
         """Count and audit a login that failed."""
@@ -131,6 +138,18 @@ class PlatformLogins:
         client = attempt.client
         event = AuditEvent(kind, project=client.project.key, client_id=client.client_id, sub=sub, reason=reason)
         self._audit.record(attempt.sender.marked(replace(event, platform=attempt.provider)))
+
+
+def lost_to_another_login(conflict: Conflict) -> bool:
+    """Whether to look again who the identity is: another first login was faster, or the account changed meanwhile."""
+    return isinstance(conflict.change, LinkIdentity | RecordLogin)
+
+
+def presence(attempt: Attempt, redeemed: Redeemed, now: int) -> Presence:
+    """A verified platform account that comes to a client."""
+    identity, client_id = redeemed.identity, attempt.client.client_id
+    doer = Doer("player", "", client_id, attempt.sender.cut_address)
+    return Presence(redeemed.key, identity.display_name, identity.age_group, doer, now)
 
 
 def _is_provoked(error: errors.AuthsrvError) -> bool:

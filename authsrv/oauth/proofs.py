@@ -34,9 +34,9 @@ class PlatformProofs:
         credential = self.logins.read(attempt, lambda: self._parse(platform, attempt, submitted, now))
         return await self.logins.redeem(attempt, platform, credential, requester, now)
 
-    async def player(self, redeemed: Redeemed, now: int, *, may_create: bool) -> SignIn:
-        """Who the identity is. To be asked again when another first login of it was faster."""
-        return await self.logins.player(redeemed, now, may_create=may_create)
+    async def player(self, attempt: Attempt, redeemed: Redeemed, now: int, *, may_create: bool) -> SignIn:
+        """Who the identity is. To be asked again when the account changed, or another first login was faster."""
+        return await self.logins.player(attempt, redeemed, now, may_create=may_create)
 
     def succeeded(self, attempt: Attempt, signed_in: SignIn) -> None:
         """Audit a login, and the player it made."""

@@ -3,9 +3,11 @@
 from collections.abc import Callable, Mapping
 
 from authsrv.storage import (  # noqa: F401 - they register what writes their changes
+    account_steps,
     browser_steps,
     client_steps,
     key_steps,
+    memory_accounts,
     memory_browsers,
     memory_clients,
     memory_keys,

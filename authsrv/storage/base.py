@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from authsrv.account_models import Account, JournalEvent, LoadedLinkCode, Ownership
 from authsrv.models import (
     Digest,
     IdentityKey,
@@ -102,6 +103,9 @@ class Storage(Protocol):
     ) -> LoadedGrant | None:
         """A grant and its player, used and revoked ones included, and how the access token of this `jti` stands.
 
+        A player who was merged into another account since is that one, whose profile it is too; what voids either's
+        tokens voids these.
+
         `client_id` is the client that the token was made for, which may be another one than the grant's. The token
         counts as revoked if the one of `origin_jti`, which it was made of, is.
         """
@@ -117,6 +121,24 @@ class Storage(Protocol):
 
     async def load_player(self, key: IdentityKey) -> Player | None:
         """The player an identity belongs to."""
+
+    async def load_ownership(self, key: IdentityKey, mark: Digest, now: int) -> Ownership:
+        """The player an identity belongs to, and the longest ban in force that holds for its `mark`."""
+
+    async def load_account(self, player_id: int) -> Account | None:
+        """A player with identities (longest linked first), aliases and bans. Reads four tables one after the other.
+
+        What changed in between has changed the player's version too, which the next `AdvanceVersion` finds out.
+        """
+
+    async def load_events(self, player_id: int, limit: int) -> tuple[JournalEvent, ...]:
+        """At most `limit` events of an account and of those merged into it, the newest first."""
+
+    async def load_event(self, event_id: int) -> JournalEvent | None:
+        """An event of the journal."""
+
+    async def load_link_code(self, code_hash: Digest) -> LoadedLinkCode | None:
+        """A link code and the player who asked for it, used and expired ones included."""
 
     async def load_profile(self, player_id: int) -> str:
         """What is told of a player, as a JSON object of standard claims; empty without one."""
@@ -166,9 +188,9 @@ class Storage(Protocol):
     async def sweep(self, now: int, limit: int) -> Swept:
         """Remove at most `limit` expired rows, in short writes.
 
-        That is reservations, requests, trips, browsers and revoked tokens, then sessions whose absolute limit has
-        passed, with who took part in them: of each what expired first goes first. Grants come last, in the order of
-        their ids.
+        That is reservations, requests, trips, browsers, link codes, revoked tokens and used proofs, then sessions whose
+        absolute limit has passed, with who took part in them: of each what expired first goes first. Grants come last,
+        in the order of their ids.
 
         A used code stays for 30 minutes after its use, a revoked grant until `expires_at`, so that reuse is seen, and
         for a day and a minute after it was revoked, so that `load_revocations` tells of it.

@@ -13,9 +13,9 @@ from authsrv.models import (
     Trip,
     Visit,
 )
-from authsrv.storage.rows import Row, Values, checked, digest_column, joined, player_of, required
+from authsrv.storage.rows import PLAYER_COLUMNS, Row, Values, checked, digest_column, joined, player_of, required
 
-_BROWSER, _SESSION, _PLAYER, _REQUEST, _TRIP = 4, 13, 6, 10, 8
+_BROWSER, _SESSION, _REQUEST, _TRIP = 4, 13, 10, 8
 """How many columns each has in a SELECT."""
 
 
@@ -93,7 +93,7 @@ def notice_values(notice: LogoutNotice) -> Values:
 
 def signed_in_of(row: Row) -> SignedIn:
     """A session and its player from one joined row."""
-    return SignedIn(Session(*row[:_SESSION]), player_of(row[_SESSION : _SESSION + _PLAYER]))
+    return SignedIn(Session(*row[:_SESSION]), player_of(row[_SESSION : _SESSION + PLAYER_COLUMNS]))
 
 
 def visit_of(row: Row) -> Visit | None:
@@ -102,7 +102,7 @@ def visit_of(row: Row) -> Visit | None:
         return None
     browser, rest = Browser(*row[:_BROWSER]), row[_BROWSER:]
     signed_in = None if rest[0] is None else signed_in_of(rest)
-    return Visit(browser, signed_in, frozenset((rest[_SESSION + _PLAYER] or "").split()))
+    return Visit(browser, signed_in, frozenset((rest[_SESSION + PLAYER_COLUMNS] or "").split()))
 
 
 def loaded_request_of(row: Row) -> LoadedRequest:

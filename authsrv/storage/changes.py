@@ -20,6 +20,7 @@ from authsrv.models import (
     StoredKey,
     Trip,
 )
+from authsrv.storage.account_changes import AccountChange
 
 MOST_PENDING = 8
 """Requests that wait in one browser, and trips under way for one request; a newer one removes the oldest."""
@@ -43,10 +44,15 @@ class LinkIdentity:
 
 @dataclass(frozen=True, slots=True)
 class RecordLogin:
-    """Note when a player last came, and the platform's current display name if it gave one (not empty)."""
+    """Note when a player last came, and the platform's current display name if it gave one (not empty).
+
+    The name is taken if the player's follows this kind of identity, or any. Guard: the identity is the player's, and
+    the account's version is still `version`.
+    """
 
     key: IdentityKey
     player_id: int
+    version: int
     display_name: str
     now: int
 
@@ -474,4 +480,5 @@ Change = (
     | UseClient
     | RemoveClient
     | ExpireClient
+    | AccountChange
 )

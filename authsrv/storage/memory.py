@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 
+from authsrv.account_models import Account, JournalEvent, LoadedLinkCode, Ownership
 from authsrv.models import (
     Digest,
     Grant,
@@ -27,6 +28,7 @@ from authsrv.models import (
 )
 from authsrv.storage.base import StorageError, StorageUnavailable, StoredClient, Swept
 from authsrv.storage.changes import Change
+from authsrv.storage.memory_accounts import account, events, link_code, ownership
 from authsrv.storage.memory_browsers import loaded_request, open_sessions, player_sessions, visit
 from authsrv.storage.memory_revocations import revocations, standing
 from authsrv.storage.memory_tables import Tables, write
@@ -92,11 +94,13 @@ class MemoryStorage:
         grant = self._tables.grants.get(grant_id)
         if grant is None:
             return None
-        player = self._tables.players[grant.player_id]
-        stands = standing(self._tables, grant.client_id, grant.project, (jti, origin_jti), player.sub)
+        given_to = self._tables.players[grant.player_id]
+        player = self._tables.players[given_to.merged_into or given_to.id]
+        subs = (given_to.sub, player.sub)
+        stands = standing(self._tables, grant.client_id, grant.project, (jti, origin_jti), subs)
         profile = self._tables.profiles.get(player.id, "")
         of_client = self._tables.not_befores.get(("client", client_id), 0)
-        return LoadedGrant(grant, player, profile, stands.not_before, stands.token_revoked, of_client)
+        return LoadedGrant(grant, player, profile, stands.not_before, stands.token_revoked, of_client, given_to.sub)
 
     async def load_standing(self, client_id: str, project: str, jti: str) -> Standing:
         checked(client_id=client_id, project=project, jti=jti)
@@ -111,8 +115,33 @@ class MemoryStorage:
     async def load_player(self, key: IdentityKey) -> Player | None:
         identity_values(key)
         await self._turn()
-        player_id = self._tables.identities.get(key)
-        return None if player_id is None else self._tables.players[player_id]
+        linked = self._tables.identities.get(key)
+        return self._tables.players[linked.player_id] if linked else None
+
+    async def load_ownership(self, key: IdentityKey, mark: Digest, now: int) -> Ownership:
+        identity_values(key, mark=digest_column("mark", mark), now=now)
+        await self._turn()
+        return ownership(self._tables, key, mark, now)
+
+    async def load_account(self, player_id: int) -> Account | None:
+        checked(player_id=player_id)
+        await self._turn()
+        return account(self._tables, player_id)
+
+    async def load_events(self, player_id: int, limit: int) -> tuple[JournalEvent, ...]:
+        checked(player_id=player_id, limit=limit)
+        await self._turn()
+        return events(self._tables, player_id, limit)
+
+    async def load_event(self, event_id: int) -> JournalEvent | None:
+        checked(event_id=event_id)
+        await self._turn()
+        return self._tables.events.get(event_id)
+
+    async def load_link_code(self, code_hash: Digest) -> LoadedLinkCode | None:
+        digest_column("code_hash", code_hash)
+        await self._turn()
+        return link_code(self._tables, code_hash)
 
     async def load_profile(self, player_id: int) -> str:
         checked(player_id=player_id)

@@ -3,7 +3,6 @@
 Owns guards and row changes; the model that `browser_sql.py` is held against. Knows no transaction.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from authsrv.models import Grant, LoadedRequest, Session, SignedIn, Visit
@@ -30,7 +29,7 @@ from authsrv.storage.changes import (
     UseTrip,
     WithdrawConsent,
 )
-from authsrv.storage.memory_tables import Tables, guard, write
+from authsrv.storage.memory_tables import Tables, end_grants, guard, write
 
 
 def visit(tables: Tables, browser_id: int, project: str, client_id: str) -> Visit | None:
@@ -190,13 +189,7 @@ def _(change: EndSession, tables: Tables) -> None:
         mine = grant.session_id == change.session_id != 0
         return mine and (grant.refresh_generation == 0 or grant.client_id in change.bound)
 
-    _revoke(tables, ends, change.now, SESSION_ENDED)
-
-
-def _revoke(tables: Tables, ends: Callable[[Grant], bool], now: int, reason: str) -> None:
-    for grant in list(tables.grants.values()):
-        if grant.revoked_at is None and ends(grant):
-            tables.grants[grant.id] = replace(grant, revoked_at=now, revoked_reason=reason)
+    end_grants(tables, ends, change.now, SESSION_ENDED)
 
 
 @write.register
@@ -212,7 +205,7 @@ def _(change: WithdrawConsent, tables: Tables) -> None:
     def ends(grant: Grant) -> bool:
         return grant.player_id == change.player_id and grant.client_id == change.client_id
 
-    _revoke(tables, ends, change.now, CONSENT_WITHDRAWN)
+    end_grants(tables, ends, change.now, CONSENT_WITHDRAWN)
 
 
 @write.register

@@ -21,9 +21,10 @@ def _(change: SetNotBefore, tables: Tables) -> None:
     tables.raise_not_before(change.kind, change.subject, change.not_before)
 
 
-def standing(tables: Tables, client_id: str, project: str, jtis: Sequence[str], sub: str = "") -> Standing:
+def standing(tables: Tables, client_id: str, project: str, jtis: Sequence[str], subs: Sequence[str] = ()) -> Standing:
     """The strictest not-before over a token, and whether it or what it was made of was revoked by itself."""
-    over: list[tuple[NotBeforeKind, str]] = [("project", project), ("player", sub), ("client", client_id)]
+    over: list[tuple[NotBeforeKind, str]] = [("project", project), ("client", client_id)]
+    over += [("player", sub) for sub in subs]
     return Standing(
         max(tables.not_befores.get(key, 0) for key in over), not tables.revoked_tokens.keys().isdisjoint(jtis)
     )

@@ -4,11 +4,12 @@ Owns guards and row changes, but for those that the modules `memory_*.py` regist
 works on a copy and keeps it only if nothing was raised.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import singledispatch
 from typing import Any
 
+from authsrv.account_models import Ban, JournalEvent, LinkCode, LinkedIdentity
 from authsrv.models import (
     Browser,
     Digest,
@@ -49,7 +50,7 @@ class Tables:
 
     players: dict[int, Player] = field(default_factory=dict)
     subs: set[str] = field(default_factory=set)
-    identities: dict[IdentityKey, int] = field(default_factory=dict)
+    identities: dict[IdentityKey, LinkedIdentity] = field(default_factory=dict)
     grants: dict[int, Grant] = field(default_factory=dict)
     reservations: dict[Digest, Reservation] = field(default_factory=dict)
     keys: dict[str, StoredKey] = field(default_factory=dict)
@@ -65,6 +66,12 @@ class Tables:
     registered: dict[str, RegisteredClient] = field(default_factory=dict)
     revoked_tokens: dict[str, int] = field(default_factory=dict)
     not_befores: dict[tuple[NotBeforeKind, str], int] = field(default_factory=dict)
+    segments: dict[int, str] = field(default_factory=dict)
+    bans: dict[int, Ban] = field(default_factory=dict)
+    identity_bans: set[tuple[Digest, int]] = field(default_factory=set)
+    events: dict[int, JournalEvent] = field(default_factory=dict)
+    link_codes: dict[int, LinkCode] = field(default_factory=dict)
+    used_proofs: dict[Digest, int] = field(default_factory=dict)
 
     def copy(self) -> "Tables":
         """Tables of their own with the same rows."""
@@ -86,11 +93,12 @@ class Tables:
     def remove_expired(self, now: int, limit: int) -> int:
         """Remove at most `limit` rows that have expired, those of one table after the other; how many."""
         removed = 0
-        for rows in (self.reservations, self.requests, self.trips, self.browsers):
+        for rows in (self.reservations, self.requests, self.trips, self.browsers, self.link_codes):
             expired = sorted((row.expires_at, key) for key, row in rows.items() if row.expires_at < now)
             removed += _remove(rows, [key for _, key in expired][: limit - removed])
-        void = sorted((expires_at, jti) for jti, expires_at in self.revoked_tokens.items() if expires_at < now)
-        removed += _remove(self.revoked_tokens, [jti for _, jti in void][: limit - removed])
+        for times in (self.revoked_tokens, self.used_proofs):
+            void = sorted((expires_at, key) for key, expires_at in times.items() if expires_at < now)
+            removed += _remove(times, [key for _, key in void][: limit - removed])
         over = sorted((s.absolute_expires_at, s.id) for s in self.sessions.values() if s.absolute_expires_at < now)
         gone = {id_ for _, id_ in over[: limit - removed]}
         self.session_clients = {pair for pair in self.session_clients if pair[0] not in gone}
@@ -117,6 +125,13 @@ def write(change: Change, tables: Tables) -> None:  # noqa: ARG001 - the registe
     raise TypeError(f"nothing writes a {type(change).__name__}")
 
 
+def end_grants(tables: Tables, ends: Callable[[Grant], bool], now: int, reason: str) -> None:
+    """End every grant that `ends` tells and that has not ended."""
+    for grant in list(tables.grants.values()):
+        if grant.revoked_at is None and ends(grant):
+            tables.grants[grant.id] = replace(grant, revoked_at=now, revoked_reason=reason)
+
+
 @write.register
 def _(change: AddPlayer, tables: Tables) -> None:
     player = change.player
@@ -128,15 +143,18 @@ def _(change: AddPlayer, tables: Tables) -> None:
 @write.register
 def _(change: LinkIdentity, tables: Tables) -> None:
     guard(change.key not in tables.identities and change.player_id in tables.players, change)
-    tables.identities[change.key] = change.player_id
+    tables.identities[change.key] = LinkedIdentity(change.key, change.player_id, change.now, change.now)
 
 
 @write.register
 def _(change: RecordLogin, tables: Tables) -> None:
-    player = tables.players.get(change.player_id)
-    if player is not None:
-        name = change.display_name or player.display_name
-        tables.players[player.id] = replace(player, last_login_at=change.now, display_name=name)
+    player, linked = tables.players.get(change.player_id), tables.identities.get(change.key)
+    if player is None or linked is None or linked.player_id != player.id or player.version != change.version:
+        raise Conflict(change)
+    follows = player.name_from in {"", change.key.kind}
+    name = change.display_name if change.display_name and follows else player.display_name
+    tables.players[player.id] = replace(player, last_login_at=change.now, display_name=name)
+    tables.identities[change.key] = replace(linked, last_used_at=change.now)
 
 
 @write.register

@@ -4,6 +4,7 @@ Column values are text, int64, bytes or NULL. Knows no SQL and no driver.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
 from itertools import count
 from typing import Any
 
@@ -97,6 +98,12 @@ def player_values(player: Player) -> Values:
         display_name=player.display_name,
         created_at=player.created_at,
         last_login_at=player.last_login_at,
+        version=player.version,
+        barred_until=player.barred_until,
+        barred_as=player.barred_as,
+        age_group=player.age_group,
+        name_from=player.name_from,
+        merged_into=player.merged_into,
     )
 
 
@@ -166,8 +173,12 @@ def reservation_values(reservation: Reservation) -> Values:
 Row = Sequence[Any]
 
 
+PLAYER_COLUMNS = len(fields(Player))
+"""How many columns a player has in a SELECT."""
+
+
 def player_of(row: Row) -> Player:
-    """A player from the six columns of its model."""
+    """A player from the columns of its model."""
     return Player(*row)
 
 
@@ -195,7 +206,9 @@ def loaded_grant_of(row: Row) -> LoadedGrant:
         bool(as_json),
         *(*code, tuple(claims.split())),
     )
-    return LoadedGrant(grant, player_of(row[30:36]), row[36], row[37], bool(row[38]), row[39])
+    player, told = player_of(row[30 : 30 + PLAYER_COLUMNS]), row[30 + PLAYER_COLUMNS :]
+    profile, not_before, token_revoked, client_not_before, issued_as = told
+    return LoadedGrant(grant, player, profile, not_before, bool(token_revoked), client_not_before, issued_as)
 
 
 def reservation_of(row: Row) -> Reservation:

@@ -9,15 +9,22 @@ RAISE_EPOCH = "UPDATE epochs SET value = value + 1 WHERE id = 1 RETURNING value"
 
 # --- players and identities ---
 
+PLAYER = """p.id, p.sub, p.project, p.display_name, p.created_at, p.last_login_at, p.version, p.barred_until,
+        p.barred_as, p.age_group, p.name_from, p.merged_into"""
+"""The columns of a player, whose table every statement calls `p`."""
+
 INSERT_PLAYER = """
-    INSERT INTO players (id, sub, project, display_name, created_at, last_login_at, version)
-    VALUES (:id, :sub, :project, :display_name, :created_at, :last_login_at, 1)
+    INSERT INTO players (id, sub, project, display_name, created_at, last_login_at, version, barred_until, barred_as,
+        age_group, name_from, merged_into)
+    VALUES (:id, :sub, :project, :display_name, :created_at, :last_login_at, :version, :barred_until, :barred_as,
+        :age_group, :name_from, :merged_into)
     ON CONFLICT DO NOTHING"""
 
 UPDATE_PLAYER_LOGIN = """
-    UPDATE players SET last_login_at = :now, display_name = coalesce(nullif(:display_name, ''), display_name),
-        version = version + 1
-    WHERE id = :player_id"""
+    UPDATE players SET last_login_at = :now,
+        display_name = CASE WHEN :display_name <> '' AND name_from IN ('', :kind) THEN :display_name
+            ELSE display_name END
+    WHERE id = :player_id AND version = :version"""
 
 INSERT_IDENTITY = """
     INSERT INTO identities (project, kind, environment, subject, player_id, linked_at, last_used_at)
@@ -29,13 +36,13 @@ UPDATE_IDENTITY_USE = """
     WHERE project = :project AND kind = :kind AND environment = :environment AND subject = :subject
         AND player_id = :player_id"""
 
-SELECT_PLAYER_BY_IDENTITY = """
-    SELECT p.id, p.sub, p.project, p.display_name, p.created_at, p.last_login_at
+SELECT_PLAYER_BY_IDENTITY = f"""
+    SELECT {PLAYER}
     FROM identities i JOIN players p ON p.id = i.player_id
-    WHERE i.project = :project AND i.kind = :kind AND i.environment = :environment AND i.subject = :subject"""
+    WHERE i.project = :project AND i.kind = :kind AND i.environment = :environment AND i.subject = :subject
+    """  # noqa: S608 - columns from this file
 
-SELECT_PLAYER_BY_SUB = """
-    SELECT id, sub, project, display_name, created_at, last_login_at FROM players WHERE sub = :sub"""
+SELECT_PLAYER_BY_SUB = f"SELECT {PLAYER} FROM players p WHERE p.sub = :sub"  # noqa: S608 - columns from this file
 
 # --- grants ---
 
@@ -51,21 +58,24 @@ INSERT_GRANT = """
         :claims)
     ON CONFLICT DO NOTHING"""
 
-SELECT_GRANT = """
+# Whoever was merged into another account since is that one now.
+SELECT_GRANT = f"""
     SELECT g.id, g.project, g.client_id, g.player_id, g.scope, g.audience, g.platform, g.idp, g.idp_subject,
         g.auth_time, g.created_at, g.expires_at, g.absolute_expires_at, g.nonce, g.redirect_uri, g.delivered_as_json,
         g.code_hash, g.code_expires_at, g.code_used_at, g.code_challenge, g.code_failures, g.refresh_hash,
         g.refresh_generation, g.refresh_previous_hash, g.refresh_rotated_at, g.refresh_successor, g.revoked_at,
         g.revoked_reason, g.session_id, g.claims,
-        p.id, p.sub, p.project, p.display_name, p.created_at, p.last_login_at, coalesce(f.profile, ''),
+        {PLAYER}, coalesce(f.profile, ''),
         coalesce((SELECT max(n.not_before) FROM not_befores n
-            WHERE (n.kind = 'player' AND n.subject = p.sub) OR (n.kind = 'project' AND n.subject = g.project)
+            WHERE (n.kind = 'player' AND n.subject IN (p.sub, o.sub)) OR (n.kind = 'project' AND n.subject = g.project)
                 OR (n.kind = 'client' AND n.subject = g.client_id)), 0) AS not_before,
         EXISTS (SELECT 1 FROM revoked_tokens t WHERE t.jti IN (:jti, :origin_jti)) AS token_revoked,
         coalesce((SELECT n.not_before FROM not_befores n WHERE n.kind = 'client' AND n.subject = :client_id), 0)
-            AS client_not_before
-    FROM grants g JOIN players p ON p.id = g.player_id LEFT JOIN profiles f ON f.player_id = p.id
-    WHERE g.id = :grant_id"""
+            AS client_not_before,
+        o.sub
+    FROM grants g JOIN players o ON o.id = g.player_id JOIN players p ON p.id = coalesce(o.merged_into, o.id)
+        LEFT JOIN profiles f ON f.player_id = p.id
+    WHERE g.id = :grant_id"""  # noqa: S608 - columns from this file
 
 REDEEM_CODE = """
     UPDATE grants SET code_used_at = :now, refresh_hash = :refresh_hash, refresh_generation = :refresh_generation,

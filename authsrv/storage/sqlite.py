@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 
+from authsrv.account_models import Account, JournalEvent, LoadedLinkCode, Ownership
 from authsrv.models import (
     Digest,
     IdentityKey,
@@ -28,7 +29,8 @@ from authsrv.models import (
     StoredKey,
     Visit,
 )
-from authsrv.storage import browser_sql, client_sql, key_sql, revocation_sql, sql
+from authsrv.storage import account_sql, browser_sql, client_sql, key_sql, revocation_sql, sql
+from authsrv.storage.account_rows import account_of, event_of, loaded_link_code_of, ownership_of
 from authsrv.storage.base import SchemaMismatch, StorageError, StorageUnavailable, StoredClient, Swept
 from authsrv.storage.browser_rows import loaded_request_of, loaded_trip_of, notice_of, signed_in_of, visit_of
 from authsrv.storage.changes import Change
@@ -65,6 +67,7 @@ from authsrv.storage.sqlite_units import (
     check_schema_and_raise_epoch,
     fetch,
     nothing,
+    read_account,
     reserve,
     sweep_expired,
     sweep_grants,
@@ -168,6 +171,28 @@ class SqliteStorage:
         rows = await self._read(sql.SELECT_PLAYER_BY_IDENTITY, identity_values(key))
         return player_of(rows[0]) if rows else None
 
+    async def load_ownership(self, key: IdentityKey, mark: Digest, now: int) -> Ownership:
+        values = identity_values(key, mark=digest_column("mark", mark), now=now)
+        (row,) = await self._read(account_sql.SELECT_OWNERSHIP, values)
+        return ownership_of(row)
+
+    async def load_account(self, player_id: int) -> Account | None:
+        rows = await self._reading().run(partial(read_account, values=checked(player_id=player_id)))
+        return account_of(*rows) if rows else None
+
+    async def load_events(self, player_id: int, limit: int) -> tuple[JournalEvent, ...]:
+        rows = await self._read(account_sql.SELECT_EVENTS, checked(player_id=player_id, limit=limit))
+        return tuple(map(event_of, rows))
+
+    async def load_event(self, event_id: int) -> JournalEvent | None:
+        rows = await self._read(account_sql.SELECT_EVENT, checked(event_id=event_id))
+        return event_of(rows[0]) if rows else None
+
+    async def load_link_code(self, code_hash: Digest) -> LoadedLinkCode | None:
+        values = checked(code_hash=digest_column("code_hash", code_hash))
+        rows = await self._read(account_sql.SELECT_LINK_CODE, values)
+        return loaded_link_code_of(rows[0]) if rows else None
+
     async def load_profile(self, player_id: int) -> str:
         rows = await self._read(browser_sql.SELECT_PROFILE, checked(player_id=player_id))
         return str(rows[0][0]) if rows else ""
@@ -248,7 +273,10 @@ class SqliteStorage:
             raise StorageUnavailable("the storage is not open")
         return self._writer
 
-    async def _read(self, statement: str, values: Values) -> list[Row]:
+    def _reading(self) -> Lane:
         if self._reader is None:
             raise StorageUnavailable("the storage is not open")
-        return await self._reader.run(partial(fetch, statement=statement, values=values))
+        return self._reader
+
+    async def _read(self, statement: str, values: Values) -> list[Row]:
+        return await self._reading().run(partial(fetch, statement=statement, values=values))

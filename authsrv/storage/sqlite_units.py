@@ -7,7 +7,7 @@ loop and no transaction: `sqlite_groups.py` puts one around each unit.
 import sqlite3
 from collections.abc import Sequence
 
-from authsrv.storage import browser_sql, revocation_sql, sql
+from authsrv.storage import account_sql, browser_sql, revocation_sql, sql
 from authsrv.storage.base import Conflict, StorageError
 from authsrv.storage.changes import Change
 from authsrv.storage.rows import Row, Values
@@ -20,7 +20,9 @@ _SWEEPS = (
     browser_sql.SWEEP_REQUESTS,
     browser_sql.SWEEP_TRIPS,
     browser_sql.SWEEP_BROWSERS,
+    account_sql.SWEEP_LINK_CODES,
     revocation_sql.SWEEP_REVOKED_TOKENS,
+    account_sql.SWEEP_USED_PROOFS,
     browser_sql.SWEEP_SESSIONS,
 )
 """One for each table whose rows go as soon as they have expired."""
@@ -36,6 +38,16 @@ def check_schema_and_raise_epoch(driver: sqlite3.Connection) -> int:
 def fetch(driver: sqlite3.Connection, statement: str, values: Values) -> list[Row]:
     """All rows of a SELECT."""
     return driver.execute(statement, values).fetchall()
+
+
+def read_account(driver: sqlite3.Connection, values: Values) -> tuple[Row, list[Row], list[Row], list[Row]] | None:
+    """A player, their identities, aliases and bans. What changes in between changes the player's version too."""
+    found = fetch(driver, account_sql.SELECT_ACCOUNT, values)
+    if not found:
+        return None
+    identities = fetch(driver, account_sql.SELECT_IDENTITIES, values)
+    aliases = fetch(driver, account_sql.SELECT_ALIASES, values)
+    return found[0], identities, aliases, fetch(driver, account_sql.SELECT_BANS, values)
 
 
 def write_all(driver: sqlite3.Connection, writes: Sequence[Write]) -> None:

@@ -90,9 +90,15 @@ def _(change: LinkIdentity) -> Iterator[Step]:
 
 @steps_of.register
 def _(change: RecordLogin) -> Iterator[Step]:
-    values = identity_values(change.key, player_id=change.player_id, display_name=change.display_name, now=change.now)
-    yield Step(sql.UPDATE_IDENTITY_USE, values, guarded=False)
-    yield Step(sql.UPDATE_PLAYER_LOGIN, values, guarded=False)
+    values = identity_values(
+        change.key,
+        player_id=change.player_id,
+        version=change.version,
+        display_name=change.display_name,
+        now=change.now,
+    )
+    yield Step(sql.UPDATE_IDENTITY_USE, values)
+    yield Step(sql.UPDATE_PLAYER_LOGIN, values)
 
 
 @steps_of.register

@@ -134,8 +134,30 @@ async def test_an_identity_of_a_player_that_is_not_there_is_a_conflict(storage: 
 )
 async def test_a_login_notes_its_time_and_a_name_if_there_is_one(storage: Storage, name: str, kept: str) -> None:
     await storage.apply([AddPlayer(player()), LinkIdentity(identity(), 1, NOW)])
-    await storage.apply([RecordLogin(identity(), 1, name, NOW + 7)])
+    await storage.apply([RecordLogin(identity(), 1, 1, name, NOW + 7)])
     assert await storage.load_player(identity()) == Player(1, "sub-1", "skyforge", kept, NOW, NOW + 7)
+
+
+@pytest.mark.parametrize(("follows", "kept"), [("", "Birch"), ("steam", "Birch"), ("epic", "Amber")])
+async def test_a_name_that_follows_another_platform_stays(storage: Storage, follows: str, kept: str) -> None:
+    named = replace(player(), name_from=follows)
+    await storage.apply([AddPlayer(named), LinkIdentity(identity(), 1, NOW)])
+    await storage.apply([RecordLogin(identity(), 1, 1, "Birch", NOW + 7)])
+    assert await storage.load_player(identity()) == replace(named, display_name=kept, last_login_at=NOW + 7)
+
+
+@pytest.mark.parametrize(
+    "login",
+    [
+        pytest.param(RecordLogin(identity("nobodys"), 1, 1, "", NOW), id="an identity that nobody has"),
+        pytest.param(RecordLogin(identity(), 2, 1, "", NOW), id="an identity of another player"),
+        pytest.param(RecordLogin(identity(), 1, 2, "", NOW), id="an account that changed meanwhile"),
+    ],
+)
+async def test_a_login_by_what_is_not_the_players_any_more_is_a_conflict(storage: Storage, login: RecordLogin) -> None:
+    await storage.apply([AddPlayer(player(1)), AddPlayer(player(2)), LinkIdentity(identity(), 1, NOW)])
+    with pytest.raises(Conflict):
+        await storage.apply([login])
 
 
 # --- grants: code ---

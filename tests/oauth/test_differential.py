@@ -23,6 +23,7 @@ from authlib.oauth2.rfc6749 import AuthorizationServer, OAuth2Error
 from hypothesis import Phase, event, given, settings
 from hypothesis import strategies as st
 
+from authsrv.account_models import Ownership
 from authsrv.audit import Audit
 from authsrv.errors import AuthsrvError, InvalidGrant, UnsupportedGrantType, UnsupportedProvider
 from authsrv.log import Event
@@ -31,6 +32,7 @@ from authsrv.oauth.credentials import Redeemed
 from authsrv.oauth.grants import GRANTS
 from authsrv.oauth.grants.base import LoadingGrant
 from authsrv.oauth.grants.exchange import ACCESS_TOKEN, ID_TOKEN
+from authsrv.oauth.logins import presence
 from authsrv.oauth.request import Attempt, GrantRequest, TokenGrantRequest, TokenRequest
 from authsrv.oauth.server import TOKEN_PARAMETERS, TokenServer
 from authsrv.platforms.base import PlatformIdentity, Submission
@@ -95,10 +97,10 @@ class Vouching:
         identity = PlatformIdentity("steam", "steam", "", submitted.value, "Amber")
         return Redeemed(identity, IdentityKey("skyforge", "steam", "", submitted.value), None)
 
-    async def player(self, redeemed: Redeemed, now: int, *, may_create: bool) -> SignIn:
-        owner, id_ = await self._storage.load_player(redeemed.key), self._storage.next_id()
-        new = NewPlayer(id_, f"sub-{id_}")
-        return sign_in(redeemed.key, owner, display_name="Amber", may_create=may_create, new=new, now=now)
+    async def player(self, attempt: Attempt, redeemed: Redeemed, now: int, *, may_create: bool) -> SignIn:
+        found, id_ = Ownership(await self._storage.load_player(redeemed.key)), self._storage.next_id()
+        new = NewPlayer(id_, f"sub-{id_}", self._storage.next_id())
+        return sign_in(presence(attempt, redeemed, now), found, may_create=may_create, new=new)
 
 
 class Ours(TokenServer):

@@ -115,7 +115,7 @@ async def test_two_sign_ins_that_end_at_once_in_one_browser_leave_one_session(
 async def test_D49_first_sign_ins_of_one_player_in_many_browsers_are_one_player(server: Server, database: Path) -> None:
     browsers = [Browser(server) for _ in range(RACERS)]
     callbacks = [await way_back(each, await each.authorize()) for each in browsers]
-    with gate(server, "load_player", RACERS):
+    with gate(server, "load_ownership", RACERS):
         answers = await all_at_once(each.get(callback) for each, callback in zip(browsers, callbacks, strict=True))
     assert statuses(answers) == {302: RACERS}
     assert rows(database, "SELECT count(*) FROM players") == [(1,)]

@@ -41,7 +41,7 @@ async def test_D49_fifty_first_exchanges_of_one_identity_are_one_player(
     server: Server, provider: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked = Gate(RACERS)
-    monkeypatch.setattr(server.app.storage, "load_player", looked.after(server.app.storage.load_player))
+    monkeypatch.setattr(server.app.storage, "load_ownership", looked.after(server.app.storage.load_ownership))
     answers = await asyncio.gather(*(exchange_of(server, provider) for _ in range(RACERS)))
     assert statuses(answers) == {200: RACERS}
     assert len(subs(server, answers)) == 1

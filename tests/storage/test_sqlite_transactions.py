@@ -378,11 +378,12 @@ async def test_R06_every_transaction_takes_the_write_lock_first(storage: SqliteS
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("UPDATE players SET display_name = 'from outside'")
         await storage.reserve(reservation(), take_over=False)
-        await storage.apply([RevokeGrant(1, NOW, "logout"), RecordLogin(identity(), 1, "", NOW)])
+        await storage.apply([RevokeGrant(1, NOW, "logout"), LinkIdentity(identity(), 1, NOW)])
+        await storage.apply([RecordLogin(identity(), 1, 1, "", NOW)])
         await storage.sweep(NOW, 10)
         await storage.ping()
     begins = [statement for statement in statements if statement.startswith("BEGIN")]
-    assert begins == ["BEGIN IMMEDIATE"] * 5
+    assert begins == ["BEGIN IMMEDIATE"] * 6
     assert statements[0] == "BEGIN IMMEDIATE"
 
 

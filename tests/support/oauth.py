@@ -19,6 +19,7 @@ from authsrv.oauth.key_material import Vault
 from authsrv.oauth.keys import KeyRing
 from authsrv.oauth.live_tokens import LiveTokens
 from authsrv.oauth.logins import PlatformLogins
+from authsrv.oauth.marks import IdentityMarks
 from authsrv.oauth.opaque import Opaque, OpaqueTokens
 from authsrv.oauth.own_tokens import OwnTokens
 from authsrv.oauth.proofs import PlatformProofs
@@ -177,7 +178,8 @@ async def bench(
     limits = RateLimiter(Quotas(*[10_000] * 7), clock=lambda: 0.0)
     registry, tokens, audit = ClientRegistry(clients), opaque(random), Audit(lambda _: None, now=clock)
     own_tokens, desk = OwnTokens(ISSUER, ring()), CredentialDesk(storage, random)
-    logins = PlatformLogins(storage=storage, desk=desk, limits=limits, audit=audit, random=random)
+    marks = IdentityMarks(b"a secret of this server")
+    logins = PlatformLogins(storage=storage, desk=desk, limits=limits, audit=audit, marks=marks, random=random)
     server = kind(
         storage=storage,
         registry=registry,

@@ -103,7 +103,7 @@ def a_session(number: int, browser_id: int, project: str, player_id: int, ends: 
 CHANGES: st.SearchStrategy[Change] = st.one_of(
     st.builds(lambda number, name: AddPlayer(player(number, name=name)), IDS, TEXTS),
     st.builds(LinkIdentity, SUBJECTS, IDS, TIMES),
-    st.builds(RecordLogin, SUBJECTS, IDS, TEXTS, TIMES),
+    st.builds(RecordLogin, SUBJECTS, IDS, st.integers(1, 2), TEXTS, TIMES),
     st.builds(a_grant, MORE_IDS, IDS, TIMES, code=st.booleans()),
     st.builds(RedeemCode, IDS, TIMES, st.none() | TOKENS, TIMES),
     st.builds(CountCodeFailure, IDS | st.just(2**63)),

@@ -19,14 +19,14 @@ from authsrv.oauth.browser.request import Target
 from authsrv.oauth.browser.sessions import BrowserSessions, Proof
 from authsrv.oauth.credentials import Redeemed
 from authsrv.oauth.directory import PlatformDirectory
-from authsrv.oauth.logins import PlatformLogins
+from authsrv.oauth.logins import PlatformLogins, lost_to_another_login
 from authsrv.oauth.opaque import Opaque, digest
 from authsrv.oauth.outages import outages_answered
 from authsrv.oauth.request import Attempt, Sender
 from authsrv.oauth.server import ATTEMPTS, TokenServer
 from authsrv.platforms.base import BrowserTrip, Platform, Returned
 from authsrv.storage.base import Conflict
-from authsrv.storage.changes import AddTrip, AdvanceRequest, Change, EndSession, LinkIdentity, UseTrip
+from authsrv.storage.changes import AddTrip, AdvanceRequest, Change, EndSession, UseTrip
 
 TRIP_SECONDS = 900
 
@@ -172,7 +172,7 @@ class UpstreamSignIn:
         now, project = self._server.now(), attempt.client.project
         rotation, cookie = self._browsers.rotated(back.visit.browser, now)
         for _ in range(ATTEMPTS):
-            signed_in = await self._logins.player(redeemed, now, may_create=True)
+            signed_in = await self._logins.player(attempt, redeemed, now, may_create=True)
             proof = Proof(signed_in.player, redeemed.identity, now)
             session = await self._sessions.signed_in(back.visit, project, proof)
             own = [*signed_in.changes, *redeemed.settled(0, now), *session, _progress(back.kept), rotation]
@@ -188,7 +188,7 @@ class UpstreamSignIn:
         try:
             await self._server.apply(changes)
         except Conflict as conflict:
-            if isinstance(conflict.change, LinkIdentity):
+            if lost_to_another_login(conflict):
                 return False
             raise RequestCompleted(back.kept.request.client_id) from conflict
         return True

@@ -12,6 +12,7 @@ from authsrv.oauth import audiences, scopes
 from authsrv.oauth.credentials import Redeemed
 from authsrv.oauth.grants.exchange import PARAMETERS, TokenExchangeGrant
 from authsrv.oauth.grants.stored import facts_of
+from authsrv.oauth.logins import lost_to_another_login
 from authsrv.oauth.opaque import Opaque, digest
 from authsrv.oauth.parameters import boolean, check_nonce
 from authsrv.oauth.request import Attempt
@@ -19,7 +20,7 @@ from authsrv.oauth.tokens import TokenFacts
 from authsrv.platforms.base import Submission
 from authsrv.players import SignIn
 from authsrv.storage.base import Conflict, Storage
-from authsrv.storage.changes import AddGrant, LinkIdentity
+from authsrv.storage.changes import AddGrant
 
 PREFIX = "urn:authsrv:params:oauth:token-type:"
 """Followed by the platform's name, a colon, and the kind of the credential."""
@@ -80,7 +81,9 @@ class PlatformExchangeGrant(TokenExchangeGrant):
             )
         self.redeemed = self.request.redeemed
         self.penalties += self.redeemed.kept(self.request.now)
-        self.signed_in = await self.server.proofs.player(self.redeemed, self.request.now, may_create=self.may_create)
+        self.signed_in = await self.server.proofs.player(
+            self.attempt, self.redeemed, self.request.now, may_create=self.may_create
+        )
         self.grant_id = storage.next_id()
         if self.registered.profile_in_id_token:
             self._profile = await storage.load_profile(self.signed_in.player.id)
@@ -91,7 +94,7 @@ class PlatformExchangeGrant(TokenExchangeGrant):
 
     def may_try_again(self, conflict: Conflict) -> bool:
         """Two first logins of one identity: the loser reads the winner's player."""
-        return isinstance(conflict.change, LinkIdentity)
+        return lost_to_another_login(conflict)
 
     def facts(self, scope: tuple[str, ...]) -> TokenFacts:
         """What the tokens say."""

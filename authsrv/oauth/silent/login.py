@@ -14,6 +14,7 @@ from authsrv.oauth.credentials import Redeemed, replayed
 from authsrv.oauth.directory import PlatformDirectory
 from authsrv.oauth.grants.code import Authorized
 from authsrv.oauth.grants.platform import PlatformGrant, RedirectTarget, SilentRequest
+from authsrv.oauth.logins import lost_to_another_login
 from authsrv.oauth.parameters import boolean
 from authsrv.oauth.request import Attempt, Surface
 from authsrv.oauth.server import ATTEMPTS, TokenServer, translated
@@ -28,7 +29,6 @@ from authsrv.oauth.silent.request import (
 )
 from authsrv.players import SignIn
 from authsrv.storage.base import Conflict
-from authsrv.storage.changes import LinkIdentity
 
 
 class SilentLogin:
@@ -59,7 +59,7 @@ class SilentLogin:
         grant = self._check(call, target, request)
         requester = requester_of(target.client, call.parameters)
         redeemed = await self._proofs.redeem(attempt, submission(call), requester, now)
-        code, signed_in = await self._sign_in(request, grant, redeemed, may_create=may_create)
+        code, signed_in = await self._sign_in(attempt, request, grant, redeemed, may_create=may_create)
         self._proofs.succeeded(attempt, signed_in)
         return code
 
@@ -78,18 +78,18 @@ class SilentLogin:
         return grant
 
     async def _sign_in(
-        self, request: SilentRequest, grant: PlatformGrant, redeemed: Redeemed, *, may_create: bool
+        self, attempt: Attempt, request: SilentRequest, grant: PlatformGrant, redeemed: Redeemed, *, may_create: bool
     ) -> tuple[str, SignIn]:
         """Two first logins of one identity race for its row; the loser reads the winner's player and signs in."""
         for _ in range(ATTEMPTS):
-            signed_in = await self._proofs.player(redeemed, request.now, may_create=may_create)
+            signed_in = await self._proofs.player(attempt, redeemed, request.now, may_create=may_create)
             grant.grant_id = self._server.storage.next_id()
             authorized = _authorized(redeemed, signed_in, grant.grant_id, request.now)
             code: str = self._server.create_authorization_response(request, authorized, grant)
             try:
                 await self._server.apply(grant.changes)
             except Conflict as conflict:
-                if isinstance(conflict.change, LinkIdentity):
+                if lost_to_another_login(conflict):
                     continue
                 raise replayed(f"lost the race for {conflict}") from conflict
             return code, signed_in

@@ -1,0 +1,161 @@
+"""The nouns about what players own: linked identities, bans, the journal, link codes. Frozen facts, no I/O.
+
+Times are Unix seconds. Knows neither HTTP, OAuth nor SQL.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from authsrv.models import BarKind, Digest, IdentityKey, Player
+
+EventKind = Literal[
+    "created",
+    "linked",
+    "unlinked",
+    "switched",
+    "transferred",
+    "merged",
+    "undone",
+    "banned",
+    "unbanned",
+    "restricted",
+    "unrestricted",
+    "renamed",
+    "consent_given",
+    "consent_withdrawn",
+    "erased",
+]
+Actor = Literal["player", "client", "admin", "system"]
+
+
+@dataclass(frozen=True, slots=True)
+class Doer:
+    """Who does something to an account, and by which client. `name` is a client_id, or an operator's name.
+
+    `address` is the cut form (`authsrv.addresses.ClientAddress`).
+    """
+
+    actor: Actor
+    name: str = ""
+    client_id: str = ""
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedIdentity:
+    """A platform account of a player."""
+
+    key: IdentityKey
+    player_id: int
+    linked_at: int
+    last_used_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ban:
+    """A ban, or a restriction for privacy's sake. `until` is `NEVER` without end; `reason` is the operator's text.
+
+    `player_id` is 0 once the player was erased: the marks on the identities stay until the ban ends.
+    """
+
+    id: int
+    project: str
+    player_id: int
+    kind: BarKind
+    reason: str
+    decided_by: str
+    created_at: int
+    until: int
+    lifted_at: int | None = None
+
+    def is_in_force(self, now: int) -> bool:
+        """Whether it was not lifted and has not run out."""
+        return self.lifted_at is None and now < self.until
+
+
+@dataclass(frozen=True, slots=True)
+class Ownership:
+    """Whose an identity is, if anybody's, and the ban on the identity that lasts longest of those in force."""
+
+    player: Player | None = None
+    ban: Ban | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A player with everything they own. `aliases` are the accounts merged into it, in the order of their rows.
+
+    `bans` holds lifted and ended ones too, oldest first. `segments` is a JSON object of texts, empty for none;
+    `profile` one of standard claims.
+    """
+
+    player: Player
+    identities: tuple[LinkedIdentity, ...] = ()
+    aliases: tuple[Player, ...] = ()
+    bans: tuple[Ban, ...] = ()
+    segments: str = ""
+    profile: str = ""
+
+    def other_of_kind(self, key: IdentityKey) -> LinkedIdentity | None:
+        """Another identity of the same kind and environment, which a further one would stand beside."""
+        for linked in self.identities:
+            same = (linked.key.kind, linked.key.environment) == (key.kind, key.environment)
+            if same and linked.key != key:
+                return linked
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEvent:
+    """Something that was done to an account; one row that is never changed but for `reversed_by`.
+
+    `player_id` is the account it is about, as it is afterwards; `other_id` the other one: who lost the identity, or was
+    merged. Both are 0 once erased. `actor_name` is a client_id, or an operator's name. `address` is the cut form.
+    `rule` is the row of the decision table. `facts` is a JSON object of what an undo needs. `reversible_until` is 0 for
+    what cannot be undone; `reversed_by` the event that undid it, 0 if none did.
+    """
+
+    id: int
+    project: str
+    kind: EventKind
+    at: int
+    player_id: int
+    other_id: int = 0
+    identity: IdentityKey | None = None
+    actor: Actor = "player"
+    actor_name: str = ""
+    client_id: str = ""
+    address: str = ""
+    rule: str = ""
+    reason: str = ""
+    facts: str = ""
+    reversible_until: int = 0
+    reversed_by: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LinkCode:
+    """A code that links a platform account to the player who asked for it on another device.
+
+    `code_hash` is keyed: the code itself is short. `check_number` is shown on both devices. `return_to` is where the
+    browser goes afterwards, empty for our own page.
+    """
+
+    id: int
+    code_hash: Digest
+    project: str
+    player_id: int
+    client_id: str
+    check_number: str
+    return_to: str
+    created_at: int
+    expires_at: int
+    used_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedLinkCode:
+    """A link code with the player it belongs to."""
+
+    code: LinkCode
+    player: Player

@@ -1,0 +1,150 @@
+"""What players own: merged accounts, bans, the journal, link codes, and proofs that count once."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0005"
+down_revision = "0004"
+branch_labels = None
+depends_on = None
+
+INT64 = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+TEXT = sa.Text()
+BYTES = sa.LargeBinary()
+
+
+def text(name: str) -> sa.Column[str]:
+    return sa.Column(name, TEXT, nullable=False)
+
+
+def int64(name: str) -> sa.Column[int]:
+    return sa.Column(name, INT64, nullable=False)
+
+
+def row_id() -> sa.Column[int]:
+    return sa.Column("id", INT64, primary_key=True, autoincrement=False)
+
+
+def digest(table: str, column: str) -> tuple[sa.Column[bytes], sa.CheckConstraint]:
+    rule = sa.CheckConstraint(f"length({column}) = 32", name=f"{table}_{column}_is_sha256")
+    return sa.Column(column, BYTES, nullable=False), rule
+
+
+def index_where(rule: str, name: str, table: str, columns: list[str]) -> None:
+    where = sa.text(rule)
+    op.create_index(name, table, columns, sqlite_where=where, postgresql_where=where)
+
+
+def upgrade() -> None:
+    extend_players()
+    create_bans()
+    create_events()
+    create_link_codes()
+    create_used_proofs()
+
+
+def extend_players() -> None:
+    for name in ("barred_as", "age_group", "name_from", "segments"):
+        op.add_column("players", sa.Column(name, TEXT, nullable=False, server_default=""))
+    op.add_column("players", sa.Column("barred_until", INT64, nullable=False, server_default="0"))
+    op.add_column("players", sa.Column("merged_into", INT64, nullable=True))
+    index_where("merged_into IS NOT NULL", "players_merged", "players", ["merged_into"])
+
+
+def create_bans() -> None:
+    op.create_table(
+        "bans",
+        row_id(),
+        text("project"),
+        # 0 once the player was erased: the marks stay until the ban ends.
+        int64("player_id"),
+        text("kind"),
+        text("reason"),
+        text("decided_by"),
+        int64("created_at"),
+        int64("until"),
+        sa.Column("lifted_at", INT64, nullable=True),
+        sa.CheckConstraint("kind IN ('banned', 'restricted')", name="bans_kind_is_known"),
+        sqlite_strict=True,
+    )
+    op.create_index("bans_by_player", "bans", ["player_id"])
+    op.create_index("bans_by_end", "bans", ["until"])
+    op.create_table(
+        "identity_bans",
+        *digest("identity_bans", "digest"),
+        sa.Column("ban_id", INT64, sa.ForeignKey("bans.id", name="identity_bans_ban_exists", ondelete="CASCADE")),
+        sa.PrimaryKeyConstraint("digest", "ban_id", name="identity_bans_key"),
+        sqlite_strict=True,
+        sqlite_with_rowid=False,
+    )
+    op.create_index("identity_bans_by_ban", "identity_bans", ["ban_id"])
+
+
+def create_events() -> None:
+    op.create_table(
+        "events",
+        row_id(),
+        text("project"),
+        text("kind"),
+        int64("at"),
+        # Both are 0 for nobody, and once the player was erased.
+        int64("player_id"),
+        int64("other_id"),
+        text("identity_kind"),
+        text("identity_environment"),
+        text("identity_subject"),
+        text("actor"),
+        text("actor_name"),
+        text("client_id"),
+        text("address"),
+        text("rule"),
+        text("reason"),
+        text("facts"),
+        int64("reversible_until"),
+        int64("reversed_by"),
+        sqlite_strict=True,
+    )
+    op.create_index("events_by_player", "events", ["player_id", "id"])
+    index_where("other_id <> 0", "events_by_other", "events", ["other_id", "id"])
+    op.create_index("events_by_time", "events", ["at"])
+
+
+def create_link_codes() -> None:
+    op.create_table(
+        "link_codes",
+        row_id(),
+        *digest("link_codes", "code_hash"),
+        text("project"),
+        sa.Column("player_id", INT64, sa.ForeignKey("players.id", name="link_codes_player_exists"), nullable=False),
+        text("client_id"),
+        text("check_number"),
+        text("return_to"),
+        int64("created_at"),
+        int64("expires_at"),
+        sa.Column("used_at", INT64, nullable=True),
+        sa.UniqueConstraint("code_hash", name="link_codes_code_hash_is_unique"),
+        sqlite_strict=True,
+    )
+    op.create_index("link_codes_by_player", "link_codes", ["player_id"])
+    op.create_index("link_codes_by_expiry", "link_codes", ["expires_at"])
+
+
+def create_used_proofs() -> None:
+    op.create_table(
+        "used_proofs",
+        *digest("used_proofs", "digest"),
+        int64("expires_at"),
+        sa.PrimaryKeyConstraint("digest", name="used_proofs_key"),
+        sqlite_strict=True,
+        sqlite_with_rowid=False,
+    )
+    op.create_index("used_proofs_by_expiry", "used_proofs", ["expires_at"])
+
+
+def downgrade() -> None:
+    for table in ("used_proofs", "link_codes", "events", "identity_bans", "bans"):
+        op.drop_table(table)
+    op.drop_index("players_merged", "players")
+    with op.batch_alter_table("players") as players:
+        for column in ("merged_into", "barred_until", "segments", "name_from", "age_group", "barred_as"):
+            players.drop_column(column)
