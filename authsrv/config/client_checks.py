@@ -215,6 +215,11 @@ def _introspect(entry: ClientEntry) -> Iterator[Finding]:
         yield Finding(("introspect",), "only a client with a secret may introspect tokens", "give it a secret")
 
 
+def _manage_players(entry: ClientEntry) -> Iterator[Finding]:
+    if entry.settings.manage_players and entry.settings.effective_type == "public":
+        yield Finding(("manage_players",), "only a client with a secret may manage players", "give it a secret")
+
+
 def _cors_origins(entry: ClientEntry) -> Iterator[Finding]:
     for place, origin in enumerate(entry.settings.cors_origins):
         found = _ORIGIN.fullmatch(origin)
@@ -253,6 +258,7 @@ CLIENT_CHECKS: tuple[tuple[tuple[str, ...], Check], ...] = (
     (("access_token_alg", "compat"), _xsolla_algorithm),
     (("exchange_from", "grants", "type", "first_party", *SECRET_SETTINGS), _exchange_from),
     (("introspect", "type", *SECRET_SETTINGS), _introspect),
+    (("manage_players", "type", *SECRET_SETTINGS), _manage_players),
     (("cors_origins",), _cors_origins),
     (("refresh_idle", "refresh_absolute"), _refresh_lifetimes),
 )

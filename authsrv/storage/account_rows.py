@@ -1,6 +1,7 @@
 """Between the models about accounts and their rows. Knows no SQL and no driver."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from operator import attrgetter
 
 from authsrv.account_models import Account, Ban, JournalEvent, LinkCode, LinkedIdentity, LoadedLinkCode, Ownership
 from authsrv.models import IdentityKey
@@ -66,11 +67,16 @@ def link_code_values(code: LinkCode) -> Values:
     )
 
 
-def ownership_of(row: Row) -> Ownership:
-    """The owner and the ban from one outer join."""
-    player = None if row[0] is None else player_of(row[:PLAYER_COLUMNS])
-    ban = row[PLAYER_COLUMNS:]
-    return Ownership(player, None if ban[0] is None else Ban(*ban))
+def ownership_of(rows: Sequence[Row]) -> Ownership:
+    """The owner and the ban that lasts longest, from a row for the one and a row for each of the others."""
+    players = [player_of(row[:PLAYER_COLUMNS]) for row in rows if row[0] is not None]
+    bans = [Ban(*row[PLAYER_COLUMNS:]) for row in rows if row[0] is None]
+    return Ownership(players[0] if players else None, longest(bans))
+
+
+def longest(bans: Iterable[Ban]) -> Ban | None:
+    """The ban that lasts longest, of several the oldest."""
+    return min(bans, key=lambda ban: (-ban.until, ban.id), default=None)
 
 
 def linked_identity_of(row: Row) -> LinkedIdentity:
@@ -96,6 +102,12 @@ def event_of(row: Row) -> JournalEvent:
     id_, project, kind, at, player_id, other_id, of_kind, environment, subject, *rest = row
     identity = IdentityKey(project, of_kind, environment, subject) if subject else None
     return JournalEvent(id_, project, kind, at, player_id, other_id, identity, *rest)
+
+
+def newest(events: Iterable[JournalEvent], limit: int) -> tuple[JournalEvent, ...]:
+    """At most `limit` events, each once, the newest first."""
+    each = {event.id: event for event in events}
+    return tuple(sorted(each.values(), key=attrgetter("id"), reverse=True)[:limit])
 
 
 def loaded_link_code_of(row: Row) -> LoadedLinkCode:

@@ -6,6 +6,8 @@ Owns tables, columns and guards as SQL text, written once with `:name` placehold
 from authsrv.storage.sql import PLAYER
 
 _BAN = "b.id, b.project, b.player_id, b.kind, b.reason, b.decided_by, b.created_at, b.until, b.lifted_at"
+_NO_PLAYER = ", ".join(["NULL"] * len(PLAYER.split(",")))
+_NO_BAN = ", ".join(["NULL"] * len(_BAN.split(",")))
 _EVENT = """e.id, e.project, e.kind, e.at, e.player_id, e.other_id, e.identity_kind, e.identity_environment,
         e.identity_subject, e.actor, e.actor_name, e.client_id, e.address, e.rule, e.reason, e.facts,
         e.reversible_until, e.reversed_by"""
@@ -14,17 +16,14 @@ _LINK_CODE = """c.id, c.code_hash, c.project, c.player_id, c.client_id, c.check_
 
 # --- reading ---
 
-# One row always: an identity that is nobody's may be banned all the same.
+# The owner, if there is one, and every ban in force on the identity, which may be nobody's.
 SELECT_OWNERSHIP = f"""
-    SELECT {PLAYER}, {_BAN}
-    FROM (SELECT 1 AS one) AS single
-        LEFT JOIN identities i ON i.project = :project AND i.kind = :kind AND i.environment = :environment
-            AND i.subject = :subject
-        LEFT JOIN players p ON p.id = i.player_id
-        LEFT JOIN bans b ON b.id = (
-            SELECT longest.id FROM identity_bans m JOIN bans longest ON longest.id = m.ban_id
-            WHERE m.digest = :mark AND longest.lifted_at IS NULL AND longest.until > :now
-            ORDER BY longest.until DESC, longest.id LIMIT 1)"""  # noqa: S608 - columns from this file
+    SELECT {PLAYER}, {_NO_BAN}
+    FROM identities i JOIN players p ON p.id = i.player_id
+    WHERE i.project = :project AND i.kind = :kind AND i.environment = :environment AND i.subject = :subject
+    UNION ALL SELECT {_NO_PLAYER}, {_BAN}
+    FROM identity_bans m JOIN bans b ON b.id = m.ban_id
+    WHERE m.digest = :mark AND b.lifted_at IS NULL AND b.until > :now"""  # noqa: S608 - columns from this file
 
 SELECT_ACCOUNT = f"""
     SELECT {PLAYER}, p.segments, coalesce(f.profile, '')
@@ -41,14 +40,12 @@ SELECT_BANS = f"SELECT {_BAN} FROM bans b WHERE b.player_id = :player_id ORDER B
 
 SELECT_EVENT = f"SELECT {_EVENT} FROM events e WHERE e.id = :event_id"  # noqa: S608 - as above
 
-# What an account was part of before it was merged is its survivor's past too.
+# What an account was part of before it was merged is its survivor's past too. An event may be found by two of these.
 SELECT_EVENTS = f"""
-    SELECT {_EVENT} FROM events e
-    WHERE e.id IN (
-        SELECT id FROM events WHERE player_id = :player_id
-        UNION SELECT id FROM events WHERE other_id = :player_id AND other_id <> 0
-        UNION SELECT v.id FROM players a JOIN events v ON v.player_id = a.id WHERE a.merged_into = :player_id)
-    ORDER BY e.id DESC LIMIT :limit"""  # noqa: S608 - as above
+    SELECT {_EVENT} FROM events e WHERE e.player_id = :player_id
+    UNION ALL SELECT {_EVENT} FROM events e WHERE e.other_id = :player_id AND e.other_id <> 0
+    UNION ALL SELECT {_EVENT} FROM players a JOIN events e ON e.player_id = a.id
+    WHERE a.merged_into = :player_id"""  # noqa: S608 - as above
 
 SELECT_LINK_CODE = f"""
     SELECT {_LINK_CODE}, {PLAYER}

@@ -129,7 +129,7 @@ class MemoryStorage:
         return account(self._tables, player_id)
 
     async def load_events(self, player_id: int, limit: int) -> tuple[JournalEvent, ...]:
-        checked(player_id=player_id, limit=limit)
+        checked(player_id=player_id)
         await self._turn()
         return events(self._tables, player_id, limit)
 

@@ -4,7 +4,6 @@ Owns guards and row changes; the model that `account_sql.py` is held against. Kn
 """
 
 from dataclasses import replace
-from operator import attrgetter
 
 from authsrv.account_models import Account, Ban, JournalEvent, LinkCode, LoadedLinkCode, Ownership
 from authsrv.models import Digest, Grant, IdentityKey, Player
@@ -28,6 +27,7 @@ from authsrv.storage.account_changes import (
     UseLinkCode,
     UseOnce,
 )
+from authsrv.storage.account_rows import longest, newest
 from authsrv.storage.base import Conflict
 from authsrv.storage.changes import Change
 from authsrv.storage.memory_tables import Tables, end_grants, guard, write
@@ -37,8 +37,8 @@ def ownership(tables: Tables, key: IdentityKey, mark: Digest, now: int) -> Owner
     """Whose an identity is, and the longest ban on it."""
     linked = tables.identities.get(key)
     banned = [tables.bans[ban_id] for digest, ban_id in tables.identity_bans if digest == mark]
-    in_force = sorted((ban for ban in banned if ban.is_in_force(now)), key=lambda ban: (-ban.until, ban.id))
-    return Ownership(tables.players[linked.player_id] if linked else None, in_force[0] if in_force else None)
+    in_force = longest(ban for ban in banned if ban.is_in_force(now))
+    return Ownership(tables.players[linked.player_id] if linked else None, in_force)
 
 
 def account(tables: Tables, player_id: int) -> Account | None:
@@ -69,7 +69,7 @@ def events(tables: Tables, player_id: int, limit: int) -> tuple[JournalEvent, ..
     """What was done to an account and to those merged into it, the newest first."""
     mine = {player_id, *(alias.id for alias in _aliases(tables, player_id))}
     found = [e for e in tables.events.values() if e.player_id in mine or e.other_id == player_id != 0]
-    return tuple(sorted(found, key=attrgetter("id"), reverse=True)[:limit])
+    return newest(found, limit)
 
 
 def link_code(tables: Tables, code_hash: Digest) -> LoadedLinkCode | None:

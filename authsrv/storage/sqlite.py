@@ -30,7 +30,7 @@ from authsrv.models import (
     Visit,
 )
 from authsrv.storage import account_sql, browser_sql, client_sql, key_sql, revocation_sql, sql
-from authsrv.storage.account_rows import account_of, event_of, loaded_link_code_of, ownership_of
+from authsrv.storage.account_rows import account_of, event_of, loaded_link_code_of, newest, ownership_of
 from authsrv.storage.base import SchemaMismatch, StorageError, StorageUnavailable, StoredClient, Swept
 from authsrv.storage.browser_rows import loaded_request_of, loaded_trip_of, notice_of, signed_in_of, visit_of
 from authsrv.storage.changes import Change
@@ -173,16 +173,15 @@ class SqliteStorage:
 
     async def load_ownership(self, key: IdentityKey, mark: Digest, now: int) -> Ownership:
         values = identity_values(key, mark=digest_column("mark", mark), now=now)
-        (row,) = await self._read(account_sql.SELECT_OWNERSHIP, values)
-        return ownership_of(row)
+        return ownership_of(await self._read(account_sql.SELECT_OWNERSHIP, values))
 
     async def load_account(self, player_id: int) -> Account | None:
         rows = await self._reading().run(partial(read_account, values=checked(player_id=player_id)))
         return account_of(*rows) if rows else None
 
     async def load_events(self, player_id: int, limit: int) -> tuple[JournalEvent, ...]:
-        rows = await self._read(account_sql.SELECT_EVENTS, checked(player_id=player_id, limit=limit))
-        return tuple(map(event_of, rows))
+        rows = await self._read(account_sql.SELECT_EVENTS, checked(player_id=player_id))
+        return newest(map(event_of, rows), limit)
 
     async def load_event(self, event_id: int) -> JournalEvent | None:
         rows = await self._read(account_sql.SELECT_EVENT, checked(event_id=event_id))

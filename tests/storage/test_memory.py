@@ -6,6 +6,7 @@ import pytest
 
 from authsrv.storage.base import Storage
 from tests.conformance.storage import *  # noqa: F403 - the suite
+from tests.conformance.storage_accounts import *  # noqa: F403 - the suite
 from tests.conformance.storage_browsers import *  # noqa: F403 - the suite
 from tests.conformance.storage_clients import *  # noqa: F403 - the suite
 from tests.conformance.storage_consents import *  # noqa: F403 - the suite

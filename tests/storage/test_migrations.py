@@ -212,7 +212,7 @@ async def grant_in(path: Path) -> LoadedGrant | None:
 async def test_a_grant_of_the_first_schema_has_no_session_and_no_claims_in_the_next(at_0001: Path) -> None:
     migrate(f"sqlite:///{at_0001}")
     expected = replace(full_grant(), session_id=0, claims=())
-    assert await grant_in(at_0001) == LoadedGrant(expected, player(), "")
+    assert await grant_in(at_0001) == LoadedGrant(expected, player(), issued_as="sub-1")
 
 
 async def test_going_back_to_the_first_schema_loses_only_what_it_cannot_hold(at_0001: Path) -> None:
@@ -229,7 +229,9 @@ async def test_going_back_to_the_first_schema_loses_only_what_it_cannot_hold(at_
     assert rows(at_0001, "SELECT * FROM grants WHERE id = 1") == grants
     assert rows(at_0001, "SELECT id FROM grants") == [(1,), (2,)]
     migrate(f"sqlite:///{at_0001}")
-    assert await grant_in(at_0001) == LoadedGrant(replace(full_grant(), session_id=0, claims=()), player(), "")
+    assert await grant_in(at_0001) == LoadedGrant(
+        replace(full_grant(), session_id=0, claims=()), player(), issued_as="sub-1"
+    )
 
 
 async def test_keys_of_an_older_schema_are_the_first_of_their_algorithms_and_sign_until_they_have_a_successor(

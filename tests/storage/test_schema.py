@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from authsrv.account_models import Ban, JournalEvent, LinkCode, LinkedIdentity
 from authsrv.models import (
     Browser,
     Grant,
@@ -22,14 +23,14 @@ from authsrv.models import (
     StoredKey,
     Trip,
 )
-from authsrv.storage import browser_sql, client_sql, key_sql, revocation_sql, sql
+from authsrv.storage import account_sql, browser_sql, client_sql, key_sql, revocation_sql, sql
 from tests.support.storage import migrated_file, rows
 
 STATEMENTS = {
     name: text
-    for module in (sql, browser_sql, client_sql, key_sql, revocation_sql)
+    for module in (sql, account_sql, browser_sql, client_sql, key_sql, revocation_sql)
     for name, text in vars(module).items()
-    if name.isupper() and not name.startswith("_")
+    if name.isupper() and not name.startswith("_") and name != "PLAYER"
 }
 SMALL = {"alembic_version", "epochs", "keys", "clients", "registered_clients"}
 """Tables with as many rows as the configuration has entries, or allows. Every other one grows with the players."""
@@ -66,6 +67,10 @@ def plan(driver: sqlite3.Connection, name: str) -> list[str]:
         pytest.param(Grant, "grants", set(), id="grants"),
         pytest.param(Reservation, "credentials", {"identity"}, id="credentials"),
         pytest.param(StoredKey, "keys", set(), id="keys"),
+        pytest.param(LinkedIdentity, "identities", {"key"}, id="identities"),
+        pytest.param(Ban, "bans", set(), id="bans"),
+        pytest.param(JournalEvent, "events", {"identity"}, id="events"),
+        pytest.param(LinkCode, "link_codes", set(), id="link codes"),
         pytest.param(Browser, "browsers", set(), id="browsers"),
         pytest.param(PendingRequest, "requests", set(), id="requests"),
         pytest.param(Trip, "trips", set(), id="trips"),
@@ -93,9 +98,21 @@ VISIT = [*fields(Browser, Session, Player), "scope"]
     [
         pytest.param(
             "SELECT_GRANT",
-            [*fields(Grant, Player), "coalesce(f.profile, '')", "not_before", "token_revoked", "client_not_before"],
+            [
+                *fields(Grant, Player),
+                "coalesce(f.profile, '')",
+                "not_before",
+                "token_revoked",
+                "client_not_before",
+                "sub",
+            ],
             id="grant",
         ),
+        pytest.param("SELECT_OWNERSHIP", [*fields(Player), *["NULL"] * 9], id="ownership"),
+        pytest.param("SELECT_ACCOUNT", [*fields(Player), "segments", "coalesce(f.profile, '')"], id="account"),
+        pytest.param("SELECT_ALIASES", fields(Player), id="aliases"),
+        pytest.param("SELECT_BANS", fields(Ban), id="bans"),
+        pytest.param("SELECT_LINK_CODE", fields(LinkCode, Player), id="link code"),
         pytest.param("SELECT_PLAYER_BY_IDENTITY", fields(Player), id="player"),
         pytest.param("SELECT_PLAYER_BY_SUB", fields(Player), id="player by sub"),
         pytest.param("SELECT_KEYS", fields(StoredKey), id="keys"),
@@ -122,7 +139,8 @@ def test_G07_every_table_of_ours_is_strict(template: Path) -> None:
     first = {"players", "identities", "grants", "credentials", "keys", "clients", "epochs"}
     later = {"browsers", "requests", "trips", "sessions", "session_clients", "consents", "profiles", "logout_notices"}
     latest = {"registered_clients", "revoked_tokens", "not_befores"}
-    assert ours == dict.fromkeys(first | later | latest, 1)
+    accounts = {"bans", "identity_bans", "events", "link_codes", "used_proofs"}
+    assert ours == dict.fromkeys(first | later | latest | accounts, 1)
 
 
 def test_S10_only_four_column_types_are_used(template: Path) -> None:
@@ -181,9 +199,11 @@ def test_indexes_over_a_part_of_a_table_hold_that_part_only(template: Path) -> N
     query = "SELECT sql FROM sqlite_master WHERE type = 'index' AND sql LIKE '% WHERE %' ORDER BY name"
     assert [text for (text,) in rows(template, query)] == [
         "CREATE INDEX consents_of_registered ON consents (client_id) WHERE substr(client_id, 1, 2) = 'c_'",
+        "CREATE INDEX events_by_other ON events (other_id, id) WHERE other_id <> 0",
         "CREATE INDEX grants_by_session ON grants (session_id) WHERE session_id <> 0",
         "CREATE INDEX grants_of_registered ON grants (client_id) WHERE substr(client_id, 1, 2) = 'c_'",
         "CREATE INDEX grants_revoked ON grants (revoked_at) WHERE revoked_at IS NOT NULL",
+        "CREATE INDEX players_merged ON players (merged_into) WHERE merged_into IS NOT NULL",
         "CREATE INDEX requests_waiting ON requests (browser_id) WHERE browser_id <> 0 AND completed_at IS NULL",
         "CREATE UNIQUE INDEX sessions_one_open ON sessions (browser_id, project) WHERE ended_at IS NULL",
         "CREATE INDEX trips_under_way ON trips (request_id) WHERE used_at IS NULL",

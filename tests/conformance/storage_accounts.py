@@ -1,0 +1,383 @@
+"""What every storage backend must do for accounts: links, merges, bans, the journal, link codes, proofs used once.
+
+A backend's test module imports every name of this module and gives the fixture `storage`: open, empty, migrated.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from authsrv.account_models import Account, LinkedIdentity, LoadedLinkCode, Ownership
+from authsrv.models import NEVER, Player
+from authsrv.storage.account_changes import (
+    AddBan,
+    AddLinkCode,
+    AdvanceVersion,
+    BarPlayer,
+    EndGrants,
+    LiftBan,
+    MarkIdentity,
+    MergePlayers,
+    MoveIdentity,
+    RecordEvent,
+    ReverseEvent,
+    SetAgeGroup,
+    SetDisplayName,
+    SetSegments,
+    UnlinkIdentity,
+    UnmergePlayers,
+    UseLinkCode,
+    UseOnce,
+)
+from authsrv.storage.base import Conflict, Storage
+from authsrv.storage.changes import AddGrant, AddPlayer, Change, LinkIdentity, SetNotBefore, SetProfile
+from tests.support.storage import NOW, digest, grant, identity, player
+from tests.support.storage_accounts import ban, event, full_event, link_code
+
+MARK = digest("mark")
+LAST = 3
+
+
+async def three_players(storage: Storage) -> None:
+    """Players 1 to 3, of whom the first two have an identity each, `a` and `b`."""
+    await storage.apply([AddPlayer(player(number)) for number in (1, 2, LAST)])
+    await storage.apply([LinkIdentity(identity("a"), 1, NOW), LinkIdentity(identity("b"), 2, NOW + 1)])
+
+
+async def account(storage: Storage, player_id: int = 1) -> Account:
+    found = await storage.load_account(player_id)
+    assert found is not None
+    return found
+
+
+async def players(storage: Storage) -> list[Player]:
+    return [(await account(storage, number)).player for number in (1, 2, LAST)]
+
+
+# --- accounts ---
+
+
+async def test_a_player_comes_back_with_every_field(storage: Storage) -> None:
+    full = replace(
+        player(),
+        version=7,
+        barred_until=NOW + 9,
+        barred_as="restricted",
+        age_group="teen",
+        name_from="xbox",
+        merged_into=2,
+    )
+    await storage.apply([AddPlayer(player(2)), AddPlayer(full), AddGrant(grant(1, player_id=2))])
+    assert await storage.load_subject(full.sub) == full
+    assert (await account(storage)).player == full
+
+
+async def test_an_account_comes_with_identities_aliases_bans_segments_and_profile(storage: Storage) -> None:
+    await three_players(storage)
+    old, new = replace(ban(1), lifted_at=NOW), ban(2)
+    await storage.apply([MergePlayers(2, 1), AddBan(old), AddBan(new), AddBan(ban(3, player_id=2))])
+    await storage.apply(
+        [LinkIdentity(identity("c"), 1, NOW - 5), SetSegments(1, '{"tier":"beta"}'), SetProfile(1, "{}")]
+    )
+    linked = (LinkedIdentity(identity("c"), 1, NOW - 5, NOW - 5), LinkedIdentity(identity("a"), 1, NOW, NOW))
+    merged = replace(player(2), merged_into=1)
+    assert await account(storage) == Account(player(), linked, (merged,), (old, new), '{"tier":"beta"}', "{}")
+
+
+async def test_an_account_that_nobody_has_is_none(storage: Storage) -> None:
+    assert await storage.load_account(1) is None
+
+
+async def test_what_is_told_of_a_player_is_replaced(storage: Storage) -> None:
+    await three_players(storage)
+    await storage.apply([SetDisplayName(1, "Birch", "epic"), SetAgeGroup(1, "child"), SetSegments(1, "{}")])
+    changed = replace(player(), display_name="Birch", name_from="epic", age_group="child")
+    assert (await account(storage)).player == changed
+    assert (await account(storage)).segments == "{}"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        AdvanceVersion(9, 1),
+        BarPlayer(9, NOW, "banned"),
+        SetDisplayName(9, "x", ""),
+        SetSegments(9, "{}"),
+        SetAgeGroup(9, "teen"),
+        AddLinkCode(link_code(1, player_id=9)),
+        MergePlayers(9, 1),
+        MergePlayers(1, 9),
+        MoveIdentity(identity("a"), 1, 9, NOW),
+        UnmergePlayers(9, 1, ()),
+    ],
+    ids=lambda change: type(change).__name__,
+)
+async def test_what_is_done_to_a_player_who_is_not_there_is_a_conflict(storage: Storage, change: Change) -> None:
+    await three_players(storage)
+    with pytest.raises(Conflict):
+        await storage.apply([change])
+    assert await players(storage) == [player(1), player(2), player(3)]
+
+
+async def test_a_version_is_raised_once_by_whoever_knew_it(storage: Storage) -> None:
+    await three_players(storage)
+    outcomes = await asyncio.gather(*(storage.apply([AdvanceVersion(1, 1)]) for _ in range(10)), return_exceptions=True)
+    assert sum(outcome is None for outcome in outcomes) == 1
+    assert all(isinstance(outcome, Conflict) for outcome in outcomes if outcome is not None)
+    assert (await account(storage)).player.version == 2
+
+
+# --- links ---
+
+
+async def test_an_unlinked_identity_is_nobodys_and_may_be_linked_again(storage: Storage) -> None:
+    await three_players(storage)
+    await storage.apply([UnlinkIdentity(identity("a"), 1)])
+    assert await storage.load_player(identity("a")) is None
+    await storage.apply([LinkIdentity(identity("a"), 2, NOW)])
+    assert await storage.load_player(identity("a")) == player(2)
+
+
+async def test_a_moved_identity_belongs_to_the_other_player_from_then_on(storage: Storage) -> None:
+    await three_players(storage)
+    await storage.apply([MoveIdentity(identity("a"), 1, 2, NOW + 7)])
+    assert (await account(storage)).identities == ()
+    moved = LinkedIdentity(identity("a"), 2, NOW + 7, NOW)
+    assert moved in (await account(storage, 2)).identities
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(UnlinkIdentity(identity("a"), 2), id="unlinked from another player"),
+        pytest.param(UnlinkIdentity(identity("c"), 1), id="nobody's unlinked"),
+        pytest.param(MoveIdentity(identity("a"), 2, 3, NOW), id="moved from another player"),
+        pytest.param(MoveIdentity(identity("c"), 1, 2, NOW), id="nobody's moved"),
+    ],
+)
+async def test_an_identity_that_is_not_the_players_is_a_conflict(storage: Storage, change: Change) -> None:
+    await three_players(storage)
+    with pytest.raises(Conflict):
+        await storage.apply([change])
+    assert await storage.load_player(identity("a")) == player(1)
+
+
+@pytest.mark.parametrize(
+    ("idp", "subject", "ended"),
+    [("steam", "a", {1}), ("epic", "a", {2}), ("steam", "b", set()), ("", "", {1, 2, 3})],
+)
+async def test_grants_end_by_the_identity_they_began_with(
+    storage: Storage, idp: str, subject: str, ended: set[int]
+) -> None:
+    await three_players(storage)
+    mine = [("steam", "a", 1), ("epic", "a", 1), ("xbox", "c", 1), ("steam", "a", 2)]
+    grants = [
+        replace(grant(number, player_id=owner), idp=of, idp_subject=whose)
+        for number, (of, whose, owner) in enumerate(mine, 1)
+    ]
+    await storage.apply([*map(AddGrant, grants), EndGrants(1, idp, subject, NOW + 3, "unlinked")])
+    loaded = [await storage.load_grant(number) for number in range(1, 5)]
+    assert {one.grant.id for one in loaded if one and one.grant.revoked_at == NOW + 3} == ended
+    assert {one.grant.revoked_reason for one in loaded if one} <= {"", "unlinked"}
+
+
+async def test_grants_that_ended_keep_their_time_and_reason(storage: Storage) -> None:
+    ended = replace(grant(), revoked_at=NOW, revoked_reason="logout")
+    await storage.apply([AddPlayer(player()), AddGrant(ended), EndGrants(1, "", "", NOW + 3, "banned")])
+    loaded = await storage.load_grant(1)
+    assert loaded
+    assert loaded.grant == ended
+
+
+# --- merges ---
+
+
+async def merged_into(storage: Storage) -> list[int | None]:
+    return [one.merged_into for one in await players(storage)]
+
+
+async def test_chains_of_merges_are_flat(storage: Storage) -> None:
+    await three_players(storage)
+    await storage.apply([MergePlayers(1, 2), MergePlayers(2, 3)])
+    assert await merged_into(storage) == [3, 3, None]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(MergePlayers(1, 3), id="an alias merged again"),
+        pytest.param(MergePlayers(3, 1), id="into an alias"),
+        pytest.param(MergePlayers(2, 2), id="into itself"),
+        pytest.param(MergePlayers(2, 1), id="into its own alias"),
+        pytest.param(UnmergePlayers(3, 2, ()), id="what was not merged"),
+        pytest.param(UnmergePlayers(1, 3, ()), id="what was merged into another"),
+        pytest.param(UnmergePlayers(1, 2, (3,)), id="with what is no alias"),
+    ],
+)
+async def test_a_merge_that_makes_no_sense_is_a_conflict(storage: Storage, change: Change) -> None:
+    await three_players(storage)
+    await storage.apply([MergePlayers(1, 2)])
+    with pytest.raises(Conflict):
+        await storage.apply([change])
+    assert await merged_into(storage) == [2, None, None]
+
+
+async def test_an_unmerged_account_takes_its_aliases_back(storage: Storage) -> None:
+    await three_players(storage)
+    await storage.apply([MergePlayers(1, 2), MergePlayers(2, 3), UnmergePlayers(2, 3, (1,))])
+    assert await merged_into(storage) == [2, None, None]
+
+
+async def test_a_grant_of_a_merged_account_is_its_survivors(storage: Storage) -> None:
+    await three_players(storage)
+    await storage.apply([AddGrant(grant()), SetProfile(2, '{"name":"B"}'), MergePlayers(1, 2)])
+    loaded = await storage.load_grant(1)
+    assert loaded
+    assert (loaded.player, loaded.issued_as, loaded.profile) == (player(2), "sub-1", '{"name":"B"}')
+    await storage.apply([UnmergePlayers(1, 2, ())])
+    loaded = await storage.load_grant(1)
+    assert loaded
+    assert (loaded.player, loaded.issued_as, loaded.profile) == (player(1), "sub-1", "")
+
+
+@pytest.mark.parametrize("sub", ["sub-1", "sub-2"])
+async def test_what_voids_either_account_voids_the_grants_of_a_merged_one(storage: Storage, sub: str) -> None:
+    await three_players(storage)
+    await storage.apply([AddGrant(grant()), MergePlayers(1, 2), SetNotBefore("player", sub, NOW + 3)])
+    loaded = await storage.load_grant(1)
+    assert loaded
+    assert loaded.not_before == NOW + 3
+
+
+# --- bans ---
+
+
+async def test_a_barred_player_is_let_in_again(storage: Storage) -> None:
+    await three_players(storage)
+    await storage.apply([BarPlayer(1, NEVER, "banned")])
+    barred = (await account(storage)).player
+    assert (barred.barred_until, barred.barred_as) == (NEVER, "banned")
+    await storage.apply([BarPlayer(1, 0, None)])
+    assert (await account(storage)).player == player()
+
+
+async def test_a_banned_identity_is_known_by_its_mark_whoever_has_it(storage: Storage) -> None:
+    await three_players(storage)
+    await storage.apply([AddBan(ban(1)), MarkIdentity(MARK, 1), MarkIdentity(MARK, 1)])
+    assert await storage.load_ownership(identity("a"), MARK, NOW) == Ownership(player(), ban(1))
+    assert await storage.load_ownership(identity("nobodys"), MARK, NOW) == Ownership(None, ban(1))
+    assert await storage.load_ownership(identity("a"), digest("other"), NOW) == Ownership(player(), None)
+
+
+@pytest.mark.parametrize(
+    ("bans", "found"),
+    [
+        pytest.param([ban(1, until=NOW)], None, id="one that ended"),
+        pytest.param([ban(1, until=NOW + 1)], 1, id="its last second"),
+        pytest.param([replace(ban(1), lifted_at=NOW)], None, id="a lifted one"),
+        pytest.param([ban(1, until=NOW + 5), ban(2), ban(3, until=NOW + 9)], 2, id="the longest"),
+        pytest.param([ban(2), ban(1)], 1, id="the oldest of the longest"),
+    ],
+)
+async def test_the_longest_ban_in_force_counts(storage: Storage, bans: Sequence[object], found: int | None) -> None:
+    given = [one for one in bans if isinstance(one, type(ban()))]
+    for one in given:
+        await storage.apply([AddBan(one), MarkIdentity(MARK, one.id)])
+    ownership = await storage.load_ownership(identity("a"), MARK, NOW)
+    assert (ownership.ban.id if ownership.ban else None) == found
+
+
+async def test_a_ban_is_lifted_once(storage: Storage) -> None:
+    await storage.apply([AddPlayer(player()), AddBan(ban(1)), LiftBan(1, NOW + 2)])
+    with pytest.raises(Conflict):
+        await storage.apply([LiftBan(1, NOW + 3)])
+    assert (await account(storage)).bans == (replace(ban(1), lifted_at=NOW + 2),)
+
+
+async def test_a_mark_of_no_ban_is_a_conflict(storage: Storage) -> None:
+    with pytest.raises(Conflict):
+        await storage.apply([MarkIdentity(MARK, 1)])
+
+
+# --- the journal ---
+
+
+async def test_an_event_comes_back_field_by_field(storage: Storage) -> None:
+    await storage.apply([RecordEvent(full_event(4)), RecordEvent(event(5))])
+    assert await storage.load_event(4) == full_event(4)
+    assert await storage.load_event(5) == event(5)
+    assert await storage.load_event(6) is None
+
+
+async def test_the_newest_events_of_an_account_and_its_aliases_come_first_and_once(storage: Storage) -> None:
+    await three_players(storage)
+    await storage.apply([MergePlayers(2, 1)])
+    given = [
+        event(11),
+        event(12, player_id=2),
+        event(13, player_id=3),
+        event(14, player_id=3, other_id=1),
+        event(15, player_id=2, other_id=1),
+        event(16, player_id=3, other_id=2),
+    ]
+    await storage.apply([RecordEvent(one) for one in given])
+    assert [one.id for one in await storage.load_events(1, 9)] == [15, 14, 12, 11]
+    assert [one.id for one in await storage.load_events(1, 2)] == [15, 14]
+    assert [one.id for one in await storage.load_events(3, 9)] == [16, 14, 13]
+    assert await storage.load_events(9, 9) == ()
+
+
+async def test_an_event_is_undone_once(storage: Storage) -> None:
+    await storage.apply([RecordEvent(event(1)), ReverseEvent(1, 2)])
+    with pytest.raises(Conflict):
+        await storage.apply([ReverseEvent(1, 3)])
+    assert await storage.load_event(1) == replace(event(1), reversed_by=2)
+
+
+# --- link codes, and what counts once ---
+
+
+async def test_a_link_code_is_found_with_its_player_and_used_once(storage: Storage) -> None:
+    await three_players(storage)
+    await storage.apply([AddLinkCode(link_code(1))])
+    assert await storage.load_link_code(digest("code 1")) == LoadedLinkCode(link_code(1), player())
+    assert await storage.load_link_code(digest("code 2")) is None
+    await storage.apply([UseLinkCode(1, NOW + 4)])
+    with pytest.raises(Conflict):
+        await storage.apply([UseLinkCode(1, NOW + 5)])
+    used = replace(link_code(1), used_at=NOW + 4)
+    assert await storage.load_link_code(digest("code 1")) == LoadedLinkCode(used, player())
+
+
+async def test_a_newer_link_code_of_a_player_replaces_the_unused_ones(storage: Storage) -> None:
+    await three_players(storage)
+    await storage.apply([AddLinkCode(link_code(1)), UseLinkCode(1, NOW), AddLinkCode(link_code(2))])
+    await storage.apply([AddLinkCode(link_code(3, player_id=2)), AddLinkCode(link_code(4))])
+    loaded = [await storage.load_link_code(digest(f"code {number}")) for number in range(1, 5)]
+    assert [one.code.id for one in loaded if one] == [1, 3, 4]
+
+
+async def test_a_link_code_that_somebody_has_is_a_conflict(storage: Storage) -> None:
+    await three_players(storage)
+    await storage.apply([AddLinkCode(link_code(1))])
+    with pytest.raises(Conflict):
+        await storage.apply([AddLinkCode(replace(link_code(2, player_id=2), code_hash=digest("code 1")))])
+
+
+async def test_a_proof_counts_once_however_many_bring_it(storage: Storage) -> None:
+    uses = [storage.apply([UseOnce(digest("proof"), NOW + 60)]) for _ in range(10)]
+    outcomes = await asyncio.gather(*uses, return_exceptions=True)
+    assert sum(outcome is None for outcome in outcomes) == 1
+    assert sum(isinstance(outcome, Conflict) for outcome in outcomes) == 9
+
+
+async def test_link_codes_and_used_proofs_go_when_they_have_expired(storage: Storage) -> None:
+    await three_players(storage)
+    await storage.apply([AddLinkCode(link_code(1)), UseOnce(digest("proof"), NOW + 60)])
+    assert (await storage.sweep(NOW + 60, 10)).rows == 0
+    assert (await storage.sweep(NOW + 61, 10)).rows == 1
+    await storage.apply([UseOnce(digest("proof"), NOW + 90)])
+    assert (await storage.sweep(NOW + 601, 10)).rows == 2
+    assert await storage.load_link_code(digest("code 1")) is None
