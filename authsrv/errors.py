@@ -17,6 +17,7 @@
     ├── InsufficientScope           403 insufficient_scope
     ├── AccessDenied                403 access_denied
     ├── InteractionRequired         403 interaction_required
+    ├── ReauthenticationRequired    403 reauthentication_required
     ├── SignInRequired              400 login_required
     ├── AccountSelectionRequired    400 account_selection_required
     ├── ConsentRequired             400 consent_required
@@ -30,7 +31,14 @@
     ├── UnapprovedSoftwareStatement 400 unapproved_software_statement
     ├── NotFound                    404 not_found
     │   ├── UserNotFound            404 user_not_found
-    │   └── UnsupportedProvider     404 unsupported_provider
+    │   ├── UnsupportedProvider     404 unsupported_provider
+    │   └── NotLinked               404 not_linked
+    ├── AccountConflict             409 account_conflict
+    ├── LastIdentity                409 last_identity
+    ├── LinkLimit                   409 link_limit
+    ├── RelinkCooldown              409 relink_cooldown
+    ├── StateChanged                409 state_changed
+    ├── LaterChanges                409 later_changes
     ├── RateLimited                 429 rate_limited
     ├── TemporarilyUnavailable      503 temporarily_unavailable
     └── ServerError                 503 server_error
@@ -54,6 +62,7 @@ ErrorCode = Literal[
     "insufficient_scope",
     "access_denied",
     "interaction_required",
+    "reauthentication_required",
     "login_required",
     "account_selection_required",
     "consent_required",
@@ -68,6 +77,13 @@ ErrorCode = Literal[
     "not_found",
     "user_not_found",
     "unsupported_provider",
+    "not_linked",
+    "account_conflict",
+    "last_identity",
+    "link_limit",
+    "relink_cooldown",
+    "state_changed",
+    "later_changes",
     "rate_limited",
     "temporarily_unavailable",
     "server_error",
@@ -193,6 +209,12 @@ class InteractionRequired(AuthsrvError):
     text = "The player must first do something at the platform; interaction_url leads there."
 
 
+class ReauthenticationRequired(AuthsrvError):
+    error = "reauthentication_required"
+    status = 403
+    text = "The sign-in is too old to change the account; sign in again and repeat the request."
+
+
 class SignInRequired(AuthsrvError):
     error = "login_required"
     text = "The player must sign in, and prompt=none forbids to ask."
@@ -262,6 +284,47 @@ class UserNotFound(NotFound):
 class UnsupportedProvider(NotFound):
     error = "unsupported_provider"
     text = "This platform is unknown or not configured for the project."
+
+
+class NotLinked(NotFound):
+    error = "not_linked"
+    text = "This platform account is not linked to the player."
+
+
+class AccountConflict(AuthsrvError):
+    error = "account_conflict"
+    status = 409
+    text = "The platform account belongs to another player, or the player has another one of that platform."
+
+
+class LastIdentity(AuthsrvError):
+    error = "last_identity"
+    status = 409
+    text = "This is the player's only way to sign in; link another platform first."
+
+
+class LinkLimit(AuthsrvError):
+    error = "link_limit"
+    status = 409
+    text = "The player has as many accounts of this platform as the game allows."
+
+
+class RelinkCooldown(AuthsrvError):
+    error = "relink_cooldown"
+    status = 409
+    text = "This platform account was unlinked lately and can be linked again at retry_at."
+
+
+class StateChanged(AuthsrvError):
+    error = "state_changed"
+    status = 409
+    text = "An account changed meanwhile; look again and choose again."
+
+
+class LaterChanges(AuthsrvError):
+    error = "later_changes"
+    status = 409
+    text = "What this touched was changed later; undo those changes first."
 
 
 class RateLimited(AuthsrvError):

@@ -32,9 +32,11 @@ def page(name: str) -> str:
 
 def told_elsewhere() -> Iterator[str]:
     """Reasons outside the vocabulary of the platforms, as the sources write them."""
-    for part in ("oauth", "endpoints"):
-        for source in (ROOT / "authsrv" / part).rglob("*.py"):
-            yield from _REASON.findall(source.read_text(encoding="utf-8"))
+    sources = [ROOT / "authsrv" / "players.py"]
+    for part in ("oauth", "accounts", "endpoints"):
+        sources += (ROOT / "authsrv" / part).rglob("*.py")
+    for source in sources:
+        yield from _REASON.findall(source.read_text(encoding="utf-8"))
 
 
 REASONS = {*get_args(RejectionReason), *get_args(UserActionReason), *told_elsewhere()}
@@ -42,13 +44,13 @@ REASONS = {*get_args(RejectionReason), *get_args(UserActionReason), *told_elsewh
 
 @pytest.mark.parametrize("reason", sorted(REASONS))
 def test_every_reason_stands_in_a_contract(reason: str) -> None:
-    pages = ("silent-login.md", "browser-sign-in.md", "client-registration.md", "xsolla.md")
+    pages = ("silent-login.md", "browser-sign-in.md", "client-registration.md", "players.md", "xsolla.md")
     assert f"`{reason}`" in "".join(map(page, pages))
 
 
 @pytest.mark.parametrize("code", get_args(ErrorCode))
 def test_every_error_code_is_documented(code: str) -> None:
-    pages = ("silent-login.md", "tokens.md", "browser-sign-in.md", "client-registration.md")
+    pages = ("silent-login.md", "tokens.md", "browser-sign-in.md", "client-registration.md", "players.md")
     assert f"`{code}`" in "".join(map(page, pages))
 
 
@@ -67,9 +69,10 @@ def test_every_path_is_documented(path: str) -> None:
         "client-registration.md",
         "tokens.md",
         "operations.md",
+        "players.md",
         "xsolla.md",
     )
-    assert re.search(rf"(?<![\w/]){re.escape(path)}`", "".join(map(page, (*names, "xsolla.md"))))
+    assert re.search(rf"(?<![\w/]){re.escape(path)}`", "".join(map(page, names)))
 
 
 def commands(group: Any, *before: str) -> Iterator[str]:

@@ -1,0 +1,52 @@
+"""The journal of accounts: how an event is made, and what players and operators are shown of it.
+
+Owns which events can be undone, and until when. Writes nothing itself: an event goes into the same `apply` as what it
+tells of.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from authsrv.account_models import Doer, EventKind, JournalEvent
+from authsrv.models import IdentityKey, Project
+
+REVERSIBLE: frozenset[EventKind] = frozenset({"linked", "unlinked", "transferred", "merged"})
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """What an event tells, beyond who did it and when. The members are those of `JournalEvent`; `facts` as JSON has
+    them.
+    """
+
+    kind: EventKind
+    player_id: int
+    other_id: int = 0
+    identity: IdentityKey | None = None
+    rule: str = ""
+    reason: str = ""
+    facts: Mapping[str, Any] | None = None
+
+
+def event_of(happening: Happening, project: Project, doer: Doer, event_id: int, now: int) -> JournalEvent:
+    """The row of the journal; what can be undone can be for as long as the project allows."""
+    window = project.accounts.undo_window if happening.kind in REVERSIBLE else 0
+    return JournalEvent(
+        id=event_id,
+        project=project.key,
+        kind=happening.kind,
+        at=now,
+        player_id=happening.player_id,
+        other_id=happening.other_id,
+        identity=happening.identity,
+        actor=doer.actor,
+        actor_name=doer.name,
+        client_id=doer.client_id,
+        address=doer.address,
+        rule=happening.rule,
+        reason=happening.reason,
+        facts=json.dumps(happening.facts, separators=(",", ":")) if happening.facts else "",
+        reversible_until=now + window if window else 0,
+    )
