@@ -11,6 +11,7 @@ from typing import Any
 
 from authsrv.account_models import Doer, EventKind, JournalEvent
 from authsrv.models import IdentityKey, Project
+from authsrv.storage.changes import Change
 
 REVERSIBLE: frozenset[EventKind] = frozenset({"linked", "unlinked", "transferred", "merged"})
 
@@ -28,6 +29,14 @@ class Happening:
     rule: str = ""
     reason: str = ""
     facts: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A change of accounts as a pure function planned it: the event, and everything to be written, the event too."""
+
+    event: JournalEvent
+    changes: tuple[Change, ...]
 
 
 def event_of(happening: Happening, project: Project, doer: Doer, event_id: int, now: int) -> JournalEvent:
