@@ -14,12 +14,13 @@ from authsrv.endpoints.assets import Logos
 from authsrv.endpoints.authorize import AuthorizeEndpoint, Outcomes
 from authsrv.endpoints.cookies import SessionCookie
 from authsrv.endpoints.discovery import KeySetEndpoint, MetadataEndpoint
+from authsrv.endpoints.guests import GuestEndpoint
 from authsrv.endpoints.introspect import IntrospectionEndpoint
 from authsrv.endpoints.login import Callback, Departure, SignInPage
 from authsrv.endpoints.logout import LogoutConfirmation, LogoutEndpoint
 from authsrv.endpoints.register import ManagementEndpoint, RegistrationEndpoint
 from authsrv.endpoints.revoke import FeedEndpoint, RevocationEndpoint
-from authsrv.endpoints.routes import BrowserSurface, Served, TokenSurface, XsollaSurface
+from authsrv.endpoints.routes import BrowserSurface, PlayerSurface, Served, TokenSurface, XsollaSurface
 from authsrv.endpoints.screens import Screens
 from authsrv.endpoints.silent import SilentEndpoint, TicketNonceEndpoint
 from authsrv.endpoints.token import TokenEndpoint
@@ -40,6 +41,7 @@ from authsrv.oauth.clients import ClientRegistry
 from authsrv.oauth.credentials import CredentialDesk
 from authsrv.oauth.directory import PlatformDirectory
 from authsrv.oauth.feed import RevocationFeed
+from authsrv.oauth.guests import Guests
 from authsrv.oauth.introspection import Introspection
 from authsrv.oauth.keys import KeyRing
 from authsrv.oauth.live_tokens import LiveTokens
@@ -63,6 +65,8 @@ from authsrv.oauth.xsolla.keys import key_list
 from authsrv.oauth.xsolla.me import Me
 from authsrv.oauth.xsolla.validation import TokenValidation
 from authsrv.platforms.base import Clock
+from authsrv.platforms.guest.platform import DEVICE_SECRET, GuestPlatform
+from authsrv.platforms.guest.secret import new_secret
 from authsrv.serving.readiness import Readiness
 from authsrv.storage.base import Storage
 
@@ -116,6 +120,7 @@ def served(parts: Parts, ring: KeyRing, server: TokenServer) -> Served:
         registration=RegistrationEndpoint(registrar(parts, server)),
         management=ManagementEndpoint(ClientManagement(_office(parts, server))),
         browser=_browser_surface(parts, _drivers(parts, ring, server)),
+        players=_player_surface(parts, server),
     )
 
 
@@ -136,6 +141,11 @@ def _xsolla_surface(parts: Parts, ring: KeyRing, server: TokenServer) -> XsollaS
         validation=ValidationEndpoint(TokenValidation(server, parts.project_ids)),
         keys=ProjectKeysEndpoint(keys, parts.project_ids),
     )
+
+
+def _player_surface(parts: Parts, server: TokenServer) -> PlayerSurface:
+    guests = Guests(server, parts.platforms, GuestPlatform.name, lambda: new_secret(parts.random))
+    return PlayerSurface(guests=GuestEndpoint(guests, DEVICE_SECRET))
 
 
 def token_server(parts: Parts, ring: KeyRing) -> TokenServer:

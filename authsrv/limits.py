@@ -38,6 +38,7 @@ class Rule(Enum):
     SECRET_FAILURES = "secret-failures"  # client_id, address; failures
     ADDRESS_SIGN_INS = "address-sign-ins"  # address; sign-ins begun in a browser
     ADDRESS_REGISTRATIONS = "address-registrations"  # address; clients registered, read, updated and deleted
+    ADDRESS_GUESTS = "address-guests"  # address; secrets made for guests
     CLAIM_REQUESTS = "claim-requests"  # project, scope, player; calls to services that have claims about players
 
 
@@ -55,6 +56,7 @@ class Quotas:
     secret_failures: int
     address_sign_ins: int
     address_registrations: int
+    address_guests: int
     claim_requests: int = 10
 
     def of(self, rule: Rule) -> int:
@@ -68,6 +70,7 @@ class Quotas:
             Rule.SECRET_FAILURES: self.secret_failures,
             Rule.ADDRESS_SIGN_INS: self.address_sign_ins,
             Rule.ADDRESS_REGISTRATIONS: self.address_registrations,
+            Rule.ADDRESS_GUESTS: self.address_guests,
             Rule.CLAIM_REQUESTS: self.claim_requests,
         }[rule]
 

@@ -67,6 +67,7 @@ _SECRETS = re.compile(
     | XBL3\.0\s{{0,2}}x=\S+
     | eyJ[A-Za-z0-9_-]{{4,}}\.[A-Za-z0-9_.-]+                  # JWS and JWE in compact form (RFC 7515, 7516)
     | (?<![A-Za-z0-9])as[a-z]_[A-Za-z0-9_-]{{16,}}             # our own codes, refresh tokens and session ids
+    | authsrv_guest_[A-Za-z0-9_-]{{16,}}                       # secrets of guests
     | [A-Za-z0-9+/_=-]{{100,}}                                 # platform tickets in hex or Base64
     """,
     re.IGNORECASE | re.VERBOSE,
@@ -74,7 +75,7 @@ _SECRETS = re.compile(
 
 
 _SHORT: Final = 100
-_HINTS: Final = ("=", '"', "'", "eyj", "bearer", "basic", "dpop", "xbl3")
+_HINTS: Final = ("=", '"', "'", "eyj", "bearer", "basic", "dpop", "xbl3", "authsrv_guest_")
 
 
 def redact_text(text: str) -> str:

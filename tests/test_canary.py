@@ -1,6 +1,7 @@
 """The canary run: every secret that a scripted day of logins uses is looked for wherever it must not be."""
 
 import base64
+import json
 import logging
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
@@ -24,7 +25,16 @@ from tests.support.callbacks import pairs_of, way_back
 from tests.support.ending import FEED, REVOKE, introspect, made_of, revoke, with_everybody
 from tests.support.exchange import ACCESS_TOKEN, ID_TOKEN, submitted
 from tests.support.outbound import OUTAGES, AsgiOutbound
-from tests.support.server import EMULATOR_NAMES, VERIFIER, ManualClock, Server, client, demo_config, emulators
+from tests.support.server import (
+    EMULATOR_NAMES,
+    VERIFIER,
+    ManualClock,
+    Server,
+    client,
+    demo_config,
+    emulators,
+    launcher_request,
+)
 from tests.support.storage import migrated_file, rows
 
 CLIENT_SECRET = "canary-secret-of-the-backend-client-0123"
@@ -147,6 +157,21 @@ async def log_in(run: Run, provider: str, player: str) -> None:
         run.secrets |= playfab_secrets(run, answer["access_token"])
     await server.redeem(code)
     await server.silent(provider, minted, state="another-request", code_challenge="c" * 43)
+
+
+async def meet_guests(run: Run) -> None:
+    """A secret for a device, what it is good for, and the same secret where it does not belong."""
+    server, text = run.server, (await run.server.http.post("/v1/guests", json={"client_id": "launcher"})).text
+    secret = json.loads(text)["credential"]["value"]
+    run.secrets["secret of a new guest"] = secret
+    tokens = await server.login("guest", None, session_ticket=secret, scope="openid offline")
+    run.secrets |= {f"{name} of a new guest": tokens[name] for name in ("access_token", "id_token", "refresh_token")}
+    for body in ({"client_id": secret}, {"client_id": [secret]}, {"client_id": "launcher", secret: secret}, [secret]):
+        await server.http.post("/v1/guests", json=body)
+    await server.http.post(f"/v1/guests/{secret}", params={"secret": secret})
+    for path in ("/oauth2/social/guest/cross_auth", "/api/oauth2/social/guest/cross_auth"):
+        await server.http.get(path, params={**launcher_request(), "session_ticket": secret})
+        await server.http.post(path, data={**launcher_request(), "session_ticket": f"{secret}="})
 
 
 async def exchange_tokens(run: Run, provider: str, player: str) -> None:
@@ -278,6 +303,7 @@ async def misbehave(run: Run) -> None:
         await server.silent("steam", None, session_ticket=text, state=f"misbehaving-{len(text)}")
         await server.silent("epicgames", None, session_ticket=text, credential_type="id_token")
         await server.silent("xbox", None, session_ticket=text)
+        await server.silent("guest", None, session_ticket=text)
         await revoke(server, text, token_type_hint=text)
         await revoke(server, "x", client_id=text, client_secret=text)
         await server.http.post(f"{REVOKE}?token={quote(text)}", data={"client_id": "launcher"})
@@ -319,7 +345,8 @@ async def break_playfab(run: Run) -> None:
 async def play(run: Run) -> None:
     for platform, player in (("steam", "birch"), ("xbox", "cedar"), ("epicgames", "amber")):
         await sign_in(run, platform, player)
-    for provider, player in (("steam", "amber"), ("xbox", "birch"), ("epicgames", "cedar")):
+    await meet_guests(run)
+    for provider, player in (("steam", "amber"), ("xbox", "birch"), ("epicgames", "cedar"), ("guest", "amber")):
         await log_in(run, provider, player)
         await exchange_tokens(run, provider, player)
     own = await run.server.token(grant_type="client_credentials", client_id="backend", client_secret=CLIENT_SECRET)

@@ -201,6 +201,7 @@ def test_the_defaults_are_those_of_the_models(small: Config) -> None:
         secret_failures=10,
         address_sign_ins=120,
         address_registrations=20,
+        address_guests=60,
     )
 
 
@@ -270,6 +271,7 @@ def test_the_multiplier_reaches_every_limit(write: Write) -> None:
         secret_failures=200,
         address_sign_ins=12_000,
         address_registrations=2000,
+        address_guests=6000,
     )
 
 
@@ -281,7 +283,7 @@ def test_platform_blocks_are_read_by_the_platforms_own_settings(small: Config) -
 
 
 def test_every_platform_is_registered_under_its_own_name() -> None:
-    assert list(PLATFORMS) == ["steam", "xbox", "epicgames"]
+    assert list(PLATFORMS) == ["steam", "xbox", "epicgames", "guest"]
     assert [getattr(platform, "name", "") for platform in PLATFORMS.values()] == list(PLATFORMS)
 
 

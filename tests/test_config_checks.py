@@ -94,8 +94,15 @@ MISTAKES = [
         PROJECT + "[projects.p.platforms.psn]",
         "projects.p.platforms.psn",
         "there is no such key",
-        "remove it; possible here: epicgames, steam, xbox",
+        "remove it; possible here: epicgames, guest, steam, xbox",
         id="H02 unknown platform",
+    ),
+    pytest.param(
+        PROJECT + "[projects.p.platforms.guest]\nenabled = true",
+        "projects.p.platforms.guest.enabled",
+        "there is no such key",
+        "remove it",
+        id="H02 guests are on where their block stands",
     ),
     pytest.param(
         client("secret = { env = 'SECRET', file = 'x' }"),

@@ -22,6 +22,7 @@ from authsrv.demo.pkce import Pkce
 from authsrv.emulator.client import Credential
 from authsrv.emulator.server import listen
 from authsrv.models import TOKEN_EXCHANGE
+from authsrv.platforms import PLATFORMS
 from tests.support.processes import free_port, listens, running
 
 PAGES = ("/demo", "/demo/privacy", "/demo/terms", "/demo/shop", "/demo/callback", "/demo/spa")
@@ -47,7 +48,7 @@ def browser(config: Config, monkeypatch: pytest.MonkeyPatch) -> httpx.AsyncClien
     return httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=config.issuer)
 
 
-def test_the_demo_has_a_client_of_every_kind_on_the_three_platforms(config: Config) -> None:
+def test_the_demo_has_a_client_of_every_kind_on_every_platform(config: Config) -> None:
     clients = config.clients()
     assert {name: (client.public, client.native, client.profile) for name, client in clients.items()} == {
         "launcher": (True, True, "standard"),
@@ -69,7 +70,7 @@ def test_the_demo_has_a_client_of_every_kind_on_the_three_platforms(config: Conf
         (f"{config.issuer}/demo/shop",),
         (f"{config.issuer}/demo/spa",),
     ]
-    assert set(config.projects["demo"].platforms) == {"steam", "xbox", "epicgames"}
+    assert set(config.projects["demo"].platforms) == set(PLATFORMS)
 
 
 def test_what_the_demo_keeps_is_its_owners_alone(prepared: Path) -> None:

@@ -79,14 +79,15 @@ def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key_pair: tuple[byte
 
 
 @pytest.mark.parametrize(
-    "text", [pytest.param(EXAMPLE, id="as it is"), pytest.param(EVERYTHING_ON, id="everything on")]
+    ("text", "switched_on"),
+    [pytest.param(EXAMPLE, set(), id="as it is"), pytest.param(EVERYTHING_ON, {"guest"}, id="everything on")],
 )
-def test_the_example_is_a_sound_configuration(studio: Path, text: str) -> None:
+def test_the_example_is_a_sound_configuration(studio: Path, text: str, switched_on: set[str]) -> None:
     path = studio / "authsrv.toml"
     path.write_text(text, encoding="utf-8")
     config = load(path, clock=lambda: WRITTEN)
     assert set(config.clients()) == {"launcher", "shop", "site", "backend", "40"}
-    assert set(config.projects["skyforge"].platforms) == {"steam", "xbox", "epicgames"}
+    assert set(config.projects["skyforge"].platforms) == {"steam", "xbox", "epicgames"} | switched_on
     assert [warning.what for warning in config.warnings if "encrypted app tickets" not in warning.what] == []
 
 
@@ -122,7 +123,14 @@ def _settings() -> list[tuple[str, ...]]:
 
 
 def _is_block(path: tuple[str, ...]) -> bool:
-    return any(other[: len(path)] == path and other != path for other in _settings())
+    return _takes_no_key(path) or any(other[: len(path)] == path and other != path for other in _settings())
+
+
+def _takes_no_key(path: tuple[str, ...]) -> bool:
+    """Whether it is a table that says something by being there."""
+    schema = json_schema()
+    node = _resolved(schema, _node(schema, path))
+    return node.get("additionalProperties") is False and not node.get("properties")
 
 
 def _documented(text: str) -> Iterator[tuple[str, ...]]:
@@ -149,13 +157,17 @@ def _defaults() -> dict[tuple[str, ...], str]:
 
 
 def _default(path: tuple[str, ...]) -> Any:
-    schema = json_schema()
+    return _node(json_schema(), path).get("default")
+
+
+def _node(schema: Any, path: tuple[str, ...]) -> Any:
+    """What the schema says at a path; of a list, about what stands in it."""
     node: Any = schema
-    for part in path[:-1]:
+    for part in path:
         node = _resolved(schema, node)
-        node = node.get("items") or (node["additionalProperties"] if part == "KEY" else node["properties"][part])
-    node = _resolved(schema, node)
-    return _resolved(schema, node.get("items", node))["properties"][path[-1]].get("default")
+        node = _resolved(schema, node.get("items", node))
+        node = node["additionalProperties"] if part == "KEY" else node["properties"][part]
+    return node
 
 
 def _resolved(schema: Any, node: Any) -> Any:

@@ -18,6 +18,7 @@ QUOTAS = Quotas(
     secret_failures=2,
     address_sign_ins=3,
     address_registrations=3,
+    address_guests=3,
 )
 
 

@@ -86,6 +86,7 @@ BOUNDS = [
     pytest.param("login steam", 25, id="login steam"),
     pytest.param("login xbox", 25, id="login xbox"),
     pytest.param("login epicgames", 40, id="login epicgames"),
+    pytest.param("login guest", 15, id="login guest"),
     pytest.param("exchange of a token", 15, id="exchange of a token"),
     pytest.param("exchange of a forged token", 15, id="exchange of a forged token"),
     pytest.param("exchange steam", 30, id="exchange steam"),

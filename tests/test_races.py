@@ -37,12 +37,11 @@ async def sub_of(server: Server, answer: httpx.Response) -> str:
     return str(server.claims(tokens.json()["access_token"])["sub"])
 
 
-@pytest.mark.parametrize("provider", ["steam", "xbox", "epicgames"])
+@pytest.mark.parametrize("provider", ["steam", "xbox", "epicgames", "guest"])
 async def test_D49_R27_fifty_first_logins_of_one_identity_are_one_player(
     server: Server, provider: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     credentials = [server.mint(provider) for _ in range(RACERS)]
-    assert len({credential.text for credential in credentials}) == RACERS
     looked = Gate(RACERS)
     monkeypatch.setattr(server.app.storage, "load_ownership", looked.after(server.app.storage.load_ownership))
     answers = await all_at_once(server.silent(provider, each) for each in credentials)

@@ -217,10 +217,13 @@ async def test_the_exchange_of_a_single_use_credential_is_a_reservation_a_read_a
     assert ran == Ran(["SELECT p.id,"], SINGLE_USE)
 
 
-async def test_the_exchange_of_a_credential_of_many_uses_is_one_read_and_one_write(exchanging_server: Server) -> None:
-    await exchange_of(exchanging_server, "xbox")
+@pytest.mark.parametrize("provider", ["xbox", "guest"])
+async def test_the_exchange_of_a_credential_of_many_uses_is_one_read_and_one_write(
+    exchanging_server: Server, provider: str
+) -> None:
+    await exchange_of(exchanging_server, provider)
     async with watching(exchanging_server) as ran:
-        assert (await exchange_of(exchanging_server, "xbox")).status_code == 200
+        assert (await exchange_of(exchanging_server, provider)).status_code == 200
     assert ran == Ran(
         ["SELECT p.id,"], ["BEGIN IMMEDIATE", "UPDATE identities", "UPDATE players", "INSERT INTO", "COMMIT"]
     )
@@ -290,17 +293,23 @@ async def test_a_login_with_a_single_use_credential_writes_its_reservation_first
     assert ran == Ran(["SELECT p.id,"], SINGLE_USE)
 
 
-async def test_a_first_login_with_a_credential_of_many_uses_is_one_read_and_one_write(server: Server) -> None:
+@pytest.mark.parametrize("provider", ["xbox", "guest"])
+async def test_a_first_login_with_a_credential_of_many_uses_is_one_read_and_one_write(
+    server: Server, provider: str
+) -> None:
     async with watching(server) as ran:
-        assert (await server.silent("xbox")).status_code == 200
+        assert (await server.silent(provider)).status_code == 200
     assert ran.read == ["SELECT p.id,"]
     assert ran.wrote == ["BEGIN IMMEDIATE", *["INSERT INTO"] * 4, "COMMIT"]
 
 
-async def test_a_later_login_with_a_credential_of_many_uses_is_one_read_and_one_write(server: Server) -> None:
-    await server.login("xbox")
+@pytest.mark.parametrize("provider", ["xbox", "guest"])
+async def test_a_later_login_with_a_credential_of_many_uses_is_one_read_and_one_write(
+    server: Server, provider: str
+) -> None:
+    await server.login(provider)
     async with watching(server) as ran:
-        assert (await server.silent("xbox")).status_code == 200
+        assert (await server.silent(provider)).status_code == 200
     assert ran.read == ["SELECT p.id,"]
     assert ran.wrote == ["BEGIN IMMEDIATE", "UPDATE identities", "UPDATE players", "INSERT INTO", "COMMIT"]
 

@@ -114,6 +114,9 @@ class LimitsSettings(Settings):
     registrations_per_minute_per_address: Count = Field(
         20, description="Clients registered, read, changed and deleted from one IP address, or one /64 network of IPv6."
     )
+    guests_per_minute_per_address: Count = Field(
+        60, description="Guests made from one IP address, or one /64 network of IPv6."
+    )
     token_requests_per_minute: Count = Field(600, description="Token requests of one client for one player.")
     multiplier: Annotated[int, Field(strict=True)] = Field(
         1, ge=1, le=1000, description="Multiplies all of these limits, for demos and load tests."
@@ -129,6 +132,7 @@ class LimitsSettings(Settings):
             secret_failures=self.secret_failures_per_minute * self.multiplier,
             address_sign_ins=self.sign_ins_per_minute_per_address * self.multiplier,
             address_registrations=self.registrations_per_minute_per_address * self.multiplier,
+            address_guests=self.guests_per_minute_per_address * self.multiplier,
         )
 
 

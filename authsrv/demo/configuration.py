@@ -1,4 +1,4 @@
-"""The demo's configuration file: one project, three emulated platforms and a PlayFab title, one client of every kind.
+"""The demo's configuration file: one project, emulated platforms and guests, a PlayFab title, every kind of client.
 
 Owns the documented demo secrets. Knows the configuration's keys, and no rule about them.
 """
@@ -32,7 +32,7 @@ def configuration(port: int, state: Path, platforms: Blocks, services: Blocks) -
         "name": "Demo Studio",
         "look": _look(port),
         **services,
-        "platforms": platforms,
+        "platforms": {**platforms, "guest": {}},
         "clients": _clients(port),
     }
     return {

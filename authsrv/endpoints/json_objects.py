@@ -6,35 +6,31 @@ from typing import Any
 
 from starlette.requests import Request
 
-from authsrv.endpoints.forms import header_values, read_body, require_identity_coding
-from authsrv.errors import AuthsrvError, InvalidClientMetadata, InvalidRequest, UnsupportedMediaType
+from authsrv.endpoints.forms import DEFAULT_LIMIT, LIMITS, header_values, read_body, require_identity_coding
+from authsrv.errors import AuthsrvError, InvalidRequest, UnsupportedMediaType
 from authsrv.strict_json import strict_json
 
 _JSON_TYPE = re.compile(rb'application/json(?:[ \t]*;[ \t]*charset=(?:utf-8|"utf-8"))?[ \t]*', re.IGNORECASE)
 _UNREADABLE = "The body is no JSON object in UTF-8, or a name repeats in it."
+_NO_TEXT = "A member is no text, contains NUL, or is longer than this server accepts."
 
 
-async def read_object(request: Request, limit: int) -> Mapping[str, Any]:
+async def read_object(request: Request, limit: int, refusal: type[AuthsrvError] = InvalidRequest) -> Mapping[str, Any]:
     """The body as a JSON object of at most `limit` bytes, in which no name repeats.
 
-    Raises `UnsupportedMediaType` for another type, charset or coding, `InvalidClientMetadata` for what is no such
-    object, and whatever `read_body` does.
+    Raises `UnsupportedMediaType` for another type, charset or coding, `refusal` for what is no such object, and
+    whatever `read_body` does.
     """
     types = header_values(request, b"content-type")
     if len(types) != 1 or not _JSON_TYPE.fullmatch(types[0]):
-        raise UnsupportedMediaType("Send the metadata as application/json.")
-    return await _read(request, limit, InvalidClientMetadata)
+        raise UnsupportedMediaType("Send the body as application/json.")
+    return await read_untyped_object(request, limit, refusal)
 
 
-async def read_untyped_object(request: Request, limit: int) -> Mapping[str, Any]:
-    """The same for clients that name no type, or a wrong one, and to which nothing else could be meant.
-
-    Raises `InvalidRequest` for what is no such object, and whatever `read_body` does.
-    """
-    return await _read(request, limit, InvalidRequest)
-
-
-async def _read(request: Request, limit: int, refusal: type[AuthsrvError]) -> Mapping[str, Any]:
+async def read_untyped_object(
+    request: Request, limit: int, refusal: type[AuthsrvError] = InvalidRequest
+) -> Mapping[str, Any]:
+    """The same for clients that name no type, or a wrong one, and to which nothing else could be meant."""
     require_identity_coding(request)
     body = await read_body(request, limit)
     try:
@@ -44,3 +40,14 @@ async def _read(request: Request, limit: int, refusal: type[AuthsrvError]) -> Ma
     if not isinstance(found, dict):
         raise refusal(_UNREADABLE, detail="no object")
     return found
+
+
+def text(sent: Mapping[str, Any], name: str) -> str:
+    """A member that is a text, empty if it is not there. It has the limits of a form's parameter.
+
+    Raises `InvalidRequest` with `parameter` set.
+    """
+    value = sent.get(name, "")
+    if not isinstance(value, str) or len(value) > LIMITS.get(name, DEFAULT_LIMIT) or "\0" in value:
+        raise InvalidRequest(_NO_TEXT, parameter=name)
+    return value

@@ -6,6 +6,7 @@ from starlette.responses import JSONResponse, Response
 from authsrv.endpoints.bearer import bearer_in_header
 from authsrv.endpoints.endpoint import sender
 from authsrv.endpoints.json_objects import read_object
+from authsrv.errors import InvalidClientMetadata
 from authsrv.oauth.registration.management import ClientManagement, ManagementCall
 from authsrv.oauth.registration.registrar import Registrar
 
@@ -25,7 +26,7 @@ class RegistrationEndpoint:
     async def __call__(self, request: Request) -> Response:
         """201 with what was registered. Who may not register learns it before the body is read."""
         admission = self._registrar.admit(bearer_in_header(request), sender(request))
-        sent = await read_object(request, MAX_BODY)
+        sent = await read_object(request, MAX_BODY, InvalidClientMetadata)
         return JSONResponse(await self._registrar.register(admission, sent), 201)
 
 
@@ -47,4 +48,5 @@ class ManagementEndpoint:
             return Response(status_code=204)
         if request.method == "GET":
             return JSONResponse(await self._management.read(call))
-        return JSONResponse(await self._management.update(call, await read_object(request, MAX_BODY)))
+        sent = await read_object(request, MAX_BODY, InvalidClientMetadata)
+        return JSONResponse(await self._management.update(call, sent))

@@ -9,6 +9,7 @@ from authsrv.endpoints.authorize import AuthorizeEndpoint
 from authsrv.endpoints.blank import blank
 from authsrv.endpoints.discovery import KeySetEndpoint, MetadataEndpoint
 from authsrv.endpoints.endpoint import READ, Endpoint
+from authsrv.endpoints.guests import GuestEndpoint
 from authsrv.endpoints.health import live, ready
 from authsrv.endpoints.introspect import IntrospectionEndpoint
 from authsrv.endpoints.login import Callback, Departure, SignInPage
@@ -57,6 +58,13 @@ class XsollaSurface:
 
 
 @dataclass(frozen=True, slots=True)
+class PlayerSurface:
+    """What games ask about players and their accounts, in JSON, below `/v1`."""
+
+    guests: GuestEndpoint
+
+
+@dataclass(frozen=True, slots=True)
 class Served:
     """What the routes lead to."""
 
@@ -64,6 +72,7 @@ class Served:
     silent: SilentEndpoint
     ticket_nonce: TicketNonceEndpoint
     browser: BrowserSurface
+    players: PlayerSurface
     registration: RegistrationEndpoint
     management: ManagementEndpoint
     metadata: MetadataEndpoint
@@ -92,6 +101,7 @@ def routes(served: Served) -> list[BaseRoute]:
         Route("/oauth2/token", Endpoint(served.tokens.token, ("POST",), "token")),
         Route("/oauth2/social/{provider}/cross_auth", Endpoint(served.silent, ("GET", "POST"), "silent")),
         Route("/oauth2/social/steam/nonce", Endpoint(served.ticket_nonce, ("POST",))),
+        Route("/v1/guests", Endpoint(served.players.guests, ("POST",))),
         Route("/oauth2/revoke", Endpoint(served.tokens.revoke, ("POST",), "token")),
         Route("/oauth2/introspect", Endpoint(served.tokens.introspect, ("POST",), "token")),
         Route("/oauth2/revocations", Endpoint(served.tokens.feed, READ)),

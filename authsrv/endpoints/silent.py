@@ -38,7 +38,8 @@ class SilentEndpoint:
         proof = _proof(request, form.raw_form)
         try:
             sent = parameters(form, PARAMETERS, came_from.surface)
-            code = await self._login.login(SilentCall(provider, sent, came_from, proof), target)
+            call = SilentCall(provider, sent, came_from, proof, in_address=request.method != "POST")
+            code = await self._login.login(call, target)
         except errors.RateLimited:
             raise  # a redirect cannot say when to come back
         except AuthsrvError as error:

@@ -51,11 +51,11 @@ class ClientRegistry:
         client = self.get(client_id)
         return client if client and client.profile == PROFILE_OF_SURFACE[surface] else None
 
-    def named(self, client_id: str, surface: Surface) -> Client:
-        """The client that a request names without proving to be it. Raises `InvalidRequest`."""
+    def named(self, client_id: str, surface: Surface | None) -> Client:
+        """The client that a request names without proof, of any surface if that is None. Raises `InvalidRequest`."""
         if not client_id:
             raise InvalidRequest("Send the client_id.", parameter="client_id")
-        client = self.find(client_id, surface)
+        client = self.find(client_id, surface) if surface else self.get(client_id)
         if client is None:
             raise unknown_client()
         return client

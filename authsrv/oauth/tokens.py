@@ -190,15 +190,21 @@ def _exchange_claims(facts: TokenFacts) -> dict[str, Any]:
 
 
 def _xsolla_user_claims(facts: TokenFacts) -> dict[str, Any]:
+    claims = {"gid": facts.gid, **_xsolla_origin(facts)}
+    return claims | {"name": facts.display_name} if facts.display_name else claims
+
+
+def _xsolla_origin(facts: TokenFacts) -> dict[str, Any]:
+    """How the player logged in. A guest comes from no provider: Xsolla's SDKs take `id` for an account of the store."""
+    if facts.platform == "guest":
+        return {"type": "device"}
     steam = facts.platform == "steam"
-    claims: dict[str, Any] = {
-        "gid": facts.gid,
+    return {
         "type": "social",
         "provider": facts.platform,
         "id": STEAM_ID_URL + facts.idp_subject if steam else facts.idp_subject,
         "is_cross_auth": True,
     }
-    return claims | {"name": facts.display_name} if facts.display_name else claims
 
 
 def _single_or_list(audience: tuple[str, ...]) -> str | list[str]:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from authsrv.platforms.base import Clock, Outbound, Platform, PlatformSettings
 from authsrv.platforms.epic.platform import EpicPlatform
+from authsrv.platforms.guest.platform import GuestPlatform
 from authsrv.platforms.steam.platform import SteamPlatform
 from authsrv.platforms.xbox.platform import XboxPlatform
 
@@ -45,6 +46,7 @@ PLATFORMS: Mapping[str, PlatformType] = MappingProxyType(
         "steam": SteamPlatform,
         "xbox": XboxPlatform,
         "epicgames": EpicPlatform,
+        "guest": GuestPlatform,
     }
 )
 """By the name in URLs and in the configuration."""

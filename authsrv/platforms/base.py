@@ -112,7 +112,8 @@ class Submission:
     """What a request says about its credential. `kind` is empty for the platform's default kind.
 
     `value` came as `session_ticket` (or `Authorization`), `code` as `code`; at most one is set after the endpoint's
-    check. `nonce` is the server nonce handle for encrypted app tickets.
+    check. `nonce` is the server nonce handle for encrypted app tickets. `in_address` says that the credential stood in
+    the address of the request, which logs and histories may keep.
     """
 
     kind: str = ""
@@ -123,6 +124,7 @@ class Submission:
     sandbox: str = ""
     nonce: str = ""
     redirect_uri: str = ""
+    in_address: bool = False
     proof: RequestProof | None = None
 
 
@@ -176,7 +178,8 @@ class PlatformIdentity:
     """A verified platform account. (`kind`, `environment`, `subject`) is its key inside a project.
 
     `display_name` is the platform's text, uncleaned; empty if unknown. `age_group` is `child`, `teen`, `adult` or
-    empty. `anonymous` marks an account with nobody behind it (a device login): it may sign in, and is never linked.
+    empty. `anonymous` marks an account with nobody behind it that must never be linked to another: Epic's device login.
+    A guest is not one of those: linking makes a guest a player of a platform.
     """
 
     platform: str
@@ -263,7 +266,7 @@ class Platform(Protocol, Generic[C]):
     """
 
     name: ClassVar[str]
-    """The name in URLs and in the configuration: `steam`, `xbox`, `epicgames`."""
+    """The name in URLs and in the configuration: `steam`, `xbox`, `epicgames`, `guest`."""
     title: ClassVar[str]
     """What players call it."""
     kinds: ClassVar[tuple[str, ...]]

@@ -1,43 +1,39 @@
-"""What every platform must do, whatever it is: one suite, run against each platform wired to its emulator.
+"""What every platform must do, whatever it is: one suite, run against each platform and the source of its credentials.
 
 Owns the demands, and knows no platform. A test file imports the tests (`from tests.conformance.platform import *`) and
 defines a fixture `subject` that returns a `PlatformUnderTest` whose platform was not started and keeps no keys yet.
+What only a platform that asks others must do stands in `upstream.py`.
 """
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import pytest
 
-from authsrv.emulator.base import PLAYERS, MintedCredential, PlatformEmulator, TestPlayer, UnknownCase
+from authsrv.emulator.base import PLAYERS, MintedCredential, TestPlayer, UnknownCase
 from authsrv.platforms.base import (
     CredentialRejected,
     Platform,
     PlatformError,
     PlatformIdentity,
-    PlatformUnavailable,
     RejectionReason,
     Submission,
     UserActionReason,
 )
-from tests.support.outbound import OUTAGES, AsgiOutbound, Outage
+from tests.support.outbound import AsgiOutbound
+from tests.support.sources import Source
 
 __all__ = [
-    "test_a_credential_of_one_fault_is_rejected_for_that_reason",
     "test_a_good_credential_gives_a_stable_subject_twice",
-    "test_an_outage_is_never_a_login_and_never_the_players_fault",
     "test_an_unknown_kind_is_refused_without_any_call",
     "test_every_case_ends_in_a_platform_error_or_a_login_and_leaks_nothing",
-    "test_every_fault_and_default_is_covered",
     "test_every_identity_is_of_a_kind_that_the_platform_names",
+    "test_its_credentials_are_of_the_kinds_that_it_takes",
     "test_junk_is_refused_by_parse_without_any_call",
     "test_players_do_not_share_a_subject",
 ]
-
-Fault = Literal["expired", "wrong_app", "bad_signature", "truncated", "other_product"]
-FAULTS: tuple[Fault, ...] = get_args(Fault)
 
 JUNK = {
     "empty": "",
@@ -57,29 +53,19 @@ JUNK = {
 _WINDOW = 24  # an excerpt of a credential that long is a leak
 
 
-@dataclass(frozen=True, slots=True)
-class Rejection:
-    """The emulator's case (and kind, if not the default) that shows a fault, and the reason it must be refused for."""
-
-    case: str
-    reason: RejectionReason
-    kind: str = ""
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlatformUnderTest:
-    """A platform wired to its emulator through `outbound`.
+    """A platform with the source of its credentials, and `outbound` as its way to others.
 
-    `submit` turns what was minted into what an endpoint would hand to `parse`. `rejections` names a case per fault.
-    `secrets` are the configured keys and passwords, which may appear nowhere.
+    `submit` turns what was minted into what an endpoint would hand to `parse`. `secrets` are the configured keys and
+    passwords, which may appear nowhere.
     """
 
     platform: Platform[Any]
-    emulator: PlatformEmulator
+    source: Source
     outbound: AsgiOutbound
     submit: Callable[[MintedCredential], Submission]
     player: TestPlayer
-    rejections: Mapping[Fault, Rejection]
     secrets: tuple[str, ...]
 
     async def login(self, minted: MintedCredential) -> PlatformIdentity:
@@ -94,8 +80,8 @@ def disguised(minted: MintedCredential, text: str) -> MintedCredential:
 
 
 async def test_a_good_credential_gives_a_stable_subject_twice(subject: PlatformUnderTest) -> None:
-    first = await subject.login(subject.emulator.mint(subject.player))
-    second = await subject.login(subject.emulator.mint(subject.player))
+    first = await subject.login(subject.source.mint(subject.player))
+    second = await subject.login(subject.source.mint(subject.player))
     assert first.subject
     assert first.kind
     assert first.platform == subject.platform.name
@@ -103,13 +89,13 @@ async def test_a_good_credential_gives_a_stable_subject_twice(subject: PlatformU
 
 
 async def test_players_do_not_share_a_subject(subject: PlatformUnderTest) -> None:
-    identities = [await subject.login(subject.emulator.mint(player)) for player in PLAYERS.values()]
+    identities = [await subject.login(subject.source.mint(player)) for player in PLAYERS.values()]
     assert len({identity.subject for identity in identities}) == len(PLAYERS)
 
 
 async def test_every_identity_is_of_a_kind_that_the_platform_names(subject: PlatformUnderTest) -> None:
-    minted = [*minted_cases(subject.emulator, subject.player).values()]
-    minted += [subject.emulator.mint(subject.player, kind=kind) for kind in subject.emulator.kinds]
+    minted = [*minted_cases(subject.source, subject.player).values()]
+    minted += [subject.source.mint(subject.player, kind=kind) for kind in subject.source.kinds]
     found = {identity.kind for one in minted if (identity := await identity_of(subject, one))}
     assert found == set(subject.platform.identity_kinds)
 
@@ -121,38 +107,15 @@ async def identity_of(subject: PlatformUnderTest, minted: MintedCredential) -> P
         return None
 
 
-def test_every_fault_and_default_is_covered(subject: PlatformUnderTest) -> None:
-    assert set(subject.rejections) == set(FAULTS)
-    assert "good" in subject.emulator.cases
-    assert {rejection.case for rejection in subject.rejections.values()} <= set(subject.emulator.cases)
-    assert set(subject.emulator.kinds) <= set(subject.platform.kinds)
-    assert subject.emulator.kinds[0] == subject.platform.kinds[0]
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-async def test_a_credential_of_one_fault_is_rejected_for_that_reason(subject: PlatformUnderTest, fault: Fault) -> None:
-    expected = subject.rejections[fault]
-    minted = subject.emulator.mint(subject.player, kind=expected.kind, case=expected.case)
-    with pytest.raises(CredentialRejected) as refused:
-        await subject.login(minted)
-    assert refused.value.reason == expected.reason
-    assert is_public_text(refused.value.hint)
-
-
-@pytest.mark.parametrize("outage", OUTAGES)
-async def test_an_outage_is_never_a_login_and_never_the_players_fault(
-    subject: PlatformUnderTest, outage: Outage
-) -> None:
-    minted = subject.emulator.mint(subject.player)
-    subject.outbound.outage = outage
-    with pytest.raises(PlatformUnavailable):
-        await subject.login(minted)
-    assert subject.outbound.requests
+def test_its_credentials_are_of_the_kinds_that_it_takes(subject: PlatformUnderTest) -> None:
+    assert "good" in subject.source.cases
+    assert set(subject.source.kinds) <= set(subject.platform.kinds)
+    assert subject.source.kinds[0] == subject.platform.kinds[0]
 
 
 @pytest.mark.parametrize("junk", [pytest.param(text, id=name) for name, text in JUNK.items()])
 def test_junk_is_refused_by_parse_without_any_call(subject: PlatformUnderTest, junk: str) -> None:
-    minted = disguised(subject.emulator.mint(subject.player), junk)
+    minted = disguised(subject.source.mint(subject.player), junk)
     with pytest.raises(CredentialRejected) as refused:
         subject.platform.parse(subject.submit(minted))
     assert refused.value.reason in get_args(RejectionReason)
@@ -161,7 +124,7 @@ def test_junk_is_refused_by_parse_without_any_call(subject: PlatformUnderTest, j
 
 
 def test_an_unknown_kind_is_refused_without_any_call(subject: PlatformUnderTest) -> None:
-    submission = replace(subject.submit(subject.emulator.mint(subject.player)), kind="unknown_kind")
+    submission = replace(subject.submit(subject.source.mint(subject.player)), kind="unknown_kind")
     with pytest.raises(CredentialRejected) as refused:
         subject.platform.parse(submission)
     assert refused.value.reason == "credential_unsupported"
@@ -172,19 +135,19 @@ async def test_every_case_ends_in_a_platform_error_or_a_login_and_leaks_nothing(
     subject: PlatformUnderTest, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    for case, minted in minted_cases(subject.emulator, subject.player).items():
+    for case, minted in minted_cases(subject.source, subject.player).items():
         caplog.clear()
         told = [*await told_by(subject, minted), *(told_by_log(record) for record in caplog.records)]
         for secret in (*subject.secrets, *excerpts(minted.text)):
             assert not any(secret.lower() in text.lower() for text in told), f"case {case} leaks a secret"
 
 
-def minted_cases(emulator: PlatformEmulator, player: TestPlayer) -> Mapping[str, MintedCredential]:
+def minted_cases(source: Source, player: TestPlayer) -> Mapping[str, MintedCredential]:
     """A credential of every case but those that, as their error says, happen on the emulated sign-in page."""
     minted = {}
-    for case in emulator.cases:
+    for case in source.cases:
         try:
-            minted[case] = emulator.mint(player, case=case)
+            minted[case] = source.mint(player, case=case)
         except UnknownCase as unknown:
             if "in a browser" not in str(unknown):
                 raise

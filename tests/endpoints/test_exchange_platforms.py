@@ -1,5 +1,5 @@
-"""Every case the emulated platforms can mint, by token exchange: the outcome that the silent login has, in the words of
-the token endpoint.
+"""Every case of a credential that can be minted, by token exchange: the outcome that the silent login has, in the words
+of the token endpoint.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""Every case the emulated platforms can mint, through `cross_auth`: the answer that the error tables ask for.
+"""Every case of a credential that can be minted, through `cross_auth`: the answer that the error tables ask for.
 
 The tables stand in `tests/support/outcomes.py`.
 """
@@ -34,7 +34,7 @@ async def present(server: Server, provider: str, minted: MintedCredential) -> ht
     return await server.http.post(f"/oauth2/social/{provider}/cross_auth", data=form, headers=dict(minted.headers))
 
 
-def test_the_tables_have_every_case_of_every_emulator(server_cases: Mapping[str, set[str]]) -> None:
+def test_the_tables_have_every_case_of_every_source(server_cases: Mapping[str, set[str]]) -> None:
     for provider, cases in server_cases.items():
         tabled = {case for (owner, _), table in TABLES.items() if owner == provider for case in table}
         assert tabled == cases
@@ -43,8 +43,7 @@ def test_the_tables_have_every_case_of_every_emulator(server_cases: Mapping[str,
 @pytest.fixture
 async def server_cases() -> Mapping[str, set[str]]:
     async with running() as server:
-        known = {name: set(minted_cases(emulator, PLAYERS["amber"])) for name, emulator in server.platforms.items()}
-    return {"steam": known["steam"], "xbox": known["xbox"], "epicgames": known["epic"]}
+        return {name: set(minted_cases(source, PLAYERS["amber"])) for name, source in server.sources.items()}
 
 
 @pytest.mark.parametrize(("provider", "kind", "case", "outcome"), ROWS)

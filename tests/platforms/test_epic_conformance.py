@@ -1,16 +1,17 @@
 import pytest
 
 from tests.conformance.platform import *  # noqa: F403 - the suite's tests are collected here
-from tests.conformance.platform import PlatformUnderTest, Rejection
+from tests.conformance.upstream import *  # noqa: F403 - and those of platforms that ask others
+from tests.conformance.upstream import Rejection, UpstreamUnderTest
 from tests.support.epic import AMBER, Epic, submission
 
 
 @pytest.fixture
-def subject() -> PlatformUnderTest:
+def subject() -> UpstreamUnderTest:
     epic = Epic()
-    return PlatformUnderTest(
+    return UpstreamUnderTest(
         platform=epic.platform,
-        emulator=epic.emulator,
+        source=epic.emulator,
         outbound=epic.outbound,
         submit=submission,
         player=AMBER,

@@ -3,16 +3,17 @@
 import pytest
 
 from tests.conformance.platform import *  # noqa: F403 - the suite's tests
-from tests.conformance.platform import PlatformUnderTest, Rejection
+from tests.conformance.upstream import *  # noqa: F403 - and those of platforms that ask others
+from tests.conformance.upstream import Rejection, UpstreamUnderTest
 from tests.support.steam import AMBER, steam_setup, submission
 
 
 @pytest.fixture
-def subject() -> PlatformUnderTest:
+def subject() -> UpstreamUnderTest:
     steam = steam_setup()
-    return PlatformUnderTest(
+    return UpstreamUnderTest(
         platform=steam.platform,
-        emulator=steam.emulator,
+        source=steam.emulator,
         outbound=steam.outbound,
         submit=submission,
         player=AMBER,

@@ -7,16 +7,17 @@ import pytest
 from authsrv.emulator.base import MintedCredential
 from authsrv.platforms.base import RequestProof, Submission
 from tests.conformance.platform import *  # noqa: F403 - the suite is the list of its tests
-from tests.conformance.platform import PlatformUnderTest, Rejection
+from tests.conformance.upstream import *  # noqa: F403 - and those of platforms that ask others
+from tests.conformance.upstream import Rejection, UpstreamUnderTest
 from tests.support.xbox import AMBER, TARGET, Xbox
 
 
 @pytest.fixture
-def subject() -> PlatformUnderTest:
+def subject() -> UpstreamUnderTest:
     xbox = Xbox(min_age_group="teen", required_privileges=[254])
-    return PlatformUnderTest(
+    return UpstreamUnderTest(
         platform=xbox.platform,
-        emulator=xbox.emulator,
+        source=xbox.emulator,
         outbound=xbox.outbound,
         submit=submit,
         player=AMBER,

@@ -33,7 +33,7 @@ from tests.support.exchange import (
 )
 from tests.support.refusals import clients, demo, tables, token_error
 from tests.support.registration import registered, registering
-from tests.support.server import CHALLENGE, EMULATOR_NAMES, ISSUER, Server, running
+from tests.support.server import CHALLENGE, ISSUER, Server, running
 
 Failure = Callable[[Server, str, str], Awaitable[object]]
 
@@ -256,10 +256,10 @@ async def test_a_proof_is_neither_lost_for_the_player_nor_good_for_a_thief(
     server.clock.now += 20  # longer than a request may hold a credential
     stolen = await exchange_of(server, provider, credential, nonce="nonce-of-a-thief")
     assert stolen.json()["reason"] == "credential_replayed"
-    calls = server.platforms[EMULATOR_NAMES[provider]].calls.total()
+    calls = server.calls(provider).total()
     again = await exchange_of(server, provider, credential, nonce=NONCE)
     assert again.status_code == 200, again.text
-    assert server.platforms[EMULATOR_NAMES[provider]].calls.total() == calls
+    assert server.calls(provider).total() == calls
 
 
 @pytest.mark.parametrize(("provider", "later"), [("steam", 200), ("epicgames", 400)])

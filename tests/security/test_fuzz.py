@@ -24,7 +24,7 @@ from tests.support.server import CALLBACK, CHALLENGE, VERIFIER, Server, launcher
 from tests.support.sockets import port, serving
 
 CANARY = "zqCANARYqz"
-PROVIDERS = ("steam", "xbox", "epicgames")
+PROVIDERS = ("steam", "xbox", "epicgames", "guest")
 TOKEN, SILENT, NONCE = "/oauth2/token", "/oauth2/social/{}/cross_auth", "/oauth2/social/steam/nonce"
 STANDARD_MEMBERS = {"error", "error_description", "reason", "parameter", "interaction_url", "reference"}
 XSOLLA_MEMBERS = {"code", "description", "details"}

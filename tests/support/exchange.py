@@ -14,7 +14,7 @@ ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"
 ID_TOKEN = "urn:ietf:params:oauth:token-type:id_token"
 SECRET = "secret-of-the-game-server-in-a-test"
 MATCH, MOD_IO = "https://match.example", "https://mod.io"
-KINDS = {"steam": "session_ticket", "xbox": "xsts_token", "epicgames": "exchange_code"}
+KINDS = {"steam": "session_ticket", "xbox": "xsts_token", "epicgames": "exchange_code", "guest": "device_secret"}
 
 
 def exchanging(block: dict[str, Any]) -> None:

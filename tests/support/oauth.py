@@ -175,7 +175,7 @@ async def bench(
     storage, clock = MemoryStorage(), Clock()
     await storage.open()
     await storage.apply([AddPlayer(player())])
-    limits = RateLimiter(Quotas(*[10_000] * 7), clock=lambda: 0.0)
+    limits = RateLimiter(Quotas(*[10_000] * 8), clock=lambda: 0.0)
     registry, tokens, audit = ClientRegistry(clients), opaque(random), Audit(lambda _: None, now=clock)
     own_tokens, desk = OwnTokens(ISSUER, ring()), CredentialDesk(storage, random)
     marks = IdentityMarks(b"a secret of this server")

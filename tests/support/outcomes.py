@@ -1,6 +1,6 @@
-"""What every case that the emulated platforms can mint leads to: the project's promise to game developers.
+"""What every case that the sources of credentials can mint leads to: the project's promise to game developers.
 
-A case that an emulator gains and no table has fails a test.
+A case that a source gains and no table has fails a test.
 """
 
 from collections.abc import Mapping
@@ -262,6 +262,16 @@ EPIC_EAS: Mapping[str, Outcome] = {
     "wrong-token-type": UNSUPPORTED,
 }
 EPIC_CONNECT: Mapping[str, Outcome] = {"external-account": UNSUPPORTED, "device-account": UNSUPPORTED}
+GUEST: Mapping[str, Outcome] = {
+    "good": LOGIN,
+    "truncated": MALFORMED,
+    "too-long": MALFORMED,
+    "padded": MALFORMED,
+    "other-alphabet": MALFORMED,
+    "without-prefix": MALFORMED,
+    "other-prefix": MALFORMED,
+    "spaced": MALFORMED,
+}
 
 TABLES: Mapping[tuple[str, str], Mapping[str, Outcome]] = {
     ("steam", "session_ticket"): STEAM_SESSION,
@@ -271,6 +281,7 @@ TABLES: Mapping[tuple[str, str], Mapping[str, Outcome]] = {
     ("epicgames", "authorization_code"): {**EPIC_CODE, **EPIC_BROWSER_CODE},
     ("epicgames", "id_token"): {**EPIC_TOKEN, **EPIC_EAS},
     ("epicgames", "connect_id_token"): {**EPIC_TOKEN, **EPIC_CONNECT},
+    ("guest", "device_secret"): GUEST,
 }
 ROWS = [
     pytest.param(provider, kind, case, outcome, id=f"{provider}-{kind}-{case}")

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -29,6 +30,7 @@ from authsrv.storage.memory import MemoryStorage
 from authsrv.storage.sqlite import SqliteStorage
 from tests.support.oauth import stored_keys
 from tests.support.outbound import BASE_URL, AsgiOutbound
+from tests.support.sources import GuestDevices, Source
 from tests.support.storage import migrated_file, rows
 
 ISSUER = "http://127.0.0.1:8080"
@@ -36,6 +38,7 @@ CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"  # the pair of RFC 763
 VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
 CALLBACK = "http://127.0.0.1/callback"
 EMULATOR_NAMES = {"steam": "steam", "xbox": "xbox", "epicgames": "epic"}
+"""The platforms that are emulated, by their names in addresses; guests come from nowhere."""
 
 
 @dataclass
@@ -96,8 +99,17 @@ class Server:
     """Everything that went to the log pipeline: access lines and audit events."""
     playfab: PlayFabEmulator = field(default_factory=PlayFabEmulator)
 
+    @property
+    def sources(self) -> dict[str, Source]:
+        """Where the credentials of every platform come from, by its name in addresses."""
+        return {name: self.platforms[emulated] for name, emulated in EMULATOR_NAMES.items()} | {"guest": GuestDevices()}
+
     def mint(self, provider: str, player: str = "amber", **how: str) -> MintedCredential:
-        return self.platforms[EMULATOR_NAMES[provider]].mint(PLAYERS[player], **how)
+        return self.sources[provider].mint(PLAYERS[player], **how)
+
+    def calls(self, provider: str) -> Counter[str]:
+        """How often the platform was asked, by operation. Nobody is ever asked about a guest."""
+        return self.platforms[EMULATOR_NAMES[provider]].calls if provider in EMULATOR_NAMES else Counter()
 
     async def silent(
         self, provider: str, minted: MintedCredential | None = None, /, **changes: str | None

@@ -44,12 +44,16 @@ _BREAKS_XSOLLA_SDKS = re.compile(r"[&?#%\x00-\x1f\x7f]")
 
 @dataclass(frozen=True, slots=True)
 class SilentCall:
-    """One silent login as it came in. `proof` is set when the credential travelled in the Authorization header."""
+    """One silent login as it came in. `proof` is set when the credential travelled in the Authorization header.
+
+    `in_address` says that the parameters stood in the address.
+    """
 
     provider: str
     parameters: Mapping[str, str]
     sender: Sender
     proof: RequestProof | None = None
+    in_address: bool = False
 
 
 def redirect_target(client: Client, parameters: Mapping[str, str]) -> RedirectTarget:
@@ -86,6 +90,7 @@ def submission(call: SilentCall) -> Submission:
         deployment_id=sent.get("deployment_id", ""),
         sandbox=sent.get("sandbox", ""),
         nonce=sent.get("encrypted_ticket_nonce", ""),
+        in_address=call.in_address,
         proof=call.proof,
     )
 

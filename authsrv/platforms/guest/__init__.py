@@ -1,0 +1,1 @@
+"""Players without a platform: a secret that this server made, and their device keeps."""
