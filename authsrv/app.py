@@ -116,7 +116,8 @@ class Application:
         providers[playfab.NAME] = partial(self._playfab.probe, playfab.NAME)
         self.readiness = Readiness({"storage": self.storage.ping}, providers)
         self._logos = Logos()
-        self._screens = Screens(Pages(random=world.random), self._facts())
+        facts = self._facts()
+        self._screens = Screens(Pages(random=world.random), facts)
         self._parts = Parts(
             issuer=config.issuer,
             quotas=config.limits.quotas(),
@@ -133,6 +134,7 @@ class Application:
             metadata=self._metadata,
             readiness=self.readiness,
             screens=self._screens,
+            facts=facts,
             logos=self._logos,
         )
         self.router = Router(lifespan=self._lifespan)

@@ -23,6 +23,7 @@ AuditKind = Literal[
     "session.started",
     "session.ended",
     "consent.given",
+    "consent.withdrawn",
     "logout.told",
     "logout.untold",
     "code.replayed",

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from authsrv.audit import Audit
 from authsrv.config.registered_clients import faults
+from authsrv.endpoints.account import AccountEndpoint
+from authsrv.endpoints.account_screens import AccountScreens
 from authsrv.endpoints.answers import Answers
 from authsrv.endpoints.assets import Logos
 from authsrv.endpoints.authorize import AuthorizeEndpoint, Outcomes
@@ -21,7 +23,7 @@ from authsrv.endpoints.logout import LogoutConfirmation, LogoutEndpoint
 from authsrv.endpoints.register import ManagementEndpoint, RegistrationEndpoint
 from authsrv.endpoints.revoke import FeedEndpoint, RevocationEndpoint
 from authsrv.endpoints.routes import BrowserSurface, PlayerSurface, Served, TokenSurface, XsollaSurface
-from authsrv.endpoints.screens import Screens
+from authsrv.endpoints.screens import Facts, Screens
 from authsrv.endpoints.silent import SilentEndpoint, TicketNonceEndpoint
 from authsrv.endpoints.token import TokenEndpoint
 from authsrv.endpoints.userinfo import UserInfoEndpoint
@@ -29,11 +31,15 @@ from authsrv.endpoints.xsolla.keys import CACHE, ProjectKeysEndpoint
 from authsrv.endpoints.xsolla.users import MeEndpoint, ValidationEndpoint
 from authsrv.limits import Quotas, RateLimiter
 from authsrv.models import SessionRules
+from authsrv.oauth.browser.account import AccountDesk
+from authsrv.oauth.browser.account_client import AccountClients
+from authsrv.oauth.browser.account_orders import AccountOrders
 from authsrv.oauth.browser.authorize import Authorizer
 from authsrv.oauth.browser.browsers import Browsers
 from authsrv.oauth.browser.check import AuthorizationCheck
 from authsrv.oauth.browser.logout import Logout
 from authsrv.oauth.browser.pending import PendingRequests
+from authsrv.oauth.browser.presence import Presence
 from authsrv.oauth.browser.sessions import BrowserSessions
 from authsrv.oauth.browser.upstream import UpstreamSignIn
 from authsrv.oauth.claim_sources import ClaimSources
@@ -93,6 +99,7 @@ class Parts:
     metadata: MetadataEndpoint
     readiness: Readiness
     screens: Screens
+    facts: Facts
     logos: Logos
 
 
@@ -103,6 +110,8 @@ class _Drivers:
     authorizer: Authorizer
     upstream: UpstreamSignIn
     logout: Logout
+    desk: AccountDesk
+    orders: AccountOrders
     userinfo: UserInfo
 
 
@@ -200,10 +209,24 @@ def _office(parts: Parts, server: TokenServer) -> RegistrationOffice:
 
 def _drivers(parts: Parts, ring: KeyRing, server: TokenServer) -> _Drivers:
     browsers = Browsers(server.opaque, ring.derive(b"authsrv forms v1"), parts.rules, parts.storage.next_id)
-    check, sessions = AuthorizationCheck(server), BrowserSessions(server, parts.rules)
-    pending = PendingRequests(server, browsers, parts.rules)
+    account_pages = AccountClients(parts.issuer, parts.facts.projects)
+    check, sessions = AuthorizationCheck(server, account_pages), BrowserSessions(server, parts.rules)
+    pending, presence = PendingRequests(server, browsers, parts.rules), Presence(server, browsers)
+    authorizer = Authorizer(server=server, check=check, browsers=browsers, pending=pending, rules=parts.rules)
+    logout = Logout(server=server, browsers=browsers, presence=presence, sessions=sessions)
+    desk = AccountDesk(
+        server=server,
+        browsers=browsers,
+        presence=presence,
+        authorizer=authorizer,
+        logout=logout,
+        rules=parts.rules,
+        platforms=parts.platforms,
+        pages=account_pages,
+        projects=parts.facts.projects,
+    )
     return _Drivers(
-        authorizer=Authorizer(server=server, check=check, browsers=browsers, pending=pending, rules=parts.rules),
+        authorizer=authorizer,
         upstream=UpstreamSignIn(
             server=server,
             check=check,
@@ -214,7 +237,9 @@ def _drivers(parts: Parts, ring: KeyRing, server: TokenServer) -> _Drivers:
             sessions=sessions,
             key=ring.derive(b"authsrv trips v1"),
         ),
-        logout=Logout(server=server, browsers=browsers, sessions=sessions),
+        logout=logout,
+        desk=desk,
+        orders=AccountOrders(server, desk, sessions),
         userinfo=UserInfo(server),
     )
 
@@ -228,8 +253,7 @@ def _browser_surface(parts: Parts, drivers: _Drivers) -> BrowserSurface:
         authorize=AuthorizeEndpoint(authorizer, outcomes, answers, cookie),
         sign_in=SignInPage(
             authorizer=authorizer,
-            logout=logout,
-            registry=parts.registry,
+            desk=drivers.desk,
             outcomes=outcomes,
             screens=screens,
             cookie=cookie,
@@ -237,6 +261,14 @@ def _browser_surface(parts: Parts, drivers: _Drivers) -> BrowserSurface:
         ),
         departure=Departure(upstream, cookie, issuer),
         callback=Callback(upstream=upstream, authorizer=authorizer, outcomes=outcomes, cookie=cookie, issuer=issuer),
+        account=AccountEndpoint(
+            desk=drivers.desk,
+            orders=drivers.orders,
+            outcomes=outcomes,
+            screens=AccountScreens(screens, parts.facts),
+            cookie=cookie,
+            issuer=issuer,
+        ),
         userinfo=UserInfoEndpoint(drivers.userinfo),
         logout=LogoutEndpoint(logout, screens, cookie, issuer),
         logout_confirmation=LogoutConfirmation(logout, screens, cookie, issuer),

@@ -13,6 +13,9 @@ Digest = NewType("Digest", bytes)
 NEVER = 2**53
 """A time that no clock reaches, and that JSON holds exactly."""
 
+ACCOUNT_PREFIX = "account."
+"""What the id of a project's account page begins with, as a client of ours; the project's key follows."""
+
 TokenProfile = Literal["standard", "xsolla"]
 SigningAlgorithm = Literal["ES256", "RS256", "PS256", "EdDSA"]
 ResponseMode = Literal["query", "fragment", "form_post"]
@@ -210,6 +213,8 @@ class Client:
     exchange_from: frozenset[str] = frozenset()
     registered: bool = False
     """Whether it registered itself at run time, so that it can go at any moment, and not by a reload alone."""
+    is_account_page: bool = False
+    """Whether it is our own account page: its players are let in by their session, and it gets no code."""
 
     @property
     def public(self) -> bool:
@@ -473,6 +478,15 @@ class SignedIn:
 
     session: Session
     player: Player
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What a player lets a client have, and since when."""
+
+    client_id: str
+    scope: tuple[str, ...]
+    given_at: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -434,6 +434,13 @@ MISTAKES = [
         id="run-time prefix",
     ),
     pytest.param(
+        WEB.replace("clients.web", "clients.'account.p'"),
+        'projects.p.clients."account.p"',
+        "ids that begin with account. are for the account pages",
+        "choose",
+        id="prefix of account pages",
+    ),
+    pytest.param(
         WEB.replace("clients.web", "clients.'a b'"),
         'projects.p.clients."a b"',
         "the client id is longer",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from authsrv.config.clients import ClientSettings, TokenSettings
 from authsrv.config.problems import Finding, Path
-from authsrv.models import TOKEN_EXCHANGE
+from authsrv.models import ACCOUNT_PREFIX, TOKEN_EXCHANGE
 from authsrv.redirects import registration_problem
 
 RUNTIME_PREFIX = "c_"
@@ -60,6 +60,8 @@ def _id(entry: ClientEntry) -> Iterator[Finding]:
         yield Finding((), "the client id looks like a player's id, a UUID", "choose a name: launcher, shop, backend")
     elif entry.client_id.startswith(RUNTIME_PREFIX):
         yield Finding((), "ids that begin with c_ are for clients registered at run time", "choose another name")
+    elif entry.client_id.startswith(ACCOUNT_PREFIX):
+        yield Finding((), "ids that begin with account. are for the account pages", "choose another name")
 
 
 def _xsolla_id(entry: ClientEntry) -> Iterator[Finding]:

@@ -8,12 +8,12 @@ from starlette.responses import Response
 from authsrv import errors
 from authsrv.endpoints.answers import Answers, redirect
 from authsrv.endpoints.cookies import SessionCookie
-from authsrv.endpoints.endpoint import sender
+from authsrv.endpoints.endpoint import report, sender
 from authsrv.endpoints.forms import Form, read_parameters
 from authsrv.endpoints.screens import Screens, remember
 from authsrv.errors import AuthsrvError
 from authsrv.oauth import audiences
-from authsrv.oauth.browser.authorize import Authorizer, Granted, Outcome, Question, Refused
+from authsrv.oauth.browser.authorize import Authorizer, Entered, Granted, Outcome, Question, Refused
 from authsrv.oauth.browser.request import (
     PARAMETERS,
     TARGET_PARAMETERS,
@@ -41,6 +41,11 @@ class Outcomes:
         match outcome:
             case Granted(target=target, code=code):
                 return self._answers.code(request, target, code)
+            case Entered(target=target):
+                return redirect(request, target.redirect_uri)
+            case Refused(target=target, error=error) if target.client.is_account_page:
+                report(error)
+                return redirect(request, f"{self._issuer}/login")
             case Refused(target=target, error=error):
                 return self._answers.error(request, target, error)
             case Question():

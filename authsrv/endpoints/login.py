@@ -12,11 +12,10 @@ from authsrv.endpoints.endpoint import sender
 from authsrv.endpoints.forms import header_values, parse_form, read_form
 from authsrv.endpoints.screens import Screens
 from authsrv.errors import UriTooLong
+from authsrv.oauth.browser.account import AccountDesk
 from authsrv.oauth.browser.authorize import Authorizer
-from authsrv.oauth.browser.logout import Logout
 from authsrv.oauth.browser.pending import Caller, cross_site
 from authsrv.oauth.browser.upstream import Failed, Homecoming, UpstreamSignIn
-from authsrv.oauth.clients import ClientRegistry
 
 MAX_BODY = 8 * 1024
 MAX_QUERY = 16 * 1024
@@ -30,16 +29,14 @@ class SignInPage:
         self,
         *,
         authorizer: Authorizer,
-        logout: Logout,
-        registry: ClientRegistry,
+        desk: AccountDesk,
         outcomes: Outcomes,
         screens: Screens,
         cookie: SessionCookie,
         issuer: str,
     ) -> None:
         self._authorizer = authorizer
-        self._logout = logout
-        self._registry = registry
+        self._desk = desk
         self._outcomes = outcomes
         self._screens = screens
         self._cookie = cookie
@@ -55,14 +52,15 @@ class SignInPage:
             return self._outcomes.show(request, await self._authorizer.answer(caller, form))
         handle = parse_form(request.scope["query_string"]).take({"request"}).get("request", "")
         if not handle:
-            return await self._home(request, cookie)
+            return await self._nobodys(request, cookie)
         outcome = await self._authorizer.resume(Caller(handle, cookie, sender(request)))
         return self._outcomes.show(request, outcome)
 
-    async def _home(self, request: Request, cookie: str) -> Response:
-        here = await self._logout.here(cookie)
-        project = here.signed_in.session.project if here.signed_in else ""
-        return self._screens.home(request, here, self._registry.openable(project))
+    async def _nobodys(self, request: Request, cookie: str) -> Response:
+        """Who comes by themselves and is signed in wants their account."""
+        if await self._desk.resident(cookie) is not None:
+            return redirect(request, f"{self._issuer}/account")
+        return self._screens.home(request)
 
 
 class Departure:

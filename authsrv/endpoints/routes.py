@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from starlette.routing import BaseRoute, Route
 
+from authsrv.endpoints.account import AccountEndpoint
 from authsrv.endpoints.assets import Logos
 from authsrv.endpoints.authorize import AuthorizeEndpoint
 from authsrv.endpoints.blank import blank
@@ -32,6 +33,7 @@ class BrowserSurface:
     sign_in: SignInPage
     departure: Departure
     callback: Callback
+    account: AccountEndpoint
     userinfo: UserInfoEndpoint
     logout: LogoutEndpoint
     logout_confirmation: LogoutConfirmation
@@ -89,6 +91,7 @@ def routes(served: Served) -> list[BaseRoute]:
         Route("/login", Endpoint(browser.sign_in, ("GET", "POST"))),
         Route("/login/{provider}", Endpoint(browser.departure, ("POST",))),
         Route("/login/{provider}/callback", Endpoint(browser.callback, ("GET",))),
+        Route("/account", Endpoint(browser.account, ("GET", "POST"))),
         Route("/oauth2/logout", Endpoint(browser.logout, ("GET", "POST"))),
         Route("/oauth2/logout/confirm", Endpoint(browser.logout_confirmation, ("POST",))),
         Route("/oauth2/userinfo", Endpoint(browser.userinfo, ("GET", "POST"), "resource")),

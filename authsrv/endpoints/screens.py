@@ -14,9 +14,9 @@ from starlette.types import Scope
 
 from authsrv import errors
 from authsrv.errors import AuthsrvError
-from authsrv.models import Client, Project, SignedIn
+from authsrv.models import ACCOUNT_PREFIX, Client, Project, SignedIn
 from authsrv.oauth.browser.authorize import Question
-from authsrv.oauth.browser.logout import Asking, Here, SignedOut
+from authsrv.oauth.browser.logout import Asking, SignedOut
 from authsrv.oauth.browser.pending import RequestCompleted
 from authsrv.pages.localization import negotiate
 from authsrv.pages.policy import form_target
@@ -36,7 +36,6 @@ from authsrv.pages.views import (
     LogoutPage,
     Look,
     Notice,
-    OpenLink,
     Page,
     PlatformButton,
     PlayerCard,
@@ -94,13 +93,14 @@ class Screens:
     def __init__(self, pages: Pages, facts: Facts) -> None:
         self._pages = pages
         self._facts = facts
+        self._account_page = f"{facts.issuer}/account"
 
     def question(self, request: Request, asked: Question) -> Response:
         """The sign-in page, the choice of accounts, or consent."""
         remember(request, asked.target.client.project, asked.ui_locales)
         if asked.step == "login" or asked.signed_in is None:
             return self._draw(request.scope, self._login(asked))
-        form, player = self._form(asked), self._player(asked.signed_in)
+        form, player = self._form(asked), self.player(asked.signed_in)
         client, targets = _card(asked.target.client), self._targets(asked.target.redirect_uri)
         if asked.step == "select_account":
             return self._draw(request.scope, ChooseAccountPage(form, client, player, form_targets=targets))
@@ -114,16 +114,9 @@ class Screens:
         """The page that posts an answer to the client (OAuth 2.0 Form Post Response Mode)."""
         return self._draw(request.scope, FormPostPage(redirect_uri, fields, (form_target(redirect_uri),)))
 
-    def home(self, request: Request, here: Here, clients: tuple[Client, ...]) -> Response:
-        """Who is signed in here, and the studio's games."""
-        if here.signed_in is None:
-            return self._draw(request.scope, HomePage(None))
-        project = self._facts.projects().get(here.signed_in.session.project)
-        if project:
-            remember(request, project)
-        links = tuple(OpenLink(client.name, self._open(client)) for client in clients)
-        sign_out = Form(f"{self._facts.issuer}/oauth2/logout/confirm", "", here.csrf)
-        return self._draw(request.scope, HomePage(self._player(here.signed_in), links, sign_out, here.others))
+    def home(self, request: Request) -> Response:
+        """The sign-in page for somebody whom nobody sent."""
+        return self.draw(request, HomePage(self._account_page))
 
     def logout(self, request: Request, asked: Asking, query: str) -> Response:
         """The question whether to sign out. `query` holds the parameters of the logout request."""
@@ -132,7 +125,7 @@ class Screens:
             remember(request, project)
         form = Form(f"{self._facts.issuer}/oauth2/logout/confirm", query, asked.csrf)
         client = _card(asked.client) if asked.client else None
-        page = LogoutPage(form, client, self._player(asked.signed_in), ("https:", *(("http:",) * self._facts.dev)))
+        page = LogoutPage(form, client, self.player(asked.signed_in), ("https:", *(("http:",) * self._facts.dev)))
         return self._draw(request.scope, page)
 
     def logged_out(self, request: Request, ended: SignedOut) -> Response:
@@ -149,6 +142,8 @@ class Screens:
         An endpoint that knows a way to go on leaves its address in the request's state as `again`, and the name of the
         platform that the error is about as `platform`.
         """
+        if isinstance(error, RequestCompleted) and error.client_id.startswith(ACCOUNT_PREFIX):
+            return self._draw(scope, DonePage(None, self._account_page), error.status)
         client = self._facts.client(error.client_id) if isinstance(error, RequestCompleted) else None
         if client:
             scope["state"]["project"] = client.project
@@ -167,6 +162,10 @@ class Screens:
             response.headers["retry-after"] = str(error.retry_after)
         return response
 
+    def draw(self, request: Request, page: Page) -> Response:
+        """A page, in the player's language and the project's look."""
+        return self._draw(request.scope, page)
+
     def _login(self, asked: Question) -> LoginPage:
         notice: Notice = ("other_account" if asked.other_account else "again") if asked.signed_in else ""
         project = asked.target.client.project.key
@@ -176,7 +175,8 @@ class Screens:
         )
         # Whichever platform is chosen, its page may lie anywhere.
         targets = tuple(dict.fromkeys((*self._targets(asked.target.redirect_uri), "https:")))
-        return LoginPage(self._form(asked), _card(asked.target.client), buttons, notice, form_targets=targets)
+        client = None if asked.target.client.is_account_page else _card(asked.target.client)
+        return LoginPage(self._form(asked), client, buttons, notice, form_targets=targets)
 
     def _form(self, asked: Question) -> Form:
         return Form(f"{self._facts.issuer}/login", asked.handle, asked.csrf, asked.session)
@@ -186,11 +186,13 @@ class Screens:
         anywhere = ("https:", "http:") if self._facts.dev else ("https:",)
         return tuple(dict.fromkeys((*anywhere, form_target(redirect_uri))))
 
-    def _player(self, signed_in: SignedIn) -> PlayerCard:
+    def player(self, signed_in: SignedIn) -> PlayerCard:
+        """Who is signed in, as pages call them."""
         platform = signed_in.session.platform
         return PlayerCard(signed_in.player.display_name, self._facts.titles.get(platform, platform))
 
-    def _open(self, client: Client) -> str:
+    def opening(self, client: Client) -> str:
+        """The address at which a game begins a sign-in by itself (OpenID Connect Core section 4)."""
         return append_query(client.links.initiate_login_uri, [("iss", self._facts.issuer)])
 
     def _draw(self, scope: Scope, page: Page, status: int = 200) -> Response:

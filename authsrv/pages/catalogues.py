@@ -1,6 +1,6 @@
 """The translations: gettext catalogues read from `templates/locales/<locale>/LC_MESSAGES/authsrv.po`, kept once read.
 
-The only importer of Babel, which takes a tenth of a start to load: `render` imports this module with the first page.
+Like `times`, imports Babel, which takes a tenth of a start to load: `render` imports this module with the first page.
 """
 
 from gettext import NullTranslations

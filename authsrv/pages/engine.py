@@ -10,6 +10,8 @@ from jinja2.ext import InternationalizationExtension
 from jinja2.runtime import Context
 from markupsafe import Markup
 
+from authsrv.pages.times import ago, day, iso
+
 
 def environment(directory: Path) -> Environment:
     """Templates of `directory`. Each rendering gets its language as `translations`."""
@@ -24,6 +26,8 @@ def environment(directory: Path) -> Environment:
     )
     found.policies["ext.i18n.trimmed"] = True
     found.filters["name"] = name
+    found.filters["day"] = _day
+    found.filters["ago"] = _ago
     found.tests["web"] = is_web
     found.install_gettext_callables(_gettext, _ngettext, newstyle=True)  # type: ignore[attr-defined]  # by the extension
     return found
@@ -37,6 +41,20 @@ def name(text: str) -> Markup:
 def is_web(url: str) -> bool:
     """Whether a link may be shown: a registered address is foreign text, and `javascript:` is one too."""
     return url.startswith(("https://", "http://"))
+
+
+@pass_context
+def _day(context: Context, when: int) -> Markup:
+    return _time(when, day(when, context["locale"]))
+
+
+@pass_context
+def _ago(context: Context, when: int) -> Markup:
+    return _time(when, ago(when, context["page"].now, context["locale"]))
+
+
+def _time(when: int, text: str) -> Markup:
+    return Markup('<time datetime="{}">{}</time>').format(iso(when), text)
 
 
 @pass_context

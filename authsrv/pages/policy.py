@@ -9,10 +9,10 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from authsrv.pages.views import (
+    AccountPage,
     ChooseAccountPage,
     ConsentPage,
     FormPostPage,
-    HomePage,
     LoggedOutPage,
     LoginPage,
     LogoutPage,
@@ -52,7 +52,8 @@ def _directives(page: Page, look: Look, nonce: str) -> Iterator[str]:
 
 
 def _client_logo(page: Page) -> str:
-    return page.client.logo if isinstance(page, LoginPage | ChooseAccountPage | ConsentPage) else ""
+    client = page.client if isinstance(page, LoginPage | ChooseAccountPage | ConsentPage) else None
+    return client.logo if client else ""
 
 
 def _form_sources(page: Page) -> tuple[str, ...]:
@@ -61,7 +62,7 @@ def _form_sources(page: Page) -> tuple[str, ...]:
             return ("'self'", *map(_checked, page.form_targets))
         case FormPostPage():
             return tuple(map(_checked, page.form_targets))
-        case HomePage() if page.sign_out:
+        case AccountPage():
             return ("'self'",)
         case _:
             return ("'none'",)

@@ -8,6 +8,9 @@ from typing import ClassVar, Literal
 
 from authsrv.pages.problems import Problem
 
+Done = Literal["", "end", "withdraw"]
+"""The decision that the account page says was carried out: see `templates/pages/account.html` for the words."""
+
 Notice = Literal["", "again", "other_account", "expired", "cancelled", "provider_unavailable", "refused"]
 """Why the player is asked to sign in (again): see `templates/pages/login.html` for the words."""
 
@@ -88,7 +91,8 @@ class OpenLink:
 
 @dataclass(frozen=True, slots=True)
 class LoginPage:
-    """Choose a platform. The cancel button posts `decision=cancel` to `form.action`.
+    """Choose a platform. The cancel button posts `decision=cancel` to `form.action`. Without a client it leads to the
+    account page.
 
     `form_targets`, here and below: where the browser may end up after the form, since Chromium holds the redirects
     that follow it against the content-security-policy too: `https:`, `http://127.0.0.1:*`, `com.example.game:`.
@@ -98,7 +102,7 @@ class LoginPage:
     TEMPLATE: ClassVar[str] = "login.html"
 
     form: Form
-    client: ClientCard
+    client: ClientCard | None
     platforms: tuple[PlatformButton, ...]
     notice: Notice = ""
     cancellable: bool = True
@@ -159,26 +163,78 @@ class ErrorPage:
 
 @dataclass(frozen=True, slots=True)
 class DonePage:
-    """Shown for a sign-in that was already completed: the back button, or a second click."""
+    """Shown for a sign-in that was already completed: the back button, or a second click.
+
+    One to the account page has no client, and leads on to `account`.
+    """
 
     TEMPLATE: ClassVar[str] = "done.html"
 
-    client: ClientCard
+    client: ClientCard | None
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class HomePage:
-    """The login page without a request: who is signed in here, and the way into the studio's games.
-
-    `elsewhere` counts the other browsers in which the same player is signed in; `decision=everywhere` ends them all.
-    """
+    """The login page without a request, for somebody who is not signed in. `account` is the way to do so."""
 
     TEMPLATE: ClassVar[str] = "home.html"
 
-    player: PlayerCard | None
-    links: tuple[OpenLink, ...] = ()
-    sign_out: Form | None = None
-    elsewhere: int = 0
+    account: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChooseProjectPage:
+    """Whose account page the player wants, where nobody is signed in and there are several."""
+
+    TEMPLATE: ClassVar[str] = "choose_project.html"
+
+    links: tuple[OpenLink, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """A browser in which the player is signed in: by which platform, since when, and used when, in Unix seconds.
+
+    `ref` names it in the form; it is empty for this browser, which signs out by a form of its own.
+    """
+
+    ref: str
+    platform_title: str
+    begun_at: int
+    used_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentRow:
+    """What a client may have, and since when."""
+
+    client_id: str
+    name: str
+    scopes: tuple[str, ...]
+    given_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccountPage:
+    """A player's own page. Times are Unix seconds.
+
+    `form` posts `decision=end` or `withdraw` with the row concerned as `item`; `sign_out` signs out here, and with
+    `decision=everywhere` in all browsers. `games` open games, `elsewhere` the account pages of other projects.
+    """
+
+    TEMPLATE: ClassVar[str] = "account.html"
+
+    player: PlayerCard
+    since: int
+    now: int
+    form: Form
+    sign_out: Form
+    sessions: tuple[SessionRow, ...]
+    consents: tuple[ConsentRow, ...] = ()
+    games: tuple[OpenLink, ...] = ()
+    elsewhere: tuple[OpenLink, ...] = ()
+    done: Done = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +282,8 @@ Page = (
     | ErrorPage
     | DonePage
     | HomePage
+    | ChooseProjectPage
+    | AccountPage
     | LogoutPage
     | LoggedOutPage
     | FormPostPage

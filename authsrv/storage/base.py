@@ -10,6 +10,7 @@ from typing import Protocol
 
 from authsrv.account_models import Account, JournalEvent, LoadedLinkCode, Ownership
 from authsrv.models import (
+    Consent,
     Digest,
     IdentityKey,
     LoadedGrant,
@@ -166,6 +167,9 @@ class Storage(Protocol):
 
     async def load_session(self, session_id: int) -> SignedIn | None:
         """A session and its player, ended ones included."""
+
+    async def load_consents(self, player_id: int) -> tuple[Consent, ...]:
+        """What a player lets clients have, in the order of their ids."""
 
     async def load_session_clients(self, session_id: int) -> tuple[str, ...]:
         """The client_ids that took part in a session, sorted."""

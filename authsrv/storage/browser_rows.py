@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from authsrv.models import (
     Browser,
+    Consent,
     LoadedRequest,
     LoadedTrip,
     LogoutNotice,
@@ -115,6 +116,12 @@ def loaded_request_of(row: Row) -> LoadedRequest:
 def loaded_trip_of(row: Row) -> LoadedTrip:
     """A trip and its request."""
     return LoadedTrip(Trip(*row[:_TRIP]), loaded_request_of(row[_TRIP:]))
+
+
+def consent_of(row: Row) -> Consent:
+    """A consent."""
+    client_id, scope, given_at = row
+    return Consent(client_id, tuple(scope.split()), given_at)
 
 
 def notice_of(row: Row) -> LogoutNotice:

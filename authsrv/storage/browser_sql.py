@@ -135,6 +135,9 @@ UPSERT_CONSENT = """
     INSERT INTO consents (player_id, client_id, scope, given_at) VALUES (:player_id, :client_id, :scope, :now)
     ON CONFLICT (player_id, client_id) DO UPDATE SET scope = excluded.scope, given_at = excluded.given_at"""
 
+SELECT_CONSENTS = """
+    SELECT client_id, scope, given_at FROM consents WHERE player_id = :player_id ORDER BY client_id"""
+
 DELETE_CONSENT = "DELETE FROM consents WHERE player_id = :player_id AND client_id = :client_id"
 
 REVOKE_OF_PLAYER_AND_CLIENT = """

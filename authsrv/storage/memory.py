@@ -10,6 +10,7 @@ from itertools import islice
 
 from authsrv.account_models import Account, JournalEvent, LoadedLinkCode, Ownership
 from authsrv.models import (
+    Consent,
     Digest,
     Grant,
     IdentityKey,
@@ -185,6 +186,12 @@ class MemoryStorage:
         await self._turn()
         session = self._tables.sessions.get(session_id)
         return None if session is None else SignedIn(session, self._tables.players[session.player_id])
+
+    async def load_consents(self, player_id: int) -> tuple[Consent, ...]:
+        checked(player_id=player_id)
+        await self._turn()
+        mine = [consent for (whose, _), consent in self._tables.consents.items() if whose == player_id]
+        return tuple(sorted(mine, key=lambda consent: consent.client_id))
 
     async def load_session_clients(self, session_id: int) -> tuple[str, ...]:
         checked(session_id=session_id)

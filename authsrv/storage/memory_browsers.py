@@ -5,7 +5,7 @@ Owns guards and row changes; the model that `browser_sql.py` is held against. Kn
 
 from dataclasses import replace
 
-from authsrv.models import Grant, LoadedRequest, Session, SignedIn, Visit
+from authsrv.models import Consent, Grant, LoadedRequest, Session, SignedIn, Visit
 from authsrv.storage.base import Conflict
 from authsrv.storage.browser_steps import CONSENT_WITHDRAWN, SESSION_ENDED
 from authsrv.storage.changes import (
@@ -41,8 +41,8 @@ def visit(tables: Tables, browser_id: int, project: str, client_id: str) -> Visi
     signed_in = next(open_here, None)
     if signed_in is None:
         return Visit(browser)
-    scope = tables.consents.get((signed_in.player.id, client_id), ())
-    return Visit(browser, signed_in, frozenset(scope))
+    consent = tables.consents.get((signed_in.player.id, client_id))
+    return Visit(browser, signed_in, frozenset(consent.scope if consent else ()))
 
 
 def open_sessions(tables: Tables, browser_id: int) -> list[SignedIn]:
@@ -195,7 +195,8 @@ def _(change: EndSession, tables: Tables) -> None:
 @write.register
 def _(change: GiveConsent, tables: Tables) -> None:
     guard(change.player_id in tables.players, change)
-    tables.consents[change.player_id, change.client_id] = change.scope
+    consent = Consent(change.client_id, change.scope, change.now)
+    tables.consents[change.player_id, change.client_id] = consent
 
 
 @write.register

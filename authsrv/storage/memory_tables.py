@@ -12,6 +12,7 @@ from typing import Any
 from authsrv.account_models import Ban, JournalEvent, LinkCode, LinkedIdentity
 from authsrv.models import (
     Browser,
+    Consent,
     Digest,
     Grant,
     IdentityKey,
@@ -61,7 +62,7 @@ class Tables:
     trips: dict[int, Trip] = field(default_factory=dict)
     sessions: dict[int, Session] = field(default_factory=dict)
     session_clients: set[tuple[int, str]] = field(default_factory=set)
-    consents: dict[tuple[int, str], tuple[str, ...]] = field(default_factory=dict)
+    consents: dict[tuple[int, str], Consent] = field(default_factory=dict)
     notices: dict[int, LogoutNotice] = field(default_factory=dict)
     registered: dict[str, RegisteredClient] = field(default_factory=dict)
     revoked_tokens: dict[str, int] = field(default_factory=dict)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from authsrv.account_models import Account, JournalEvent, LoadedLinkCode, Ownership
 from authsrv.models import (
+    Consent,
     Digest,
     IdentityKey,
     LoadedGrant,
@@ -32,7 +33,14 @@ from authsrv.models import (
 from authsrv.storage import account_sql, browser_sql, client_sql, key_sql, revocation_sql, sql
 from authsrv.storage.account_rows import account_of, event_of, loaded_link_code_of, newest, ownership_of
 from authsrv.storage.base import SchemaMismatch, StorageError, StorageUnavailable, StoredClient, Swept
-from authsrv.storage.browser_rows import loaded_request_of, loaded_trip_of, notice_of, signed_in_of, visit_of
+from authsrv.storage.browser_rows import (
+    consent_of,
+    loaded_request_of,
+    loaded_trip_of,
+    notice_of,
+    signed_in_of,
+    visit_of,
+)
 from authsrv.storage.changes import Change
 from authsrv.storage.client_rows import registered_client_of
 from authsrv.storage.files import exists, path_of, refuse_network, tighten
@@ -225,6 +233,10 @@ class SqliteStorage:
     async def load_session(self, session_id: int) -> SignedIn | None:
         rows = await self._read(browser_sql.SELECT_SESSION, checked(session_id=session_id))
         return signed_in_of(rows[0]) if rows else None
+
+    async def load_consents(self, player_id: int) -> tuple[Consent, ...]:
+        rows = await self._read(browser_sql.SELECT_CONSENTS, checked(player_id=player_id))
+        return tuple(map(consent_of, rows))
 
     async def load_session_clients(self, session_id: int) -> tuple[str, ...]:
         rows = await self._read(browser_sql.SELECT_SESSION_CLIENTS, checked(session_id=session_id))

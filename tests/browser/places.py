@@ -5,8 +5,10 @@ from urllib.parse import urlencode
 
 from playwright.async_api import Page, Route
 
-from tests.browser.visitor import Visitor
+from tests.browser.visitor import EVERY_SCOPE, Visitor
 
+RESIDENT = ("epicgames", "birch")
+"""By which platform and as whom the account page is looked at; nobody else comes so, and leaves sessions behind."""
 Way = Callable[[Visitor], Awaitable[None]]
 
 
@@ -59,6 +61,15 @@ async def _form(visitor: Visitor) -> None:
     await visitor.is_titled("One moment")
 
 
+async def _account(visitor: Visitor) -> None:
+    await visitor.sign_in(*RESIDENT)
+    await visitor.page.context.clear_cookies()
+    await visitor.open("/account")
+    await visitor.prove(*RESIDENT)
+    await visitor.forum_allowed()
+    await visitor.open("/account")
+
+
 async def _signed_out(visitor: Visitor) -> None:
     await visitor.sign_in()
     await visitor.open("/login")
@@ -81,8 +92,6 @@ async def _stays(page: Page, address: str) -> None:
     await page.route(address, nothing)
 
 
-EVERY_SCOPE = "openid profile email offline inventory:read"
-
 PLACES: Mapping[str, Way] = {
     "demo": at("/demo"),
     "demo-privacy": at("/demo/privacy"),
@@ -93,7 +102,9 @@ PLACES: Mapping[str, Way] = {
     "application-signed-in": _application,
     "sign-in": at("/demo/shop/login"),
     "sign-in-german": asked(ui_locales="de"),
-    "account-nobody": at("/login"),
+    "home": at("/login"),
+    "account-sign-in": at("/account"),
+    "account": _account,
     "done": _done,
     "form-post": _form,
     "signed-out": _signed_out,
@@ -111,7 +122,6 @@ PLACES_OF_A_PLAYER: Mapping[str, Way] = {
     "choose-account": asked(prompt="select_account"),
     "consent": asked(prompt="consent", scope=EVERY_SCOPE),
     "consent-native": asked(client_id="launcher"),
-    "account": at("/login"),
     "sign-out": at("/oauth2/logout?client_id=forum"),
 }
 """What a player sees who is signed in to the shop, and stays so."""

@@ -18,7 +18,7 @@ async def test_the_shop_signs_out_without_a_question_and_everywhere(visitor: Vis
     await visitor.is_titled(SIGNED_OUT)
 
 
-@pytest.mark.parametrize(("button", "title"), [("#no", "You are signed in"), ("#yes", "You are signed out")])
+@pytest.mark.parametrize(("button", "title"), [("#no", "Your account"), ("#yes", "You are signed out")])
 async def test_without_proof_of_the_client_the_player_is_asked(visitor: Visitor, button: str, title: str) -> None:
     await visitor.sign_in()
     await visitor.open(f"/oauth2/logout?client_id=forum&post_logout_redirect_uri={visitor.site.url}/signed-out")
@@ -31,7 +31,7 @@ async def test_the_own_page_signs_out(visitor: Visitor) -> None:
     await visitor.sign_in()
     await visitor.open("/demo")
     await visitor.press("text=your account")
-    await visitor.is_titled("You are signed in")
+    await visitor.is_titled("Your account")
     await visitor.press("#sign-out")
     await visitor.is_titled("You are signed out")
 

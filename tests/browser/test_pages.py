@@ -90,4 +90,4 @@ async def violations(visitor: Visitor, rules: Mapping[str, object]) -> list[str]
 async def keep(visitor: Visitor, name: str) -> None:
     directory = os.environ.get("SCREENSHOTS")
     if directory:
-        await visitor.page.screenshot(path=Path(directory) / f"{name}.png")
+        await visitor.page.screenshot(path=Path(directory) / f"{name}.png", full_page=True)

@@ -16,6 +16,7 @@ MARKS = [pytest.mark.browser, pytest.mark.timeout(180), pytest.mark.asyncio(loop
 """Of every test with a browser; the first of a run also starts the demo and Chromium."""
 PHONE, DESKTOP, HEIGHT = 390, 1280, 900
 MOST_STOPS = 40
+EVERY_SCOPE = "openid profile email offline inventory:read"
 _STATUS = "Failed to load resource: the server responded with a status of"
 """What Chromium says of every page that is not 200, and of the icon that nobody has."""
 PLATFORMS = {"steam": "Steam", "xbox": "Xbox", "epicgames": "Epic Games"}
@@ -51,6 +52,12 @@ class Visitor:
         await self.open("/demo/shop/login")
         await self.prove(platform, player)
         await self.is_at("/demo/shop")
+
+    async def forum_allowed(self) -> None:
+        """Let the forum have what it asks for, as who is signed in."""
+        await self.ask(prompt="consent", scope=EVERY_SCOPE)
+        await self.press("#allow")
+        await self.is_back()
 
     async def forum_token(self) -> str:
         """Sign in to the forum; its id_token."""

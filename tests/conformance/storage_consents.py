@@ -5,7 +5,7 @@ A backend's test module imports every name of this module and gives the fixture 
 
 from dataclasses import replace
 
-from authsrv.models import Visit
+from authsrv.models import Consent, Visit
 from authsrv.storage.base import Storage
 from authsrv.storage.changes import (
     AddGrant,
@@ -55,6 +55,17 @@ async def test_without_a_session_nobodys_consent_is_told(storage: Storage) -> No
 
 async def test_a_consent_of_a_player_that_is_not_there_is_a_conflict(storage: Storage) -> None:
     await refused(storage, GiveConsent(1, "shop", ("openid",), NOW))
+
+
+async def test_what_a_player_lets_clients_have_is_told_with_its_time(storage: Storage) -> None:
+    await signed_in(storage)
+    await storage.apply([GiveConsent(1, "shop", ("openid", "email"), NOW), GiveConsent(2, "shop", ("phone",), NOW)])
+    await storage.apply([GiveConsent(1, "forum", (), NOW + 1), GiveConsent(1, "shop", ("openid",), NOW + 2)])
+    found = (Consent("forum", (), NOW + 1), Consent("shop", ("openid",), NOW + 2))
+    assert await storage.load_consents(1) == found
+    await storage.apply([WithdrawConsent(1, "forum", NOW + 3)])
+    assert await storage.load_consents(1) == found[1:]
+    assert await storage.load_consents(3) == ()
 
 
 async def test_withdrawing_ends_every_grant_to_the_client_and_forgets_the_consent(storage: Storage) -> None:

@@ -186,7 +186,7 @@ async def test_L11_a_state_alone_changes_nothing(browser: Browser) -> None:
 async def test_L12_the_player_may_stay(browser: Browser) -> None:
     await browser.tokens()
     page = await browser.press(await browser.open(LOGOUT), "no")
-    assert "<h1>You are signed in</h1>" in page.html
+    assert "<h1>Your account</h1>" in page.html
     assert await is_signed_in(browser)
 
 

@@ -6,9 +6,12 @@ from typing import get_args
 
 from authsrv.pages.problems import Problem
 from authsrv.pages.views import (
+    AccountPage,
     ChooseAccountPage,
+    ChooseProjectPage,
     ClientCard,
     ConsentPage,
+    ConsentRow,
     DonePage,
     ErrorPage,
     Form,
@@ -24,6 +27,7 @@ from authsrv.pages.views import (
     Page,
     PlatformButton,
     PlayerCard,
+    SessionRow,
 )
 
 
@@ -50,7 +54,9 @@ LONG = Words.all("Wolfeschlegelsteinhausenbergerdorff" * 6, "Wolfeschlegelsteinh
 RIGHT_TO_LEFT = Words.all("\u202eمُقاتِل الليل\u200f (evil)", "a=1")  # noqa: RUF001
 
 LOOK = Look("Skyforge")
+NOW = 1_790_000_000
 FORM = Form("/login", "request-1", "csrf-1")
+OWN_FORM = Form("/account", "", "csrf-2", "session-1")
 PLATFORMS = tuple(
     PlatformButton(name, title, f"/login/{name}")
     for name, title in (("steam", "Steam"), ("xbox", "Xbox"), ("epicgames", "Epic Games"))
@@ -74,6 +80,7 @@ def samples(words: Words = FRIENDLY) -> Iterator[tuple[str, Page]]:
     yield from _sign_in(words)
     yield from _errors(words)
     yield from _ends(words)
+    yield from _account(words)
 
 
 def client_card(words: Words) -> ClientCard:
@@ -91,6 +98,7 @@ def _sign_in(words: Words) -> Iterator[tuple[str, Page]]:
     named, unnamed = PlayerCard(words.player, "Steam"), PlayerCard("", "Steam")
     scopes = ("openid", "profile", "email", "address", "phone", "offline", "offline_access", words.scope)
     yield "login", LoginPage(FORM, plain, PLATFORMS, form_targets=TARGETS)
+    yield "login-account", LoginPage(FORM, None, PLATFORMS, form_targets=TARGETS)
     for notice in get_args(Notice)[1:]:
         yield f"login-{notice}", LoginPage(FORM, card, PLATFORMS, notice, cancellable=False)
     yield "choose", ChooseAccountPage(FORM, plain, named, PLATFORMS, TARGETS)
@@ -113,15 +121,36 @@ def _errors(words: Words) -> Iterator[tuple[str, Page]]:
         yield f"error-wait-{seconds}", ErrorPage("rate_limited", "9f86d081884c7d65", retry_after=seconds)
 
 
+def _account(words: Words) -> Iterator[tuple[str, Page]]:
+    here, now = SessionRow("", "Steam", NOW - 3 * 86400, NOW - 300), NOW
+    named, unnamed = PlayerCard(words.player, "Steam"), PlayerCard("", "Steam")
+    games = (
+        OpenLink(words.client, f"https://game.example/start?{words.query}"),
+        OpenLink("Shop", "https://b.example/"),
+    )
+    places = (OpenLink(words.project, "/account?project=a"), OpenLink("Other", "/account?project=b"))
+    consents = tuple(
+        ConsentRow(words.value, words.client, scopes, NOW - 86400 * 40)
+        for scopes in (("openid", "profile", "offline", words.scope), ())
+    )
+    sessions = (here, *(SessionRow(f"session-{days}", "Xbox", NOW - days * 86400, NOW - 60) for days in (9, 20)))
+    yield "account", AccountPage(named, NOW - 400 * 86400, now, OWN_FORM, FORM, (here,))
+    yield (
+        "account-full",
+        AccountPage(unnamed, NOW, now, OWN_FORM, FORM, sessions, consents, games, places, done="end"),
+    )
+    yield "account-withdrawn", AccountPage(named, NOW, now, OWN_FORM, FORM, (here,), consents[:1], done="withdraw")
+    yield "choose-project", ChooseProjectPage(places)
+
+
 def _ends(words: Words) -> Iterator[tuple[str, Page]]:
     plain, card, player = ClientCard(words.client), client_card(words), PlayerCard(words.player, "Epic Games")
     target = f"https://game.example/end?{words.query}"
     frames = (f"https://game.example/out?{words.query}", "https://shop.example:8443/out?sid=1")
     yield "done", DonePage(plain)
     yield "done-link", DonePage(card)
-    yield "home", HomePage(None, (OpenLink(words.client, "https://game.example/start"),))
-    yield "home-player", HomePage(player, (OpenLink(words.client, target), OpenLink("Shop", target)), FORM)
-    yield "home-elsewhere", HomePage(player, (), FORM, 2)
+    yield "done-account", DonePage(None, "/account")
+    yield "home", HomePage("/account")
     yield "logout", LogoutPage(FORM, card, player, TARGETS)
     yield "logout-alone", LogoutPage(FORM, None, PlayerCard("", "Xbox"))
     yield "logged-out", LoggedOutPage()

@@ -10,13 +10,14 @@ from authsrv.pages.views import (
     ClientCard,
     DonePage,
     FormPostPage,
-    HomePage,
     LoggedOutPage,
+    LogoutPage,
     Page,
     PlayerCard,
 )
 from tests.pages.documents import Document, read
 from tests.pages.samples import (
+    FORM,
     FRIENDLY,
     HOSTILE,
     LONG,
@@ -55,7 +56,7 @@ def test_A35_hostile_texts_are_shown_as_they_are(locale: str) -> None:
         assert shown.attributes_of("img")[0]["alt"] == HOSTILE.project, name
         if name in ("login", "choose", "consent", "done", "logout"):
             assert HOSTILE.client in shown.text, name
-    assert HOSTILE.player in draw(dict(samples(HOSTILE))["home-player"], locale=locale).text
+    assert HOSTILE.player in draw(dict(samples(HOSTILE))["account"], locale=locale).text
 
 
 @every_locale
@@ -123,7 +124,7 @@ def test_E15_no_answer_is_cached_and_each_says_its_language(page: Page) -> None:
 
 
 def test_half_a_surrogate_pair_in_a_name_is_no_fault_of_ours() -> None:
-    page = HomePage(PlayerCard("Am\ud800ber", "Steam"))
+    page = LogoutPage(FORM, None, PlayerCard("Am\ud800ber", "Steam"))
     assert "Am?ber" in draw(page).text
 
 

@@ -7,7 +7,9 @@ import pytest
 from authsrv.pages.policy import form_target
 from authsrv.pages.render import Pages
 from authsrv.pages.views import (
+    AccountPage,
     ChooseAccountPage,
+    ChooseProjectPage,
     ClientCard,
     ConsentPage,
     DonePage,
@@ -50,8 +52,10 @@ ROWS: dict[str, tuple[Page, str]] = {
     ),
     "error": (ErrorPage("expired", "r"), START + END + "'none'"),
     "done shows no logo": (DonePage(PICTURED), START + END + "'none'"),
-    "home": (HomePage(None), START + END + "'none'"),
-    "home with sign-out": (HomePage(PLAYER, (), FORM), START + END + "'self'"),
+    "login to the account page": (LoginPage(FORM, None, PLATFORMS), START + END + "'self'"),
+    "home": (HomePage("/account"), START + END + "'none'"),
+    "account": (AccountPage(PLAYER, 0, 0, FORM, FORM, ()), START + END + "'self'"),
+    "choose a project": (ChooseProjectPage(()), START + END + "'none'"),
     "logout": (LogoutPage(FORM, CARD, PLAYER, ("https:",)), START + END + "'self' https:"),
     "logged out": (LoggedOutPage(CARD, "https://game.example/"), START + END + "'none'"),
     "H4 logged out with frames": (

@@ -44,6 +44,7 @@ async def is_signed_in(browser: Browser) -> bool:
         ("/oauth2/logout/confirm", 403),
         ("/login", 403),
         ("/login/steam", 403),
+        ("/account", 403),
     ],
 )
 async def test_a_form_of_another_site_puts_no_other_cookie_in_place_of_the_players(

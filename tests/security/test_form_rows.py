@@ -65,6 +65,7 @@ async def test_E04_a_form_of_another_site_changes_nothing_even_with_our_token(
         page(await browser.post("/login", {**consent.forms[0].fields, "decision": decision}, **headers), 403)
     home = await browser.open("/login")
     page(await browser.post("/oauth2/logout/confirm", {**home.forms[0].fields, "decision": "yes"}, **headers), 403)
+    page(await browser.post("/account", {**home.forms[0].fields, "decision": "end"}, **headers), 403)
     assert counts(browser.server) == before
     assert await is_signed_in(browser)
     assert "code" in (await browser.press(consent, "allow")).query
@@ -105,6 +106,7 @@ async def test_E04_a_form_without_its_token_changes_nothing(browser: Browser, cs
     assert counts(browser.server) == before
     await browser.prove(asked_first)
     page(await browser.post("/oauth2/logout/confirm", {**own, "decision": "yes"}), 403)
+    page(await browser.post("/account", {**own, "decision": "end"}), 403)
     assert await is_signed_in(browser)
 
 
@@ -126,6 +128,8 @@ async def test_E04_E05_a_token_is_good_for_its_browser_and_its_request_only(serv
     page(await mine.post("/login", {**first, "request": "A" * 22, "decision": "allow"}))
     page(await mine.post("/login", {"decision": "allow"}))
     page(await mine.post("/oauth2/logout/confirm", {"csrf": first["csrf"], "decision": "yes"}), 403)
+    page(await mine.post("/account", {"csrf": first["csrf"], "decision": "end"}), 403)
+    page(await mine.post("/account", {"csrf": home, "decision": "end"}), 403)
     assert counts(server) == before
     assert "code" in (await mine.press(consents[0], "allow")).query
 
@@ -168,7 +172,14 @@ async def test_E06_a_body_of_another_type_is_refused(browser: Browser, kind: str
     body = "&".join(f"{name}={value}" for name, value in own.items()).encode()
     headers = [(b"content-type", kind.encode()), (b"cookie", f"{COOKIE}={browser.cookies[COOKIE]}".encode())]
     before = counts(browser.server)
-    for path in (b"/login", b"/login/steam", b"/oauth2/authorize", b"/oauth2/logout", b"/oauth2/logout/confirm"):
+    for path in (
+        b"/login",
+        b"/login/steam",
+        b"/oauth2/authorize",
+        b"/oauth2/logout",
+        b"/oauth2/logout/confirm",
+        b"/account",
+    ):
         assert (await ask(browser.server.app, "POST", path, headers, body + b"&decision=cancel")).status == 415
     assert counts(browser.server) == before
 

@@ -79,6 +79,16 @@ async def home(browser: Browser) -> Page:
     return await browser.open("/login")
 
 
+async def account_login(browser: Browser) -> Page:
+    return await browser.open("/account")
+
+
+async def account_login_over(browser: Browser) -> Page:
+    begun = await browser.open("/account")
+    await browser.prove(begun)
+    return await browser.press(begun, "sign-in-steam")
+
+
 async def logout(browser: Browser) -> Page:
     await browser.sign_in()
     return await browser.open("/oauth2/logout", client_id="shop")
@@ -142,6 +152,8 @@ PAGES: Mapping[Visit, tuple[int, str]] = {
     form_post: (200, "https:"),
     stranger_home: (200, "'none'"),
     home: (200, "'self'"),
+    account_login: (200, ANYWHERE),
+    account_login_over: (400, "'none'"),
     logout: (200, ANYWHERE),
     logged_out: (200, "'none'"),
     logged_out_with_frames: (200, "'none'"),
@@ -216,9 +228,11 @@ async def test_A35_a_hostile_name_from_the_platform_is_text_on_every_page(
         assert "<b>" not in shown.html
 
 
-@pytest.mark.parametrize("name", ["error_hint", "error", "error_description", "login_hint", "ui_locales", "notice"])
+@pytest.mark.parametrize(
+    "name", ["error_hint", "error", "error_description", "login_hint", "ui_locales", "notice", "done"]
+)
 async def test_A35_no_page_repeats_what_an_address_says(browser: Browser, name: str) -> None:
-    for path in ("/login", "/login/steam/callback", "/oauth2/authorize", "/oauth2/logout", "/login/nowhere"):
+    for path in CLOSED:
         shown = await browser.open(path, **{name: MARKUP, "request": "x"})
         assert "alert(1)" not in shown.html
     shown = await browser.authorize(**{name: MARKUP})
@@ -260,11 +274,14 @@ async def test_A31_after_a_form_the_browser_goes_on_by_GET(browser: Browser) -> 
     shown = await browser.sign_in(client_id="partner")
     answers += [await browser.post("/login", {**shown.forms[0].fields, "decision": "allow"})]
     answers += [await browser.post("/oauth2/logout/confirm", {"decision": "no"})]
+    own = (await browser.open("/account")).find("withdraw")[0].fields
+    answers += [await browser.post("/account", {**own, "decision": "withdraw"})]
     answers += [await browser.post_from_elsewhere("/oauth2/logout", client_id="shop")]
-    assert [answer.status_code for answer in answers] == [303] * 6
+    assert [answer.status_code for answer in answers] == [303] * 7
 
 
 CLOSED = ["/oauth2/authorize", "/login", "/login/steam", "/login/steam/callback", "/oauth2/logout", "/login/nowhere"]
+CLOSED += ["/account"]
 
 
 @pytest.mark.parametrize("path", [*CLOSED, "/oauth2/logout/confirm"])
@@ -310,7 +327,7 @@ async def test_A33_the_issuer_is_named_in_every_answer_to_a_client(browser: Brow
         (b"\xff", 400),
     ],
 )
-@pytest.mark.parametrize("path", ["/login", "/oauth2/authorize", "/oauth2/logout", "/login/steam/callback"])
+@pytest.mark.parametrize("path", ["/login", "/oauth2/authorize", "/oauth2/logout", "/login/steam/callback", "/account"])
 async def test_A39_a_request_for_another_host_gets_a_page_that_does_not_repeat_it(
     server: Server, path: str, host: bytes, status: int
 ) -> None:
@@ -360,6 +377,7 @@ async def test_A39_links_forms_cookies_and_redirects_come_from_the_configuration
 METHODS = {
     "/oauth2/authorize": "GET, POST",
     "/login": "GET, POST",
+    "/account": "GET, POST",
     "/login/steam": "POST",
     "/login/steam/callback": "GET",
     "/oauth2/logout": "GET, POST",

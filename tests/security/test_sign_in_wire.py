@@ -113,7 +113,7 @@ def test_E03_two_cookies_and_one_with_odd_white_space_are_a_strangers(place: Pla
 
 
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "PUT", "DELETE"])
-@pytest.mark.parametrize("path", ["/login", "/oauth2/authorize", "/oauth2/logout", "/login/steam/callback"])
+@pytest.mark.parametrize("path", ["/login", "/oauth2/authorize", "/oauth2/logout", "/login/steam/callback", "/account"])
 def test_A42_other_methods_on_the_wire_are_refused_without_a_cookie(place: Place, path: str, method: str) -> None:
     target = shop(place) if path == "/oauth2/authorize" else path
     answer = exchange(place, request(place, method, target, b"X-HTTP-Method-Override: GET"))

@@ -42,6 +42,13 @@ class Granted:
 
 
 @dataclass(frozen=True, slots=True)
+class Entered:
+    """Whoever is signed in may see the account page. It gets no code: the session is its own."""
+
+    target: Target
+
+
+@dataclass(frozen=True, slots=True)
 class Refused:
     """The request is answered by an error."""
 
@@ -68,7 +75,7 @@ class Question:
     ui_locales: str
 
 
-Outcome = Granted | Refused | Waiting | Question
+Outcome = Granted | Entered | Refused | Waiting | Question
 
 
 class Authorizer:
@@ -206,24 +213,33 @@ class Authorizer:
         self._note_consent(client, player.sub, caller.sender)
         return outcome
 
-    async def _finish(self, checked: Checked, visit: Visit, changes: Sequence[Change]) -> Granted | None:
+    async def _finish(self, checked: Checked, visit: Visit, changes: Sequence[Change]) -> Granted | Entered | None:
         """Issue the code. None if the session ended meanwhile, so that the request must be looked at again."""
         if visit.signed_in is None:
             raise LookupError("nobody is signed in")
         client, player = checked.target.client, visit.signed_in.player
         self._server.limits.check(Rule.TOKEN_REQUESTS, client.client_id, player.sub)
-        authorized = self._authorized(checked, visit.signed_in, changes)
-        checked.grant.grant_id = self._server.storage.next_id()
-        code: str = self._server.create_authorization_response(checked.sent, authorized, checked.grant)
+        outcome, written = self._outcome(checked, visit.signed_in, changes)
         try:
-            await self._server.apply(checked.grant.changes)
+            await self._server.apply(written)
         except Conflict as conflict:
             if isinstance(conflict.change, CompleteRequest):
                 raise RequestCompleted(checked.target.client.client_id) from None
             if isinstance(conflict.change, UseClient):
                 raise unknown_client() from None
             return None
-        return Granted(checked.target, code)
+        return outcome
+
+    def _outcome(
+        self, checked: Checked, signed_in: SignedIn, changes: Sequence[Change]
+    ) -> tuple[Granted | Entered, list[Change]]:
+        """How the request is answered, and what is written for it."""
+        if checked.grant is None:
+            return Entered(checked.target), [*changes]
+        checked.grant.grant_id = self._server.storage.next_id()
+        authorized = self._authorized(checked, signed_in, changes)
+        code: str = self._server.create_authorization_response(checked.sent, authorized, checked.grant)
+        return Granted(checked.target, code), checked.grant.changes
 
     def _authorized(self, checked: Checked, signed_in: SignedIn, changes: Sequence[Change]) -> Authorized:
         session, client_id = signed_in.session, checked.target.client.client_id

@@ -12,6 +12,7 @@ from authlib.oauth2.rfc6749 import OAuth2Error
 from authsrv import errors
 from authsrv.models import Client, PendingRequest
 from authsrv.oauth.browser import request as asking
+from authsrv.oauth.browser.account_client import AccountClients
 from authsrv.oauth.browser.request import AuthorizationRequest, Target
 from authsrv.oauth.grants.browser import BrowserGrant, BrowserRequest
 from authsrv.oauth.own_tokens import Hint, NotOurs
@@ -24,11 +25,14 @@ _FOREIGN_HINT = "The id_token_hint is no id_token of this client."
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A request whose parameters are good, ready to be decided with what is loaded."""
+    """A request whose parameters are good, ready to be decided with what is loaded.
+
+    `grant` makes the code; one for the account page has none.
+    """
 
     target: Target
     request: AuthorizationRequest
-    grant: BrowserGrant
+    grant: BrowserGrant | None
     sent: BrowserRequest
     demands: Demands
     claims: tuple[str, ...]
@@ -37,8 +41,9 @@ class Checked:
 class AuthorizationCheck:
     """Checks requests when they come, and again when their player is done."""
 
-    def __init__(self, server: TokenServer) -> None:
+    def __init__(self, server: TokenServer, account_pages: AccountClients) -> None:
         self._server = server
+        self._account_pages = account_pages
 
     def target(self, sent: Mapping[str, str]) -> Target:
         """Where the answer may go. Whatever is wrong before this is known is shown on a page."""
@@ -54,7 +59,8 @@ class AuthorizationCheck:
         return self._kept_target(pending, json.loads(pending.parameters))
 
     def _kept_target(self, pending: PendingRequest, sent: Mapping[str, str]) -> Target:
-        target = self.target(sent)
+        page = self._account_pages.named(pending.client_id)
+        target = asking.target_of(page, sent.get("redirect_uri", "")) if page else self.target(sent)
         if target.client.project.key != pending.project:
             # Its players are others now, and whoever is signed in here is one of the old ones.
             raise errors.InvalidRequest("The client has moved; start again.", reason="request_expired")
@@ -72,7 +78,7 @@ class AuthorizationCheck:
             raise errors.InvalidRequest("id_token_hint and claims name two players.", parameter="claims")
         seen = {name: sent[name] for name in _SEEN_BY_AUTHLIB if sent.get(name)}
         grant_request = BrowserRequest(self._server.tokens.issuer, seen, target.client, "none", self._server.now())
-        grant = self._validated(grant_request)
+        grant = None if target.client.is_account_page else self._validated(grant_request)
         names = asking.claims_granted(target.client, request)
         demands = Demands(
             client=target.client,

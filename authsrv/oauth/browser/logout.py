@@ -11,14 +11,13 @@ from authsrv.audit import AuditEvent
 from authsrv.models import Client, SignedIn
 from authsrv.oauth.browser.browsers import Browsers
 from authsrv.oauth.browser.pending import cross_site
+from authsrv.oauth.browser.presence import Presence, Present
 from authsrv.oauth.browser.sessions import BrowserSessions
-from authsrv.oauth.opaque import Opaque
 from authsrv.oauth.outages import outages_answered
 from authsrv.oauth.own_tokens import Hint, NotOurs
 from authsrv.oauth.request import Sender
 from authsrv.oauth.server import TokenServer
 from authsrv.redirects import append_query
-from authsrv.signin import is_in_time
 
 PARAMETERS = frozenset({"id_token_hint", "client_id", "post_logout_redirect_uri", "state", "logout_hint", "ui_locales"})
 _PURPOSE = "logout"
@@ -52,15 +51,6 @@ class SignedOut:
 
 
 @dataclass(frozen=True, slots=True)
-class Here:
-    """Who signed in last in this browser, if anybody is, and in how many other browsers. `csrf` belongs into forms."""
-
-    signed_in: SignedIn | None
-    others: int
-    csrf: str
-
-
-@dataclass(frozen=True, slots=True)
 class _Wish:
     """What a checked request comes to. The hint of a client that is gone is none."""
 
@@ -72,49 +62,46 @@ class _Wish:
 class Logout:
     """Decides about logouts and carries them out."""
 
-    def __init__(self, *, server: TokenServer, browsers: Browsers, sessions: BrowserSessions) -> None:
+    def __init__(
+        self, *, server: TokenServer, browsers: Browsers, presence: Presence, sessions: BrowserSessions
+    ) -> None:
         self._server = server
         self._browsers = browsers
+        self._presence = presence
         self._sessions = sessions
 
     async def begin(self, call: LogoutCall) -> Asking | SignedOut:
         """End the session that the hint names, or ask. Raises `AuthsrvError` for an answer that must go nowhere."""
         wish = self._wish(call.parameters)
-        browser, found = await self._load(call.cookie)
-        concerned = [one for one in found if _concerns(one, wish)]
-        if browser is None or not concerned:
+        present = await self._presence.of(call.cookie)
+        concerned = [one for one in present.sessions if _concerns(one, wish)] if present else []
+        if present is None or not concerned:
             return SignedOut(wish.client, wish.continue_to, ())
         if wish.hint is None or not self._is_meant(concerned[0], wish.hint):
-            return Asking(wish.client, concerned[0], self._browsers.csrf(browser.row_id, _PURPOSE))
+            return Asking(wish.client, concerned[0], self.csrf(present))
         return await self._end(concerned, wish, call.sender)
 
     async def confirm(self, call: LogoutCall, csrf: str) -> SignedOut:
         """The player said yes. Raises `AccessDenied` for a form that is not ours."""
         wish = self._wish(call.parameters)
-        browser, found = await self._load(call.cookie)
-        if browser is None or not self._browsers.is_ours(csrf, browser.row_id, _PURPOSE):
-            raise cross_site()
-        return await self._end([one for one in found if _concerns(one, wish)], wish, call.sender)
+        present = await self._require(call.cookie, csrf)
+        return await self._end([one for one in present.sessions if _concerns(one, wish)], wish, call.sender)
 
     async def everywhere(self, call: LogoutCall, csrf: str) -> SignedOut:
         """End every session of whoever is signed in in this browser, in all browsers (row E16)."""
-        browser, found = await self._load(call.cookie)
-        if browser is None or not self._browsers.is_ours(csrf, browser.row_id, _PURPOSE):
-            raise cross_site()
-        everything = {one.session.id: one for each in found for one in await self._of_player(each)}
+        present = await self._require(call.cookie, csrf)
+        everything = {one.session.id: one for each in present.sessions for one in await self._of_player(each)}
         return await self._end([*everything.values()], _Wish(None, None, ""), call.sender)
 
-    async def here(self, cookie: str) -> Here:
-        """Who is signed in in this browser."""
-        browser, found = await self._load(cookie)
-        now = self._server.now()
-        in_time = [one for one in found if is_in_time(one.session, now)]
-        if browser is None or not in_time:
-            return Here(None, 0, "")
-        signed_in = in_time[-1]
-        elsewhere = [one for one in await self._of_player(signed_in) if one.session.browser_id != browser.row_id]
-        others = sum(is_in_time(one.session, now) for one in elsewhere)
-        return Here(signed_in, others, self._browsers.csrf(browser.row_id, _PURPOSE))
+    def csrf(self, present: Present) -> str:
+        """The synchronizer token of the forms that sign a browser out."""
+        return self._browsers.csrf(present.browser_id, _PURPOSE)
+
+    async def _require(self, cookie: str, csrf: str) -> Present:
+        present = await self._presence.of(cookie)
+        if present is None or not self._browsers.is_ours(csrf, present.browser_id, _PURPOSE):
+            raise cross_site()
+        return present
 
     async def _of_player(self, signed_in: SignedIn) -> Sequence[SignedIn]:
         with outages_answered():
@@ -142,17 +129,6 @@ class Logout:
             return self._server.own_tokens.hint(text, self._server.now())
         except NotOurs as error:
             raise _refused("The id_token_hint is not ours.", "id_token_hint", str(error)) from None
-
-    async def _load(self, cookie: str) -> tuple[Opaque | None, Sequence[SignedIn]]:
-        presented = self._browsers.read(cookie)
-        if presented is None:
-            return None, ()
-        with outages_answered():
-            visit = await self._server.storage.load_visit(presented.row_id, "", "")
-            found = await self._server.storage.load_sessions(presented.row_id)
-        if not self._browsers.is_known(presented, visit, self._server.now()):
-            return None, ()
-        return presented, found
 
     def _is_meant(self, signed_in: SignedIn, hint: Hint) -> bool:
         """Whether the hint was issued in this very session: an older one must not end a newer session."""

@@ -1,0 +1,52 @@
+"""The account page of each project as a client of ours, so that signing in to it is signing in to a client.
+
+Owns its id, and what a sign-in to it asks. It stands in no registry: no request can name it, no endpoint authenticates
+it, and it gets no code.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+
+from authsrv.models import ACCOUNT_PREFIX, Client, ClientSecret, Digest, Project
+
+_NOBODYS = ClientSecret(Digest(bytes(32)), expires_at=0)
+"""What makes it a confidential client: a digest that no secret has."""
+
+
+class AccountClients:
+    """The account pages of the projects that there are at present."""
+
+    def __init__(self, issuer: str, projects: Callable[[], Mapping[str, Project]]) -> None:
+        self._page = f"{issuer}/account"
+        self._projects = projects
+
+    def of(self, project: Project) -> Client:
+        """The project's account page."""
+        return Client(
+            client_id=f"{ACCOUNT_PREFIX}{project.key}",
+            project=project,
+            name=project.name,
+            secrets=(_NOBODYS,),
+            redirect_uris=(self._page,),
+            is_account_page=True,
+        )
+
+    def named(self, client_id: str) -> Client | None:
+        """The account page that this is the id of. None for any other client, and once the project is gone."""
+        if not client_id.startswith(ACCOUNT_PREFIX):
+            return None
+        project = self._projects().get(client_id.removeprefix(ACCOUNT_PREFIX))
+        return self.of(project) if project else None
+
+
+def entry(client: Client, *, sub: str = "", max_age: int | None = None) -> Mapping[str, str]:
+    """The parameters of a sign-in to an account page: of anybody or of one player, however long ago or lately."""
+    wanted = {"id_token": {"sub": {"value": sub}}}
+    return {
+        "client_id": client.client_id,
+        "redirect_uri": client.redirect_uris[0],
+        "response_type": "code",
+        "scope": "openid",
+        **({"claims": json.dumps(wanted)} if sub else {}),
+        **({"max_age": str(max_age)} if max_age is not None else {}),
+    }

@@ -1,0 +1,47 @@
+"""What players order on their account page: to sign out elsewhere, and to take back what a client may have.
+
+Owns what is written and audited for it. Whose page a form stood on is judged in `account.py`.
+"""
+
+from dataclasses import replace
+
+from authsrv.audit import AuditEvent
+from authsrv.oauth.browser.account import AccountCall, AccountDesk, Order, Resident
+from authsrv.oauth.browser.sessions import BrowserSessions
+from authsrv.oauth.server import TokenServer
+from authsrv.storage.changes import Change, WithdrawConsent
+
+
+class AccountOrders:
+    """Carries orders out. Each says whether there was anything to do: a form may be older than what it speaks of."""
+
+    def __init__(self, server: TokenServer, desk: AccountDesk, sessions: BrowserSessions) -> None:
+        self._server = server
+        self._desk = desk
+        self._sessions = sessions
+
+    async def sign_out(self, call: AccountCall, order: Order) -> bool:
+        """End one session of the player's. `order.item` is its public id."""
+        resident = await self._desk.require(call, order)
+        known = await self._desk.sessions(resident) if resident else ()
+        meant = next((one.signed_in for one in known if one.public_id == order.item), None)
+        if resident is None or meant is None:
+            return False
+        ending = await self._sessions.ended(meant, "signed_out", self._server.now())
+        await self._write(resident, call, [*ending.changes], AuditEvent("session.ended", reason="signed_out"))
+        return True
+
+    async def withdraw(self, call: AccountCall, order: Order) -> bool:
+        """Take a consent back, which ends what the client was given. `order.item` is the client_id."""
+        resident = await self._desk.require(call, order)
+        known = await self._desk.consents(resident) if resident else ()
+        if resident is None or order.item not in {consent.client_id for consent in known}:
+            return False
+        change = WithdrawConsent(resident.signed_in.player.id, order.item, self._server.now())
+        await self._write(resident, call, [change], AuditEvent("consent.withdrawn", client_id=order.item))
+        return True
+
+    async def _write(self, resident: Resident, call: AccountCall, changes: list[Change], event: AuditEvent) -> None:
+        await self._server.apply(changes)
+        told = replace(event, project=resident.project.key, sub=resident.signed_in.player.sub)
+        self._server.note(told, call.sender)

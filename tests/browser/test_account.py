@@ -1,0 +1,41 @@
+"""The account page with Chromium: signing in to it, and looking after the account without a script or a mouse."""
+
+from tests.browser.places import RESIDENT
+from tests.browser.visitor import MARKS, Visitor, Visitors
+
+pytestmark = MARKS
+
+
+async def test_a_player_comes_to_the_page_and_ends_the_session_of_another_browser_without_a_script(
+    visitors: Visitors,
+) -> None:
+    lost, visitor = await visitors.come(), await visitors.come(java_script_enabled=False)
+    await lost.sign_in("epicgames", "amber")
+    await visitor.open("/account")
+    await visitor.is_titled("Sign in")
+    await visitor.prove("epicgames", "amber")
+    await visitor.is_at("/account")
+    await visitor.press("button[value=end] >> nth=0")
+    await visitor.reads("You are signed out there.")
+    await lost.open("/account")
+    await lost.is_titled("Sign in")
+
+
+async def test_access_is_withdrawn_with_the_keyboard_alone(visitor: Visitor) -> None:
+    await visitor.sign_in(*RESIDENT)
+    await visitor.forum_allowed()
+    await visitor.open("/account")
+    await visitor.reads("Fan forum")
+    await visitor.tab_to("button[value=withdraw]")
+    async with visitor.page.expect_navigation():
+        await visitor.page.keyboard.press("Enter")
+    await visitor.reads("The access is withdrawn.")
+    assert await visitor.page.locator("#consents").count() == 0
+
+
+async def test_who_cancels_is_not_signed_in(visitor: Visitor) -> None:
+    await visitor.open("/account")
+    await visitor.press("#cancel")
+    await visitor.is_titled("Sign in from your game")
+    await visitor.press("#account")
+    await visitor.is_titled("Sign in")
