@@ -104,7 +104,7 @@ def test_one_port_for_both_is_refused(tmp_path: Path) -> None:
 def test_a_command_survives_the_shell_whatever_the_credential_holds() -> None:
     hostile = 'it\'s "$(rm)" `x` \\ ; & | +/='
     proof = Credential(hostile, {"session_ticket": hostile}, {"Signature": hostile})
-    command = curl.silent_login("http://127.0.0.1:8080", curl.DOORS[0], proof, Pkce.fresh(), "demo-state")
+    command = curl.silent_login("http://127.0.0.1:8080", "steam", proof, Pkce.fresh(), "demo-state")
     words = shlex.split(command)
     assert words[:3] == ["curl", "-sS", "http://127.0.0.1:8080/oauth2/social/steam/cross_auth"]
     assert f"session_ticket={hostile}" in words
@@ -125,6 +125,14 @@ async def test_the_page_shows_clients_players_and_links(browser: httpx.AsyncClie
     assert 'href="/.well-known/openid-configuration"' in text
     assert 'href="/oauth2/jwks"' in text
     assert ".venv/bin/authsrv emulator ticket steam --player amber" in text
+    assert f"{config.issuer}/v1/guests" in text
+
+
+async def test_a_server_without_guests_offers_none(config: Config) -> None:
+    without = config.model_copy(update={"projects": {}})
+    app = Starlette(routes=page.routes(without))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=config.issuer) as elsewhere:
+        assert "/v1/guests" not in (await elsewhere.get("/demo")).text
 
 
 async def test_the_page_says_so_when_the_emulator_does_not_answer(browser: httpx.AsyncClient) -> None:
@@ -194,8 +202,9 @@ def test_one_run_of_the_demo_logs_in_everywhere_and_leaves_nothing_behind(tmp_pa
     port, emulator_port = free_port(), free_port()
     with demo(port, emulator_port, tmp_path) as process:
         printed = announcement_of(process)
-        for provider in ("steam", "xbox", "epicgames"):
-            login = send(command(printed, f"/oauth2/social/{provider}/cross_auth"))
+        secret = ask(command(printed, "/v1/guests"))["credential"]["value"]
+        for provider in ("steam", "xbox", "epicgames", "guest"):
+            login = send(command(printed, f"/oauth2/social/{provider}/cross_auth").replace(curl.SECRET, secret))
             query = parse_qs(urlsplit(login["login_url"]).query)
             assert list(query) == ["code", "state", "iss"]
             tokens = send(command(printed, "/oauth2/token").replace(curl.CODE, query["code"][0]))
@@ -237,6 +246,17 @@ def announcement_of(process: subprocess.Popen[str]) -> str:
 def command(printed: str, path: str) -> str:
     """The printed command for an address."""
     (found,) = [text for text in printed.split("\n\n") if text.startswith("curl ") and path in text]
+    return found
+
+
+def ask(text: str) -> dict[str, dict[str, str]]:
+    """Do what the command says whose body is JSON."""
+    words = shlex.split(text.replace("\\\n", ""))
+    assert words[:2] + words[3:4] + words[5:6] == ["curl", "-sS", "-H", "-d"]
+    name, _, value = words[4].partition(": ")
+    answer = httpx.post(words[2], content=words[6], headers={name: value}, timeout=30)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, dict[str, str]] = answer.json()
     return found
 
 

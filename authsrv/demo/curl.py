@@ -1,8 +1,9 @@
-"""The commands a visitor pastes: a silent login for a platform, and the exchange of its code.
+"""The commands a visitor pastes: a silent login for a platform or as a guest, and the exchange of its code.
 
 Pure text; calls nobody.
 """
 
+import json
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from authsrv.emulator.client import Credential
 CLIENT = "launcher"
 REDIRECT_URI = "http://127.0.0.1/callback"
 CODE = "PASTE_THE_CODE"
+SECRET = "PASTE_THE_SECRET"
 PROGRAM = ".venv/bin/authsrv"
 PLAYER = "amber"
 
@@ -29,7 +31,7 @@ class Door:
 DOORS = (Door("steam", "steam", "Steam"), Door("xbox", "xbox", "Xbox"), Door("epic", "epicgames", "Epic Games"))
 
 
-def silent_login(issuer: str, door: Door, proof: Credential, pkce: Pkce, state: str) -> str:
+def silent_login(issuer: str, provider: str, proof: Credential, pkce: Pkce, state: str) -> str:
     """The command that answers `{"login_url": "...?code=...&state=...&iss=..."}`."""
     parameters = {
         "client_id": CLIENT,
@@ -42,7 +44,18 @@ def silent_login(issuer: str, door: Door, proof: Credential, pkce: Pkce, state: 
         "code_challenge_method": "S256",
         **proof.parameters,
     }
-    return _curl(f"{issuer}/oauth2/social/{door.provider}/cross_auth", parameters, proof.headers)
+    return _curl(f"{issuer}/oauth2/social/{provider}/cross_auth", parameters, proof.headers)
+
+
+def guest_secret(issuer: str) -> str:
+    """The command that answers `{"credential": {"type", "value"}}`: what a device asks for at its first start."""
+    body = shlex.quote(json.dumps({"client_id": CLIENT}))
+    return f"curl -sS {shlex.quote(f'{issuer}/v1/guests')} \\\n  -H 'Content-Type: application/json' \\\n  -d {body}"
+
+
+def guest_login(issuer: str, pkce: Pkce, state: str, secret: str = SECRET) -> str:
+    """The silent login of the device that keeps the secret."""
+    return silent_login(issuer, "guest", Credential(secret, {"session_ticket": secret}, {}), pkce, state)
 
 
 def exchange(issuer: str, pkce: Pkce, code: str = CODE) -> str:

@@ -21,6 +21,15 @@ def fresh_logins(issuer: str, emulator_port: int, pkce: Pkce) -> list[Login]:
     return [Login(door, _command(issuer, door, emulator_port, pkce)) for door in curl.DOORS]
 
 
+def guest_commands(issuer: str, pkce: Pkce) -> tuple[str, str]:
+    """What a device sends that knows no platform: once for its secret, and with it at every login."""
+    return curl.guest_secret(issuer), curl.guest_login(issuer, pkce, _state())
+
+
 def _command(issuer: str, door: curl.Door, emulator_port: int, pkce: Pkce) -> str:
     proof = emulator.mint(emulator_port, door.name, curl.PLAYER)
-    return curl.silent_login(issuer, door, proof, pkce, state=f"demo-{secrets.token_urlsafe(9)}")
+    return curl.silent_login(issuer, door.provider, proof, pkce, _state())
+
+
+def _state() -> str:
+    return f"demo-{secrets.token_urlsafe(9)}"

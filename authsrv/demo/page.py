@@ -12,12 +12,13 @@ from starlette.routing import BaseRoute, Route
 
 from authsrv.config import Config
 from authsrv.demo import curl, shop, spa
-from authsrv.demo.logins import Login, fresh_logins
+from authsrv.demo.logins import Login, fresh_logins, guest_commands
 from authsrv.demo.pkce import Pkce
 from authsrv.demo.templates import Templates
 from authsrv.emulator import client as emulator
 from authsrv.emulator.base import PLAYERS
 from authsrv.models import TOKEN_EXCHANGE, Client
+from authsrv.platforms.guest.platform import GuestPlatform
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ class Pages:
             has_spa=spa.PAGE in self._doors,
             logins=logins,
             trouble=trouble,
+            guest=guest_commands(self._config.issuer, pkce) if _has_guests(self._config) else (),
             mint=[curl.mint(door) for door in curl.DOORS],
             exchange=curl.exchange(self._config.issuer, pkce),
             clients=[_row(client) for client in self._config.clients().values()],
@@ -81,6 +83,10 @@ class Pages:
     def terms(self, _: Request) -> Response:
         """The demo's terms."""
         return self._templates.page("terms.html", title="Terms of this demo")
+
+
+def _has_guests(config: Config) -> bool:
+    return any(GuestPlatform.name in project.platforms for project in config.projects.values())
 
 
 def _logins(issuer: str, pkce: Pkce) -> tuple[list[Login], str]:

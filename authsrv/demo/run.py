@@ -15,7 +15,7 @@ from pathlib import Path
 
 from authsrv.config import Config
 from authsrv.demo import configuration, curl, players
-from authsrv.demo.logins import fresh_logins
+from authsrv.demo.logins import fresh_logins, guest_commands
 from authsrv.demo.pkce import Pkce
 from authsrv.emulator import client, host, server
 from authsrv.storage.base import StorageError
@@ -129,11 +129,14 @@ def announcement(issuer: str, emulator_port: int) -> str:
     """What the terminal shows: where everything is, and commands to paste. Raises `EmulatorError`."""
     pkce = Pkce.fresh()
     logins = fresh_logins(issuer, emulator_port, pkce)
+    secret, guest_login = guest_commands(issuer, pkce)
     parts = [
         f"\nThe authsrv demo runs; Ctrl-C stops it. Sign in with a browser at {issuer}/demo",
         *(f"Log in with {login.door.title}, as a game launcher does:\n\n{login.command}" for login in logins),
         f"Exchange the code of login_url for tokens:\n\n{curl.exchange(issuer, pkce)}",
-        "A credential works once and expires soon. Another one:\n\n" + "\n".join(map(curl.mint, curl.DOORS)),
+        f"Without a platform, as a guest: the device asks once for a secret,\n\n{secret}",
+        f"keeps it, and logs in with it whenever it likes:\n\n{guest_login}",
+        "A platform's credential works once and expires soon. Another one:\n\n" + "\n".join(map(curl.mint, curl.DOORS)),
         f"Page: {issuer}/demo",
     ]
     return "\n\n".join(parts) + "\n"
