@@ -86,6 +86,14 @@ class AddBan:
 
 
 @dataclass(frozen=True, slots=True)
+class AddIdentityBan:
+    """A ban of an identity that is nobody's. Guard: it is nobody's still."""
+
+    ban: Ban
+    key: IdentityKey
+
+
+@dataclass(frozen=True, slots=True)
 class MarkIdentity:
     """A ban holds for this identity too, whoever it belongs to. Idempotent. Guard: the ban exists."""
 
@@ -176,6 +184,7 @@ AccountChange = (
     | UnmergePlayers
     | BarPlayer
     | AddBan
+    | AddIdentityBan
     | MarkIdentity
     | LiftBan
     | SetDisplayName

@@ -93,6 +93,15 @@ INSERT_BAN = """
     VALUES (:id, :project, :player_id, :kind, :reason, :decided_by, :created_at, :until, :lifted_at)
     ON CONFLICT DO NOTHING"""
 
+INSERT_BAN_OF_NOBODYS = """
+    INSERT INTO bans (id, project, player_id, kind, reason, decided_by, created_at, until, lifted_at)
+    SELECT :id, :project, :player_id, :kind, :reason, :decided_by, :created_at, :until, :lifted_at
+    WHERE NOT EXISTS (
+        SELECT 1 FROM identities i
+        WHERE i.project = :identity_project AND i.kind = :identity_kind AND i.environment = :identity_environment
+            AND i.subject = :identity_subject)
+    ON CONFLICT DO NOTHING"""
+
 INSERT_IDENTITY_BAN = "INSERT INTO identity_bans (digest, ban_id) VALUES (:digest, :ban_id) ON CONFLICT DO NOTHING"
 
 LIFT_BAN = "UPDATE bans SET lifted_at = :now WHERE id = :ban_id AND lifted_at IS NULL"

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from authsrv.storage import account_sql as sql
 from authsrv.storage.account_changes import (
     AddBan,
+    AddIdentityBan,
     AddLinkCode,
     AdvanceVersion,
     BarPlayer,
@@ -24,7 +25,7 @@ from authsrv.storage.account_changes import (
     UseOnce,
 )
 from authsrv.storage.account_rows import ban_values, event_values, link_code_values
-from authsrv.storage.rows import checked, digest_column, identity_values
+from authsrv.storage.rows import checked, digest_column, identity_values, required
 from authsrv.storage.steps import Step, steps_of
 
 
@@ -80,6 +81,18 @@ def _(change: BarPlayer) -> Iterator[Step]:
 @steps_of.register
 def _(change: AddBan) -> Iterator[Step]:
     yield Step(sql.INSERT_BAN, ban_values(change.ban))
+
+
+@steps_of.register
+def _(change: AddIdentityBan) -> Iterator[Step]:
+    key = change.key
+    identity = checked(
+        identity_project=key.project,
+        identity_kind=key.kind,
+        identity_environment=key.environment,
+        identity_subject=required("subject", key.subject),
+    )
+    yield Step(sql.INSERT_BAN_OF_NOBODYS, {**ban_values(change.ban), **identity})
 
 
 @steps_of.register

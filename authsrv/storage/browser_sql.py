@@ -104,6 +104,10 @@ END_SESSION = """
     UPDATE sessions SET ended_at = :now, ended_reason = :reason
     WHERE id = :session_id AND ended_at IS NULL"""
 
+END_SESSIONS = """
+    UPDATE sessions SET ended_at = :now, ended_reason = :reason
+    WHERE player_id = :player_id AND ended_at IS NULL"""
+
 REVOKE_WITHOUT_REFRESH = """
     UPDATE grants SET revoked_at = :now, revoked_reason = :reason
     WHERE session_id = :session_id AND session_id <> 0 AND refresh_generation = 0 AND revoked_at IS NULL"""

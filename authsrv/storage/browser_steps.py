@@ -18,6 +18,7 @@ from authsrv.storage.changes import (
     BindRequest,
     CompleteRequest,
     EndSession,
+    EndSessions,
     GiveConsent,
     PostponeNotice,
     RemoveNotice,
@@ -138,6 +139,12 @@ def _(change: EndSession) -> Iterator[Step]:
     yield Step(sql.REVOKE_WITHOUT_REFRESH, ended, guarded=False)
     for client_id in change.bound:
         yield Step(sql.REVOKE_OF_CLIENT, {**ended, **checked(client_id=client_id)}, guarded=False)
+
+
+@steps_of.register
+def _(change: EndSessions) -> Iterator[Step]:
+    values = checked(player_id=change.player_id, now=change.now, reason=change.reason)
+    yield Step(sql.END_SESSIONS, values, guarded=False)
 
 
 @steps_of.register

@@ -35,11 +35,15 @@ class AddPlayer:
 
 @dataclass(frozen=True, slots=True)
 class LinkIdentity:
-    """Give an identity to a player. Guard: the identity belongs to nobody."""
+    """Give an identity to a player. Guard: the identity belongs to nobody, and no ban in force holds for its `mark`.
+
+    Without a `mark` it is linked whether banned or not.
+    """
 
     key: IdentityKey
     player_id: int
     now: int
+    mark: Digest | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,6 +350,18 @@ class EndSession:
 
 
 @dataclass(frozen=True, slots=True)
+class EndSessions:
+    """End every session of a player, those too that began a moment ago. Idempotent, and first reasons are kept.
+
+    What the sessions gave is left as it is.
+    """
+
+    player_id: int
+    now: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class GiveConsent:
     """Remember that a player lets a client have these scopes, in place of what was remembered before.
 
@@ -470,6 +486,7 @@ Change = (
     | RenewSession
     | UseSession
     | EndSession
+    | EndSessions
     | GiveConsent
     | WithdrawConsent
     | AddNotice

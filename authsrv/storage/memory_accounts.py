@@ -9,6 +9,7 @@ from authsrv.account_models import Account, Ban, JournalEvent, LinkCode, LoadedL
 from authsrv.models import Digest, Grant, IdentityKey, Player
 from authsrv.storage.account_changes import (
     AddBan,
+    AddIdentityBan,
     AddLinkCode,
     AdvanceVersion,
     BarPlayer,
@@ -30,15 +31,13 @@ from authsrv.storage.account_changes import (
 from authsrv.storage.account_rows import longest, newest
 from authsrv.storage.base import Conflict
 from authsrv.storage.changes import Change
-from authsrv.storage.memory_tables import Tables, end_grants, guard, write
+from authsrv.storage.memory_tables import Tables, bans_on, end_grants, guard, write
 
 
 def ownership(tables: Tables, key: IdentityKey, mark: Digest, now: int) -> Ownership:
     """Whose an identity is, and the longest ban on it."""
     linked = tables.identities.get(key)
-    banned = [tables.bans[ban_id] for digest, ban_id in tables.identity_bans if digest == mark]
-    in_force = longest(ban for ban in banned if ban.is_in_force(now))
-    return Ownership(tables.players[linked.player_id] if linked else None, in_force)
+    return Ownership(tables.players[linked.player_id] if linked else None, longest(bans_on(tables, mark, now)))
 
 
 def account(tables: Tables, player_id: int) -> Account | None:
@@ -142,6 +141,12 @@ def _(change: BarPlayer, tables: Tables) -> None:
 @write.register
 def _(change: AddBan, tables: Tables) -> None:
     guard(change.ban.id not in tables.bans, change)
+    tables.bans[change.ban.id] = change.ban
+
+
+@write.register
+def _(change: AddIdentityBan, tables: Tables) -> None:
+    guard(change.ban.id not in tables.bans and change.key not in tables.identities, change)
     tables.bans[change.ban.id] = change.ban
 
 

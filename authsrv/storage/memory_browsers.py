@@ -18,6 +18,7 @@ from authsrv.storage.changes import (
     BindRequest,
     CompleteRequest,
     EndSession,
+    EndSessions,
     GiveConsent,
     PostponeNotice,
     RemoveNotice,
@@ -190,6 +191,13 @@ def _(change: EndSession, tables: Tables) -> None:
         return mine and (grant.refresh_generation == 0 or grant.client_id in change.bound)
 
     end_grants(tables, ends, change.now, SESSION_ENDED)
+
+
+@write.register
+def _(change: EndSessions, tables: Tables) -> None:
+    for found in player_sessions(tables, change.player_id):
+        session = found.session
+        tables.sessions[session.id] = replace(session, ended_at=change.now, ended_reason=change.reason)
 
 
 @write.register

@@ -133,6 +133,12 @@ def end_grants(tables: Tables, ends: Callable[[Grant], bool], now: int, reason: 
             tables.grants[grant.id] = replace(grant, revoked_at=now, revoked_reason=reason)
 
 
+def bans_on(tables: Tables, mark: Digest, now: int) -> list[Ban]:
+    """Every ban in force that holds for a mark."""
+    marked = (tables.bans[ban_id] for digest, ban_id in tables.identity_bans if digest == mark)
+    return [ban for ban in marked if ban.is_in_force(now)]
+
+
 @write.register
 def _(change: AddPlayer, tables: Tables) -> None:
     player = change.player
@@ -144,6 +150,7 @@ def _(change: AddPlayer, tables: Tables) -> None:
 @write.register
 def _(change: LinkIdentity, tables: Tables) -> None:
     guard(change.key not in tables.identities and change.player_id in tables.players, change)
+    guard(change.mark is None or not bans_on(tables, change.mark, change.now), change)
     tables.identities[change.key] = LinkedIdentity(change.key, change.player_id, change.now, change.now)
 
 

@@ -31,6 +31,15 @@ INSERT_IDENTITY = """
     VALUES (:project, :kind, :environment, :subject, :player_id, :now, :now)
     ON CONFLICT DO NOTHING"""
 
+# A ban that came since the identity was looked up is seen by the very statement that gives it to somebody.
+INSERT_UNBANNED_IDENTITY = """
+    INSERT INTO identities (project, kind, environment, subject, player_id, linked_at, last_used_at)
+    SELECT :project, :kind, :environment, :subject, :player_id, :now, :now
+    WHERE NOT EXISTS (
+        SELECT 1 FROM identity_bans m JOIN bans b ON b.id = m.ban_id
+        WHERE m.digest = :mark AND b.lifted_at IS NULL AND b.until > :now)
+    ON CONFLICT DO NOTHING"""
+
 UPDATE_IDENTITY_USE = """
     UPDATE identities SET last_used_at = :now
     WHERE project = :project AND kind = :kind AND environment = :environment AND subject = :subject

@@ -85,7 +85,11 @@ def _(change: AddPlayer) -> Iterator[Step]:
 @steps_of.register
 def _(change: LinkIdentity) -> Iterator[Step]:
     required("subject", change.key.subject)
-    yield Step(sql.INSERT_IDENTITY, identity_values(change.key, player_id=change.player_id, now=change.now))
+    values = identity_values(change.key, player_id=change.player_id, now=change.now)
+    if change.mark is None:
+        yield Step(sql.INSERT_IDENTITY, values)
+    else:
+        yield Step(sql.INSERT_UNBANNED_IDENTITY, {**values, "mark": digest_column("mark", change.mark)})
 
 
 @steps_of.register

@@ -5,14 +5,16 @@ A backend's test module imports every name of this module and gives the fixture 
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
 
-from authsrv.account_models import Account, LinkedIdentity, LoadedLinkCode, Ownership
+from authsrv.account_models import Account, Ban, LinkedIdentity, LoadedLinkCode, Ownership
 from authsrv.models import NEVER, Player
 from authsrv.storage.account_changes import (
     AddBan,
+    AddIdentityBan,
     AddLinkCode,
     AdvanceVersion,
     BarPlayer,
@@ -287,6 +289,41 @@ async def test_the_longest_ban_in_force_counts(storage: Storage, bans: Sequence[
         await storage.apply([AddBan(one), MarkIdentity(MARK, one.id)])
     ownership = await storage.load_ownership(identity("a"), MARK, NOW)
     assert (ownership.ban.id if ownership.ban else None) == found
+
+
+@pytest.mark.parametrize(
+    ("found", "linked"),
+    [
+        pytest.param(ban(1), False, id="in force"),
+        pytest.param(ban(1, until=NOW + 1), False, id="in its last second"),
+        pytest.param(ban(1, until=NOW), True, id="ended"),
+        pytest.param(replace(ban(1), lifted_at=NOW), True, id="lifted"),
+    ],
+)
+async def test_a_banned_identity_is_given_to_nobody(storage: Storage, found: Ban, *, linked: bool) -> None:
+    await three_players(storage)
+    await storage.apply([AddBan(found), MarkIdentity(MARK, 1)])
+    with nullcontext() if linked else pytest.raises(Conflict):
+        await storage.apply([LinkIdentity(identity("c"), LAST, NOW, MARK)])
+    assert await storage.load_player(identity("c")) == (player(LAST) if linked else None)
+
+
+async def test_an_identity_with_another_mark_is_linked_and_so_is_one_whose_mark_does_not_count(
+    storage: Storage,
+) -> None:
+    await three_players(storage)
+    await storage.apply([AddBan(ban(1)), MarkIdentity(MARK, 1)])
+    await storage.apply([LinkIdentity(identity("c"), LAST, NOW, digest("other")), LinkIdentity(identity("d"), 2, NOW)])
+    assert await storage.load_player(identity("c")) == player(LAST)
+    assert await storage.load_player(identity("d")) == player(2)
+
+
+async def test_a_ban_of_nobodys_identity_is_a_conflict_once_it_is_somebodys(storage: Storage) -> None:
+    await three_players(storage)
+    with pytest.raises(Conflict):
+        await storage.apply([AddIdentityBan(ban(1, player_id=0), identity("a")), MarkIdentity(MARK, 1)])
+    await storage.apply([AddIdentityBan(ban(2, player_id=0), identity("c")), MarkIdentity(MARK, 2)])
+    assert await storage.load_ownership(identity("c"), MARK, NOW) == Ownership(None, ban(2, player_id=0))
 
 
 async def test_a_ban_is_lifted_once(storage: Storage) -> None:

@@ -16,6 +16,7 @@ from authsrv.storage.changes import (
     AddPlayer,
     Change,
     EndSession,
+    EndSessions,
     RedeemCode,
     RenewSession,
     RevokeGrant,
@@ -247,3 +248,14 @@ async def test_a_code_of_a_session_is_dead_after_its_end(storage: Storage) -> No
     await signed_in(storage)
     await storage.apply([AddGrant(CODE), END])
     await refused(storage, RedeemCode(1, NOW, None, NOW + 90))
+
+
+async def test_all_sessions_of_one_player_end_and_what_they_gave_stays(storage: Storage) -> None:
+    await signed_in(storage)
+    await storage.apply([AddBrowser(browser(3)), StartSession(session(3, browser_id=3)), END])
+    await storage.apply([AddGrant(replace(grant(1), session_id=3))])
+    await storage.apply([EndSessions(1, NOW + 90, "banned")])
+    ends = [(await session_of(storage, number)).ended_at for number in (1, 2, 3)]
+    assert ends == [NOW + 80, None, NOW + 90]
+    assert (await session_of(storage, 3)).ended_reason == "banned"
+    assert (await grant_of(storage, 1)).revoked_at is None
