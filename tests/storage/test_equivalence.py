@@ -33,6 +33,16 @@ async def everything(storage: Storage) -> list[object]:
         ),
         *(storage.load_revocations(since, NOW + 15) for since in (0, NOW + 15)),
         *(storage.load_player(identity(subject)) for subject in ("a", "b")),
+        *(
+            storage.load_ownership(identity(subject), digest(mark), now)
+            for subject in ("a", "b")
+            for mark in ("m1", "m2")
+            for now in (NOW, NOW + 10)
+        ),
+        *(storage.load_account(number) for number in (1, 2, 3)),
+        *(storage.load_events(number, limit) for number in (0, 1, 2, 3) for limit in (1, 9)),
+        *(storage.load_event(number) for number in (21, 22, 23, 24)),
+        *(storage.load_link_code(digest(code)) for code in ("code 1", "code 2")),
         *(storage.load_reservation(digest(ticket)) for ticket in ("t1", "t2")),
         *(
             storage.load_visit(number, project, client_id)

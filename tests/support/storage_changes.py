@@ -8,7 +8,27 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
-from authsrv.models import NEVER, Session
+from authsrv.models import NEVER, IdentityKey, Session
+from authsrv.storage.account_changes import (
+    AddBan,
+    AddLinkCode,
+    AdvanceVersion,
+    BarPlayer,
+    EndGrants,
+    LiftBan,
+    MarkIdentity,
+    MergePlayers,
+    MoveIdentity,
+    RecordEvent,
+    ReverseEvent,
+    SetAgeGroup,
+    SetDisplayName,
+    SetSegments,
+    UnlinkIdentity,
+    UnmergePlayers,
+    UseLinkCode,
+    UseOnce,
+)
 from authsrv.storage.base import Storage
 from authsrv.storage.changes import (
     AddBrowser,
@@ -58,6 +78,7 @@ from authsrv.storage.changes import (
     WithdrawConsent,
 )
 from tests.support.storage import NOW, digest, grant, identity, player, reservation, signing_key
+from tests.support.storage_accounts import ban, event, link_code
 from tests.support.storage_browsers import PROFILE, browser, notice, pending, session, trip
 from tests.support.storage_clients import registered_client
 
@@ -193,6 +214,46 @@ CLIENT_CHANGES: st.SearchStrategy[Change] = st.one_of(
 """What clients write that register themselves, and their players."""
 
 
+MARKS = st.sampled_from(["m1", "m2"]).map(digest)
+ENDS = st.sampled_from([NOW + 5, NOW + 15, NEVER])
+BAN_IDS = st.sampled_from([11, 12, 13])
+EVENT_IDS = st.sampled_from([21, 22, 23, 24])
+LINK_CODE_IDS = st.sampled_from([31, 32, 33])
+
+
+def an_event(number: int, player_id: int, other_id: int, identity_of: IdentityKey | None, reason: str) -> RecordEvent:
+    return RecordEvent(
+        replace(event(number, player_id=player_id, other_id=other_id), identity=identity_of, reason=reason)
+    )
+
+
+def a_link_code(number: int, player_id: int, code: str, ends: int) -> AddLinkCode:
+    return AddLinkCode(replace(link_code(number, player_id=player_id), code_hash=digest(code), expires_at=ends))
+
+
+ACCOUNT_CHANGES: st.SearchStrategy[Change] = st.one_of(
+    st.builds(AdvanceVersion, IDS, st.integers(1, 3)),
+    st.builds(UnlinkIdentity, SUBJECTS, IDS),
+    st.builds(MoveIdentity, SUBJECTS, IDS, IDS, TIMES),
+    st.builds(EndGrants, IDS, st.sampled_from(["", "steam", "epic"]), st.sampled_from(["", "a"]), TIMES, TEXTS),
+    st.builds(MergePlayers, IDS, IDS),
+    st.builds(UnmergePlayers, IDS, IDS, st.lists(IDS, max_size=1).map(tuple)),
+    st.builds(BarPlayer, IDS, ENDS | st.just(0), st.sampled_from(["banned", "restricted", None])),
+    st.builds(lambda number, owner, ends: AddBan(ban(number, player_id=owner, until=ends)), BAN_IDS, MAYBE_IDS, ENDS),
+    st.builds(MarkIdentity, MARKS, BAN_IDS),
+    st.builds(LiftBan, BAN_IDS, TIMES),
+    st.builds(SetDisplayName, IDS, TEXTS, st.sampled_from(["", "steam", "epic"])),
+    st.builds(SetSegments, IDS, TEXTS),
+    st.builds(SetAgeGroup, IDS, st.sampled_from(["", "child", "teen"])),
+    st.builds(an_event, EVENT_IDS, MAYBE_IDS, MAYBE_IDS, st.none() | SUBJECTS, TEXTS),
+    st.builds(ReverseEvent, EVENT_IDS, EVENT_IDS),
+    st.builds(UseOnce, MARKS, TIMES),
+    st.builds(a_link_code, LINK_CODE_IDS, IDS, st.sampled_from(["code 1", "code 2"]), TIMES),
+    st.builds(UseLinkCode, LINK_CODE_IDS, TIMES),
+)
+"""What is done to accounts."""
+
+
 def applying(changes: Sequence[Change]) -> Call:
     return lambda storage: storage.apply(changes)
 
@@ -215,9 +276,10 @@ CALLS: st.SearchStrategy[Call] = st.one_of(
     st.builds(applying, st.lists(CHANGES, min_size=1, max_size=3)),
     st.builds(applying, st.lists(BROWSER_CHANGES, min_size=1, max_size=3)),
     st.builds(applying, st.lists(CLIENT_CHANGES, min_size=1, max_size=3)),
+    st.builds(applying, st.lists(ACCOUNT_CHANGES, min_size=1, max_size=3)),
     *(
         st.builds(applying, changes.map(lambda change: [change]))
-        for changes in (CHANGES, BROWSER_CHANGES, CLIENT_CHANGES) * 2
+        for changes in (CHANGES, BROWSER_CHANGES, CLIENT_CHANGES, ACCOUNT_CHANGES) * 2
     ),
     st.builds(reserving, TICKETS, HOLDERS, TIMES, st.booleans()),
     st.builds(sweeping, TIMES, st.integers(1, 3)),
@@ -239,5 +301,11 @@ BEGINNING: tuple[Change, ...] = (
     SetProfile(1, PROFILE),
     AddKeys((signing_key(),)),
     AddNotice(notice(1)),
+    AddPlayer(player(3)),
+    LinkIdentity(identity("a"), 1, NOW),
+    AddBan(ban(11)),
+    MarkIdentity(digest("m1"), 11),
+    RecordEvent(event(21)),
+    AddLinkCode(link_code(31)),
 )
 """Rows for the calls to meet."""
