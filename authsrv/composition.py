@@ -220,7 +220,6 @@ def _drivers(parts: Parts, ring: KeyRing, server: TokenServer) -> _Drivers:
         presence=presence,
         authorizer=authorizer,
         logout=logout,
-        rules=parts.rules,
         platforms=parts.platforms,
         pages=account_pages,
         projects=parts.facts.projects,

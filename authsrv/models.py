@@ -420,7 +420,8 @@ class Session:
     """A player signed in in one browser, in one project; of these one at most has not ended.
 
     `expires_at` is the idle limit, moved by every use up to `absolute_expires_at`. `platform`, `idp` and `idp_subject`
-    are those of the identity that signed in last, at `auth_time`, as in `Grant`.
+    are those of the identity that signed in last, at `auth_time`, as in `Grant`. `used_at` is when somebody signed in
+    or a client got a code by it, last.
     """
 
     id: int
@@ -434,6 +435,7 @@ class Session:
     created_at: int
     expires_at: int
     absolute_expires_at: int
+    used_at: int
     ended_at: int | None = None
     ended_reason: str = ""
 

@@ -53,9 +53,9 @@ class AccountScreens:
         return self._screens.draw(request, ChooseProjectPage(tuple(map(self._link, choice.projects))))
 
     def _session(self, one: OpenSession) -> SessionRow:
-        platform = one.signed_in.session.platform
-        title = self._facts.titles.get(platform, platform)
-        return SessionRow("" if one.is_here else one.public_id, title, one.signed_in.session.created_at, one.used_at)
+        session = one.signed_in.session
+        title = self._facts.titles.get(session.platform, session.platform)
+        return SessionRow("" if one.is_here else one.public_id, title, session.created_at, session.used_at)
 
     def _consent(self, consent: Consent) -> ConsentRow:
         client = self._facts.client(consent.client_id)

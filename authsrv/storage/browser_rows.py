@@ -16,7 +16,7 @@ from authsrv.models import (
 )
 from authsrv.storage.rows import PLAYER_COLUMNS, Row, Values, checked, digest_column, joined, player_of, required
 
-_BROWSER, _SESSION, _REQUEST, _TRIP = 4, 13, 10, 8
+_BROWSER, _SESSION, _REQUEST, _TRIP = 4, 14, 10, 8
 """How many columns each has in a SELECT."""
 
 
@@ -44,6 +44,7 @@ def session_values(session: Session) -> Values:
         created_at=session.created_at,
         expires_at=session.expires_at,
         absolute_expires_at=session.absolute_expires_at,
+        used_at=session.used_at,
         ended_at=session.ended_at,
         ended_reason=session.ended_reason,
     )

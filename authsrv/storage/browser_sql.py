@@ -6,7 +6,7 @@ Owns tables, columns and guards as SQL text, written once with `:name` placehold
 from authsrv.storage.sql import PLAYER
 
 _SESSION = """s.id, s.browser_id, s.project, s.player_id, s.platform, s.idp, s.idp_subject, s.auth_time, s.created_at,
-        s.expires_at, s.absolute_expires_at, s.ended_at, s.ended_reason"""
+        s.expires_at, s.absolute_expires_at, s.used_at, s.ended_at, s.ended_reason"""
 _REQUEST = """r.id, r.browser_id, r.project, r.client_id, r.parameters, r.created_at, r.expires_at, r.expected_sub,
         r.progress, r.completed_at"""
 _TRIP = "t.id, t.browser_id, t.request_id, t.platform, t.state_hash, t.created_at, t.expires_at, t.used_at"
@@ -84,17 +84,19 @@ SELECT_TRIP = f"""
 # The unique index over sessions that have not ended is the guard; a conflict leaves no row.
 INSERT_SESSION = """
     INSERT INTO sessions (id, browser_id, project, player_id, platform, idp, idp_subject, auth_time, created_at,
-        expires_at, absolute_expires_at, ended_at, ended_reason)
+        expires_at, absolute_expires_at, used_at, ended_at, ended_reason)
     VALUES (:id, :browser_id, :project, :player_id, :platform, :idp, :idp_subject, :auth_time, :created_at,
-        :expires_at, :absolute_expires_at, :ended_at, :ended_reason)
+        :expires_at, :absolute_expires_at, :used_at, :ended_at, :ended_reason)
     ON CONFLICT DO NOTHING"""
 
 RENEW_SESSION = """
     UPDATE sessions SET platform = :platform, idp = :idp, idp_subject = :idp_subject, auth_time = :now,
-        expires_at = :expires_at
+        used_at = :now, expires_at = :expires_at
     WHERE id = :session_id AND ended_at IS NULL"""
 
-TOUCH_SESSION = "UPDATE sessions SET expires_at = :expires_at WHERE id = :session_id AND ended_at IS NULL"
+TOUCH_SESSION = """
+    UPDATE sessions SET used_at = :now, expires_at = :expires_at
+    WHERE id = :session_id AND ended_at IS NULL"""
 
 INSERT_SESSION_CLIENT = """
     INSERT INTO session_clients (session_id, client_id) VALUES (:session_id, :client_id)

@@ -126,7 +126,9 @@ def _(change: RenewSession) -> Iterator[Step]:
 
 @steps_of.register
 def _(change: UseSession) -> Iterator[Step]:
-    values = checked(session_id=change.session_id, client_id=change.client_id, expires_at=change.expires_at)
+    values = checked(
+        session_id=change.session_id, client_id=change.client_id, now=change.now, expires_at=change.expires_at
+    )
     yield Step(sql.TOUCH_SESSION, values)
     yield Step(sql.INSERT_SESSION_CLIENT, values, guarded=False)
 

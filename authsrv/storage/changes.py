@@ -333,6 +333,7 @@ class UseSession:
 
     session_id: int
     client_id: str
+    now: int
     expires_at: int
 
 

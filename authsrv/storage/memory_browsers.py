@@ -169,6 +169,7 @@ def _(change: RenewSession, tables: Tables) -> None:
         idp=change.idp,
         idp_subject=change.idp_subject,
         auth_time=change.now,
+        used_at=change.now,
         expires_at=change.expires_at,
     )
 
@@ -176,7 +177,7 @@ def _(change: RenewSession, tables: Tables) -> None:
 @write.register
 def _(change: UseSession, tables: Tables) -> None:
     session = _open_session(tables, change.session_id, change)
-    tables.sessions[session.id] = replace(session, expires_at=change.expires_at)
+    tables.sessions[session.id] = replace(session, used_at=change.now, expires_at=change.expires_at)
     tables.session_clients.add((session.id, change.client_id))
 
 

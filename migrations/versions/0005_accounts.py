@@ -1,4 +1,4 @@
-"""What players own: merged accounts, bans, the journal, link codes, and proofs that count once."""
+"""What players own and see: merged accounts, bans, the journal, link codes, proofs that count once, use of sessions."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -37,6 +37,7 @@ def index_where(rule: str, name: str, table: str, columns: list[str]) -> None:
 
 def upgrade() -> None:
     extend_players()
+    extend_sessions()
     create_bans()
     create_events()
     create_link_codes()
@@ -49,6 +50,11 @@ def extend_players() -> None:
     op.add_column("players", sa.Column("barred_until", INT64, nullable=False, server_default="0"))
     op.add_column("players", sa.Column("merged_into", INT64, nullable=True))
     index_where("merged_into IS NOT NULL", "players_merged", "players", ["merged_into"])
+
+
+def extend_sessions() -> None:
+    op.add_column("sessions", sa.Column("used_at", INT64, nullable=False, server_default="0"))
+    op.execute("UPDATE sessions SET used_at = auth_time")
 
 
 def create_bans() -> None:
@@ -144,6 +150,7 @@ def create_used_proofs() -> None:
 def downgrade() -> None:
     for table in ("used_proofs", "link_codes", "events", "identity_bans", "bans"):
         op.drop_table(table)
+    op.drop_column("sessions", "used_at")
     op.drop_index("players_merged", "players")
     with op.batch_alter_table("players") as players:
         for column in ("merged_into", "barred_until", "segments", "name_from", "age_group", "barred_as"):

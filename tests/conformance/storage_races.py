@@ -99,7 +99,9 @@ async def test_fifty_tabs_start_one_session(storage: Storage) -> None:
     await storage.apply([AddPlayer(player()), AddBrowser(browser())])
     ids = range(1, RACERS + 1)
     calls = [
-        storage.apply([AddGrant(replace(grant(n), session_id=n)), StartSession(session(n)), UseSession(n, "shop", NOW)])
+        storage.apply(
+            [AddGrant(replace(grant(n), session_id=n)), StartSession(session(n)), UseSession(n, "shop", NOW, NOW)]
+        )
         for n in ids
     ]
     assert await outcomes(calls) == {"written": 1, "Conflict": RACERS - 1}
@@ -149,7 +151,7 @@ async def test_of_fifty_requests_in_one_browser_at_once_eight_wait(storage: Stor
 async def test_no_code_is_issued_by_a_session_after_its_end(storage: Storage) -> None:
     await storage.apply([AddPlayer(player()), AddBrowser(browser()), StartSession(session())])
     uses = [
-        storage.apply([UseSession(1, f"client-{n}", NOW), AddGrant(replace(grant(n), session_id=1))])
+        storage.apply([UseSession(1, f"client-{n}", NOW, NOW), AddGrant(replace(grant(n), session_id=1))])
         for n in range(1, 11)
     ]
     calls = [*uses[:5], storage.apply([EndSession(1, NOW, "logout")]), *uses[5:]]

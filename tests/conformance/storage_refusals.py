@@ -52,7 +52,7 @@ from tests.support.storage_browsers import browser, notice, pending, session, tr
         pytest.param(lambda text: replace(RENEW, platform=text), id="renewed platform"),
         pytest.param(lambda text: replace(RENEW, idp=text), id="renewed identity"),
         pytest.param(lambda text: replace(RENEW, idp_subject=text), id="renewed subject"),
-        pytest.param(lambda text: UseSession(1, text, NOW), id="session's client"),
+        pytest.param(lambda text: UseSession(1, text, NOW, NOW), id="session's client"),
         pytest.param(lambda text: replace(END, reason=text), id="reason"),
         pytest.param(lambda text: replace(END, bound=("shop", text)), id="bound client"),
         pytest.param(lambda text: GiveConsent(1, text, (), NOW), id="consent's client"),
@@ -128,7 +128,7 @@ async def test_a_conflict_undoes_what_was_written_about_a_browser_before_it(stor
             [
                 RotateBrowser(1, browser(1).secret_hash, digest("cookie 1b"), NOW + 99),
                 CompleteRequest(1, NOW),
-                UseSession(1, "shop", NOW + 9),
+                UseSession(1, "shop", NOW, NOW + 9),
                 GiveConsent(1, "shop", ("openid",), NOW),
                 END,
                 RemoveNotice(1),
@@ -146,7 +146,9 @@ async def test_a_conflict_undoes_what_was_written_about_a_browser_before_it(stor
 
 async def test_what_a_browser_brought_is_there_after_a_restart(storage: Storage) -> None:
     await signed_in(storage)
-    await storage.apply([AddRequest(pending()), AddTrip(trip()), UseSession(1, "shop", NOW + 9), AddNotice(notice())])
+    await storage.apply(
+        [AddRequest(pending()), AddTrip(trip()), UseSession(1, "shop", NOW, NOW + 9), AddNotice(notice())]
+    )
     before = await storage.load_trip(1, 1)
     await storage.close()
     await storage.open()

@@ -141,11 +141,16 @@ async def test_the_sessions_of_a_browser_are_those_of_all_projects_oldest_first(
                 idp="epic",
                 idp_subject="c0ffee00",
                 auth_time=NOW + 60,
+                used_at=NOW + 60,
                 expires_at=NOW + 70,
             ),
             id="renewed",
         ),
-        pytest.param(UseSession(1, "shop", NOW + 71), replace(session(1), expires_at=NOW + 71), id="used"),
+        pytest.param(
+            UseSession(1, "shop", NOW + 61, NOW + 71),
+            replace(session(1), used_at=NOW + 61, expires_at=NOW + 71),
+            id="used",
+        ),
         pytest.param(END, replace(session(1), ended_at=NOW + 80, ended_reason="logout"), id="ended"),
     ],
 )
@@ -163,8 +168,8 @@ async def test_a_change_of_a_session_is_what_it_says_and_touches_no_other(
     [
         pytest.param([], replace(RENEW, session_id=9), id="renew, no such session"),
         pytest.param([END], RENEW, id="renew, ended"),
-        pytest.param([], UseSession(9, "shop", NOW + 90), id="use, no such session"),
-        pytest.param([END], UseSession(1, "shop", NOW + 90), id="use, ended"),
+        pytest.param([], UseSession(9, "shop", NOW, NOW + 90), id="use, no such session"),
+        pytest.param([END], UseSession(1, "shop", NOW, NOW + 90), id="use, ended"),
     ],
 )
 async def test_an_ended_session_serves_nobody(storage: Storage, before: Sequence[Change], change: Change) -> None:
@@ -179,15 +184,15 @@ async def test_an_ended_session_serves_nobody(storage: Storage, before: Sequence
 async def test_clients_take_part_once_each_and_are_named_in_order(storage: Storage) -> None:
     await signed_in(storage)
     for client_id in ("shop", "forum", "shop", "launcher"):
-        await storage.apply([UseSession(1, client_id, NOW + 90)])
-    await storage.apply([UseSession(2, "spa", NOW + 90)])
+        await storage.apply([UseSession(1, client_id, NOW, NOW + 90)])
+    await storage.apply([UseSession(2, "spa", NOW, NOW + 90)])
     assert await storage.load_session_clients(1) == ("forum", "launcher", "shop")
     assert await storage.load_session_clients(2) == ("spa",)
 
 
 async def test_who_took_part_is_known_after_the_end(storage: Storage) -> None:
     await signed_in(storage)
-    await storage.apply([UseSession(1, "shop", NOW + 90), END])
+    await storage.apply([UseSession(1, "shop", NOW, NOW + 90), END])
     assert await storage.load_session_clients(1) == ("shop",)
 
 

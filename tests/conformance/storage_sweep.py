@@ -140,7 +140,7 @@ async def with_browsers(storage: Storage, *ends: int) -> None:
             AddTrip(replace(trip(number, request_id=100 + number), expires_at=end)),
             AddRequest(replace(pending(100 + number, browser_id=0), expires_at=LATER + 9)),
             StartSession(replace(session(number, browser_id=number), absolute_expires_at=end, expires_at=NOW)),
-            UseSession(number, "shop", NOW),
+            UseSession(number, "shop", NOW, NOW),
         ]
     await storage.apply(changes)
 

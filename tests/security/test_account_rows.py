@@ -1,5 +1,6 @@
 """The account page: who sees it, what its forms may do, and for whom. Rows A32, D51, E04, E05, E10 and E16."""
 
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -310,6 +311,18 @@ async def test_the_page_tells_nothing_of_addresses_and_platform_ids(browser: Bro
     (key,) = tables(browser.server).identities
     for told in (key.subject, "127.0.0.1:", "testclient"):
         assert told not in shown.html.replace(browser.issuer, "")
+
+
+async def test_the_page_tells_when_a_session_began_and_when_it_was_last_used(browser: Browser) -> None:
+    def times(shown: Page) -> list[tuple[str, str]]:
+        return re.findall(r"Signed in <time[^>]*>([^<]*)</time>, last used <time[^>]*>([^<]*)</time>", shown.html)
+
+    await browser.sign_in()
+    browser.server.clock.now += 7200
+    assert times(await browser.open("/account")) == [("2 hours ago", "2 hours ago")]
+    await browser.authorize()
+    browser.server.clock.now += 60
+    assert times(await browser.open("/account")) == [("2 hours ago", "1 minute ago")]
 
 
 async def test_what_was_done_is_one_of_our_own_sentences(browser: Browser) -> None:

@@ -221,7 +221,7 @@ async def test_going_back_to_the_first_schema_loses_only_what_it_cannot_hold(at_
     storage = SqliteStorage(at_0001)
     await storage.open()
     await storage.apply([AddBrowser(browser()), AddRequest(pending()), AddTrip(trip()), StartSession(session())])
-    await storage.apply([UseSession(1, "shop", NOW), AddGrant(full_grant(2)), AddNotice(notice())])
+    await storage.apply([UseSession(1, "shop", NOW, NOW), AddGrant(full_grant(2)), AddNotice(notice())])
     await storage.apply([GiveConsent(1, "shop", ("openid",), NOW), SetProfile(1, PROFILE)])
     await storage.close()
     to(at_0001, "0001")
@@ -249,6 +249,20 @@ async def test_keys_of_an_older_schema_are_the_first_of_their_algorithms_and_sig
         StoredKey("seal", "seal", "HKDF", b"\0", False, 1, 2, NEVER, "HKDF"),
     )
     await storage.close()
+
+
+async def test_a_session_of_an_older_schema_was_last_used_when_its_player_signed_in(at_0001: Path) -> None:
+    migrate(f"sqlite:///{at_0001}")
+    storage = SqliteStorage(at_0001)
+    await storage.open()
+    await storage.apply([AddBrowser(browser()), StartSession(session())])
+    await storage.close()
+    to(at_0001, "0004")
+    migrate(f"sqlite:///{at_0001}")
+    await storage.open()
+    (found,) = await storage.load_player_sessions(1)
+    await storage.close()
+    assert found.session == replace(session(), used_at=session().auth_time)
 
 
 def test_R23_a_migration_that_fails_half_way_leaves_the_schema_and_the_rows_of_the_one_before(at_0001: Path) -> None:

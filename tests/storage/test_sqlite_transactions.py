@@ -103,7 +103,7 @@ async def test_a_new_credential_is_reserved_by_one_statement(storage: SqliteStor
 
 async def test_each_load_is_one_select_on_the_reader(storage: SqliteStorage) -> None:
     await storage.apply([AddPlayer(player()), AddBrowser(browser()), AddRequest(pending()), AddTrip(trip())])
-    await storage.apply([StartSession(session()), UseSession(1, "shop", NOW), AddNotice(notice())])
+    await storage.apply([StartSession(session()), UseSession(1, "shop", NOW, NOW), AddNotice(notice())])
     loads = (
         storage.load_grant(1),
         storage.load_player(identity()),

@@ -52,6 +52,7 @@ def session(number: int = 1, *, browser_id: int = 1, project: str = "skyforge", 
         created_at=NOW + 5,
         expires_at=NOW + 43_200,
         absolute_expires_at=NOW + 86_400,
+        used_at=NOW + 6,
     )
 
 

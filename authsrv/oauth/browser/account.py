@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from authsrv.errors import NotFound, UnsupportedProvider
-from authsrv.models import Client, Consent, Project, SessionRules, SignedIn
+from authsrv.models import Client, Consent, Project, SignedIn
 from authsrv.oauth.browser.account_client import AccountClients, entry
 from authsrv.oauth.browser.authorize import Authorizer, Outcome
 from authsrv.oauth.browser.browsers import Browsers
@@ -57,7 +57,6 @@ class OpenSession:
 
     signed_in: SignedIn
     public_id: str
-    used_at: int
     is_here: bool
 
 
@@ -98,7 +97,6 @@ class AccountDesk:
         presence: Presence,
         authorizer: Authorizer,
         logout: Logout,
-        rules: SessionRules,
         platforms: PlatformDirectory,
         pages: AccountClients,
         projects: Callable[[], Mapping[str, Project]],
@@ -108,7 +106,6 @@ class AccountDesk:
         self._presence = presence
         self._authorizer = authorizer
         self._logout = logout
-        self._rules = rules
         self._platforms = platforms
         self._pages = pages
         self._projects = projects
@@ -152,9 +149,7 @@ class AccountDesk:
         return self._server.opaque.public_id("sid", signed_in.session.id)
 
     def _open_session(self, one: SignedIn, resident: Resident) -> OpenSession:
-        used_at = max(one.session.auth_time, one.session.expires_at - self._rules.idle)
-        is_here = one.session.id == resident.signed_in.session.id
-        return OpenSession(one, self.public_id(one), used_at, is_here)
+        return OpenSession(one, self.public_id(one), one.session.id == resident.signed_in.session.id)
 
     def _residents(self, present: Present) -> Sequence[Resident]:
         """Who may see their page in this browser, in each project, the newest first."""

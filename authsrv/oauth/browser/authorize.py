@@ -243,14 +243,15 @@ class Authorizer:
 
     def _authorized(self, checked: Checked, signed_in: SignedIn, changes: Sequence[Change]) -> Authorized:
         session, client_id = signed_in.session, checked.target.client.client_id
-        expires_at = min(checked.sent.now + self._rules.idle, session.absolute_expires_at)
+        now = checked.sent.now
+        use = UseSession(session.id, client_id, now, min(now + self._rules.idle, session.absolute_expires_at))
         return Authorized(
             player=signed_in.player,
             platform=session.platform,
             idp=session.idp,
             idp_subject=session.idp_subject,
             auth_time=session.auth_time,
-            changes=(*changes, *_uses(checked.target.client), UseSession(session.id, client_id, expires_at)),
+            changes=(*changes, *_uses(checked.target.client), use),
             session_id=session.id,
             claims=checked.claims,
         )

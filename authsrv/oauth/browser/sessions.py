@@ -85,6 +85,7 @@ class BrowserSessions:
             created_at=now,
             expires_at=now + self._rules.idle,
             absolute_expires_at=now + self._rules.absolute,
+            used_at=now,
         )
         return StartSession(session)
 
