@@ -106,6 +106,7 @@ class AccountRules:
     identities: int = 1
     transfer: bool = False
     merge: bool = False
+    merge_across_age_groups: bool = False
     undo_window: int = 14 * 86400
     reauthentication: int = 600
     xsolla_reauthentication: bool = True

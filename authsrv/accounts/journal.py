@@ -5,8 +5,8 @@ tells of.
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from authsrv.account_models import Doer, EventKind, JournalEvent
@@ -14,6 +14,7 @@ from authsrv.models import IdentityKey, Project
 from authsrv.storage.changes import Change
 
 REVERSIBLE: frozenset[EventKind] = frozenset({"linked", "unlinked", "transferred", "merged"})
+"""Events that can be undone; the facts of each are those of an `authsrv.accounts.effects.Effect`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,26 @@ class Happening:
     rule: str = ""
     reason: str = ""
     facts: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """In which project something is done to accounts, by whom, when and why. `next_id` gives row ids.
+
+    `rule` is the row of the decision table that led to it, if one did.
+    """
+
+    project: Project
+    doer: Doer
+    now: int
+    next_id: Callable[[], int]
+    reason: str = ""
+    rule: str = ""
+
+    def event(self, happening: Happening) -> JournalEvent:
+        """The journal's row about what happened on this occasion."""
+        told = replace(happening, rule=happening.rule or self.rule, reason=happening.reason or self.reason)
+        return event_of(told, self.project, self.doer, self.next_id(), self.now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -186,6 +186,9 @@ class AccountSettings(Settings):
     )
     transfer: Flag = Field(False, description="Let players move a platform account from one player to another.")
     merge: Flag = Field(False, description="Let players merge two accounts into one.")
+    merge_across_age_groups: Flag = Field(
+        False, description="Merge also players of different age groups; the one that remains has the stricter."
+    )
     undo_window: Annotated[int, Field(strict=True)] = Field(
         14 * DAY, ge=0, le=90 * DAY, description="For how many seconds links, transfers and merges can be undone."
     )

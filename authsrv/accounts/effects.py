@@ -1,0 +1,137 @@
+"""What an event did to accounts, as data: enough to see whether it still stands, and to take it back.
+
+Owns the form of it in the journal's `facts`. Decides nothing, reads and writes nothing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from authsrv.account_models import LinkedIdentity
+from authsrv.models import IdentityKey
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Whose an identity is, by row, and since when."""
+
+    player_id: int
+    since: int
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """One identity changed hands; None is nobody."""
+
+    key: IdentityKey
+    before: Held | None
+    after: Held | None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What of an account a merge may make stricter; `barred_until` and `barred_as` are those of `Player`."""
+
+    age_group: str
+    barred_until: int
+    barred_as: str
+
+
+@dataclass(frozen=True, slots=True)
+class Union:
+    """An account became part of another, together with its aliases; or, when `parted`, came out of it again.
+
+    `before` and `after` are about the survivor. `ban_id` is the ban that came into the survivor with the merge, 0 for
+    none.
+    """
+
+    loser_id: int
+    survivor_id: int
+    aliases: tuple[int, ...]
+    before: Standing
+    after: Standing
+    ban_id: int = 0
+    parted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """Everything that an event did."""
+
+    moves: tuple[Move, ...] = ()
+    union: Union | None = None
+
+    def inverse(self) -> "Effect":
+        """What takes it back."""
+        moves = tuple(Move(move.key, move.after, move.before) for move in self.moves)
+        return Effect(moves, _inverse(self.union) if self.union else None)
+
+    @property
+    def players(self) -> frozenset[int]:
+        """The accounts concerned, by row."""
+        held = {held.player_id for move in self.moves for held in (move.before, move.after) if held}
+        union = {self.union.loser_id, self.union.survivor_id} if self.union else set[int]()
+        return frozenset(held | union)
+
+    def facts(self) -> Mapping[str, Any]:
+        """The form in the journal."""
+        moves = [[*_words(move.key), _pair(move.before), _pair(move.after)] for move in self.moves]
+        return {"moves": moves} | ({"union": _told(self.union)} if self.union else {})
+
+
+def held(linked: LinkedIdentity) -> Held:
+    """As an account has it."""
+    return Held(linked.player_id, linked.linked_at)
+
+
+def effect_of(project: str, facts: Mapping[str, Any]) -> Effect:
+    """What `Effect.facts` told."""
+    moves = tuple(
+        Move(IdentityKey(project, *words), _held(before), _held(after)) for *words, before, after in facts["moves"]
+    )
+    union = facts.get("union")
+    return Effect(moves, _union(union) if union else None)
+
+
+def _inverse(union: Union) -> Union:
+    return replace(union, before=union.after, after=union.before, parted=not union.parted)
+
+
+def _words(key: IdentityKey) -> tuple[str, str, str]:
+    return key.kind, key.environment, key.subject
+
+
+def _pair(held: Held | None) -> list[int] | None:
+    return [held.player_id, held.since] if held else None
+
+
+def _held(pair: list[int] | None) -> Held | None:
+    return Held(*pair) if pair else None
+
+
+def _told(union: Union) -> Mapping[str, Any]:
+    return {
+        "loser": union.loser_id,
+        "survivor": union.survivor_id,
+        "aliases": list(union.aliases),
+        "before": _listed(union.before),
+        "after": _listed(union.after),
+        "ban": union.ban_id,
+        "parted": union.parted,
+    }
+
+
+def _listed(standing: Standing) -> list[str | int]:
+    return [standing.age_group, standing.barred_until, standing.barred_as]
+
+
+def _union(told: Mapping[str, Any]) -> Union:
+    return Union(
+        told["loser"],
+        told["survivor"],
+        tuple(told["aliases"]),
+        Standing(*told["before"]),
+        Standing(*told["after"]),
+        told["ban"],
+        told["parted"],
+    )
