@@ -47,6 +47,12 @@ SELECT_EVENTS = f"""
     UNION ALL SELECT {_EVENT} FROM players a JOIN events e ON e.player_id = a.id
     WHERE a.merged_into = :player_id"""  # noqa: S608 - as above
 
+SELECT_IDENTITY_EVENTS = f"""
+    SELECT {_EVENT} FROM events e
+    WHERE e.identity_subject = :subject AND e.identity_subject <> '' AND e.identity_kind = :kind
+        AND e.identity_environment = :environment AND e.project = :project AND :event_kind IN ('', e.kind)
+    ORDER BY e.id DESC LIMIT :limit"""  # noqa: S608 - as above
+
 SELECT_LINK_CODE = f"""
     SELECT {_LINK_CODE}, {PLAYER}
     FROM link_codes c JOIN players p ON p.id = c.player_id

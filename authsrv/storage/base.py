@@ -6,9 +6,9 @@ Knows no database and no OAuth.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
-from authsrv.account_models import Account, JournalEvent, LoadedLinkCode, Ownership
+from authsrv.account_models import Account, EventKind, JournalEvent, LoadedLinkCode, Ownership
 from authsrv.models import (
     Consent,
     Digest,
@@ -134,6 +134,11 @@ class Storage(Protocol):
 
     async def load_events(self, player_id: int, limit: int) -> tuple[JournalEvent, ...]:
         """At most `limit` events of an account and of those merged into it, the newest first."""
+
+    async def load_identity_events(
+        self, key: IdentityKey, limit: int, kind: EventKind | Literal[""] = ""
+    ) -> tuple[JournalEvent, ...]:
+        """At most `limit` events about an identity, of this kind if one is given, the newest first."""
 
     async def load_event(self, event_id: int) -> JournalEvent | None:
         """An event of the journal."""

@@ -7,8 +7,9 @@ import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
+from typing import Literal
 
-from authsrv.account_models import Account, JournalEvent, LoadedLinkCode, Ownership
+from authsrv.account_models import Account, EventKind, JournalEvent, LoadedLinkCode, Ownership
 from authsrv.models import (
     Consent,
     Digest,
@@ -29,7 +30,7 @@ from authsrv.models import (
 )
 from authsrv.storage.base import StorageError, StorageUnavailable, StoredClient, Swept
 from authsrv.storage.changes import Change
-from authsrv.storage.memory_accounts import account, events, link_code, ownership
+from authsrv.storage.memory_accounts import account, events, identity_events, link_code, ownership
 from authsrv.storage.memory_browsers import loaded_request, open_sessions, player_sessions, visit
 from authsrv.storage.memory_revocations import revocations, standing
 from authsrv.storage.memory_tables import Tables, write
@@ -133,6 +134,13 @@ class MemoryStorage:
         checked(player_id=player_id)
         await self._turn()
         return events(self._tables, player_id, limit)
+
+    async def load_identity_events(
+        self, key: IdentityKey, limit: int, kind: EventKind | Literal[""] = ""
+    ) -> tuple[JournalEvent, ...]:
+        identity_values(key, event_kind=kind, limit=limit)
+        await self._turn()
+        return identity_events(self._tables, key, limit, kind)
 
     async def load_event(self, event_id: int) -> JournalEvent | None:
         checked(event_id=event_id)

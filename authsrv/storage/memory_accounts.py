@@ -4,8 +4,9 @@ Owns guards and row changes; the model that `account_sql.py` is held against. Kn
 """
 
 from dataclasses import replace
+from typing import Literal
 
-from authsrv.account_models import Account, Ban, JournalEvent, LinkCode, LoadedLinkCode, Ownership
+from authsrv.account_models import Account, Ban, EventKind, JournalEvent, LinkCode, LoadedLinkCode, Ownership
 from authsrv.models import Digest, Grant, IdentityKey, Player
 from authsrv.storage.account_changes import (
     AddBan,
@@ -69,6 +70,13 @@ def events(tables: Tables, player_id: int, limit: int) -> tuple[JournalEvent, ..
     mine = {player_id, *(alias.id for alias in _aliases(tables, player_id))}
     found = [e for e in tables.events.values() if e.player_id in mine or e.other_id == player_id != 0]
     return newest(found, limit)
+
+
+def identity_events(
+    tables: Tables, key: IdentityKey, limit: int, kind: EventKind | Literal[""]
+) -> tuple[JournalEvent, ...]:
+    """What was done about an identity, the newest first."""
+    return newest((e for e in tables.events.values() if e.identity == key and kind in {"", e.kind}), limit)
 
 
 def link_code(tables: Tables, code_hash: Digest) -> LoadedLinkCode | None:

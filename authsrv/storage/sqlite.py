@@ -11,8 +11,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
-from authsrv.account_models import Account, JournalEvent, LoadedLinkCode, Ownership
+from authsrv.account_models import Account, EventKind, JournalEvent, LoadedLinkCode, Ownership
 from authsrv.models import (
     Consent,
     Digest,
@@ -190,6 +191,12 @@ class SqliteStorage:
     async def load_events(self, player_id: int, limit: int) -> tuple[JournalEvent, ...]:
         rows = await self._read(account_sql.SELECT_EVENTS, checked(player_id=player_id))
         return newest(map(event_of, rows), limit)
+
+    async def load_identity_events(
+        self, key: IdentityKey, limit: int, kind: EventKind | Literal[""] = ""
+    ) -> tuple[JournalEvent, ...]:
+        values = identity_values(key, event_kind=kind, limit=limit)
+        return tuple(map(event_of, await self._read(account_sql.SELECT_IDENTITY_EVENTS, values)))
 
     async def load_event(self, event_id: int) -> JournalEvent | None:
         rows = await self._read(account_sql.SELECT_EVENT, checked(event_id=event_id))

@@ -112,6 +112,7 @@ def create_events() -> None:
     )
     op.create_index("events_by_player", "events", ["player_id", "id"])
     index_where("other_id <> 0", "events_by_other", "events", ["other_id", "id"])
+    index_where("identity_subject <> ''", "events_by_identity", "events", ["identity_subject", "identity_kind", "id"])
     op.create_index("events_by_time", "events", ["at"])
 
 

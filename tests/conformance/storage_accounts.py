@@ -366,6 +366,19 @@ async def test_the_newest_events_of_an_account_and_its_aliases_come_first_and_on
     assert await storage.load_events(9, 9) == ()
 
 
+async def test_the_events_of_an_identity_are_found_by_the_whole_key(storage: Storage) -> None:
+    linked = {11: identity("a"), 12: identity("b"), 13: identity("a"), 14: replace(identity("a"), environment="DEV")}
+    events = [replace(event(number), identity=key) for number, key in linked.items()]
+    unlinked = replace(event(15), identity=identity("a"), kind="unlinked")
+    await storage.apply([RecordEvent(one) for one in (*events, unlinked, event(16))])
+    assert [one.id for one in await storage.load_identity_events(identity("a"), 9)] == [15, 13, 11]
+    assert [one.id for one in await storage.load_identity_events(identity("a"), 2)] == [15, 13]
+    assert [one.id for one in await storage.load_identity_events(identity("a"), 9, "linked")] == [13, 11]
+    assert await storage.load_identity_events(identity("a"), 1, "unlinked") == (unlinked,)
+    assert await storage.load_identity_events(replace(identity("a"), kind="epic"), 9) == ()
+    assert await storage.load_identity_events(replace(identity("a"), project="ironkeep"), 9) == ()
+
+
 async def test_an_event_is_undone_once(storage: Storage) -> None:
     await storage.apply([RecordEvent(event(1)), ReverseEvent(1, 2)])
     with pytest.raises(Conflict):

@@ -199,6 +199,7 @@ def test_indexes_over_a_part_of_a_table_hold_that_part_only(template: Path) -> N
     query = "SELECT sql FROM sqlite_master WHERE type = 'index' AND sql LIKE '% WHERE %' ORDER BY name"
     assert [text for (text,) in rows(template, query)] == [
         "CREATE INDEX consents_of_registered ON consents (client_id) WHERE substr(client_id, 1, 2) = 'c_'",
+        "CREATE INDEX events_by_identity ON events (identity_subject, identity_kind, id) WHERE identity_subject <> ''",
         "CREATE INDEX events_by_other ON events (other_id, id) WHERE other_id <> 0",
         "CREATE INDEX grants_by_session ON grants (session_id) WHERE session_id <> 0",
         "CREATE INDEX grants_of_registered ON grants (client_id) WHERE substr(client_id, 1, 2) = 'c_'",
