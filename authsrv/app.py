@@ -129,7 +129,6 @@ class Application:
             registered=self._registered,
             platforms=self._platforms,
             claim_sources=self._claim_sources,
-            project_ids=lambda: {project.id for project in self._projects.values()},
             audit=self._audit,
             metadata=self._metadata,
             readiness=self.readiness,

@@ -18,7 +18,7 @@ from authsrv.endpoints.cookies import SessionCookie
 from authsrv.endpoints.discovery import KeySetEndpoint, MetadataEndpoint
 from authsrv.endpoints.guests import GuestEndpoint
 from authsrv.endpoints.introspect import IntrospectionEndpoint
-from authsrv.endpoints.login import Callback, Departure, SignInPage
+from authsrv.endpoints.login import Callback, Departure, DirectDeparture, SignInPage
 from authsrv.endpoints.logout import LogoutConfirmation, LogoutEndpoint
 from authsrv.endpoints.register import ManagementEndpoint, RegistrationEndpoint
 from authsrv.endpoints.revoke import FeedEndpoint, RevocationEndpoint
@@ -28,6 +28,7 @@ from authsrv.endpoints.silent import SilentEndpoint, TicketNonceEndpoint
 from authsrv.endpoints.token import TokenEndpoint
 from authsrv.endpoints.userinfo import UserInfoEndpoint
 from authsrv.endpoints.xsolla.keys import CACHE, ProjectKeysEndpoint
+from authsrv.endpoints.xsolla.sign_in import LoginRedirectEndpoint, LoginUrlEndpoint
 from authsrv.endpoints.xsolla.users import MeEndpoint, ValidationEndpoint
 from authsrv.limits import Quotas, RateLimiter
 from authsrv.models import SessionRules
@@ -69,6 +70,7 @@ from authsrv.oauth.userinfo import UserInfo
 from authsrv.oauth.xsolla.bearer import Bearers
 from authsrv.oauth.xsolla.keys import key_list
 from authsrv.oauth.xsolla.me import Me
+from authsrv.oauth.xsolla.sign_in import DirectSignIn
 from authsrv.oauth.xsolla.validation import TokenValidation
 from authsrv.platforms.base import Clock
 from authsrv.platforms.guest.platform import DEVICE_SECRET, GuestPlatform
@@ -79,10 +81,7 @@ from authsrv.storage.base import Storage
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What outlives a set of keys: made by the application, and reloaded by it.
-
-    `project_ids` gives the `id` of every project that there is now.
-    """
+    """What outlives a set of keys: made by the application, and reloaded by it."""
 
     issuer: str
     quotas: Quotas
@@ -94,7 +93,6 @@ class Parts:
     registered: RegisteredClients
     platforms: PlatformDirectory
     claim_sources: ClaimSources
-    project_ids: Callable[[], Collection[str]]
     audit: Audit
     metadata: MetadataEndpoint
     readiness: Readiness
@@ -109,6 +107,7 @@ class _Drivers:
 
     authorizer: Authorizer
     upstream: UpstreamSignIn
+    direct: DirectSignIn
     logout: Logout
     desk: AccountDesk
     orders: AccountOrders
@@ -118,17 +117,18 @@ class _Drivers:
 def served(parts: Parts, ring: KeyRing, server: TokenServer) -> Served:
     """Every endpoint of the server on these keys."""
     silent = SilentLogin(server, parts.platforms, _nonces(parts, ring))
+    drivers = _drivers(parts, ring, server)
     return Served(
         tokens=_token_surface(parts, server),
         silent=SilentEndpoint(silent, parts.issuer),
         ticket_nonce=TicketNonceEndpoint(silent),
         metadata=parts.metadata,
         jwks=KeySetEndpoint(ring.jwks),
-        xsolla=_xsolla_surface(parts, ring, server),
+        xsolla=_xsolla_surface(parts, ring, server, drivers),
         readiness=parts.readiness,
         registration=RegistrationEndpoint(registrar(parts, server)),
         management=ManagementEndpoint(ClientManagement(_office(parts, server))),
-        browser=_browser_surface(parts, _drivers(parts, ring, server)),
+        browser=_browser_surface(parts, drivers),
         players=_player_surface(parts, server),
     )
 
@@ -142,13 +142,20 @@ def _token_surface(parts: Parts, server: TokenServer) -> TokenSurface:
     )
 
 
-def _xsolla_surface(parts: Parts, ring: KeyRing, server: TokenServer) -> XsollaSurface:
-    bearers = Bearers(server)
+def _xsolla_surface(parts: Parts, ring: KeyRing, server: TokenServer, drivers: _Drivers) -> XsollaSurface:
+    bearers, issuer = Bearers(server), parts.issuer
+    answers, cookie = Answers(parts.screens, issuer), SessionCookie(issuer)
     keys = KeySetEndpoint(lambda: key_list(ring.jwks()["keys"]), CACHE)
+
+    def project_ids() -> Collection[str]:
+        return {project.id for project in parts.facts.projects().values()}
+
     return XsollaSurface(
+        login_redirect=LoginRedirectEndpoint(drivers.direct, answers, cookie, issuer),
+        login_url=LoginUrlEndpoint(drivers.direct, issuer),
         me=MeEndpoint(Me(bearers)),
-        validation=ValidationEndpoint(TokenValidation(server, parts.project_ids)),
-        keys=ProjectKeysEndpoint(keys, parts.project_ids),
+        validation=ValidationEndpoint(TokenValidation(server, project_ids)),
+        keys=ProjectKeysEndpoint(keys, project_ids),
     )
 
 
@@ -224,17 +231,26 @@ def _drivers(parts: Parts, ring: KeyRing, server: TokenServer) -> _Drivers:
         pages=account_pages,
         projects=parts.facts.projects,
     )
+    upstream = UpstreamSignIn(
+        server=server,
+        check=check,
+        browsers=browsers,
+        pending=pending,
+        platforms=parts.platforms,
+        logins=server.proofs.logins,
+        sessions=sessions,
+        key=ring.derive(b"authsrv trips v1"),
+    )
     return _Drivers(
         authorizer=authorizer,
-        upstream=UpstreamSignIn(
+        upstream=upstream,
+        direct=DirectSignIn(
             server=server,
             check=check,
             browsers=browsers,
             pending=pending,
             platforms=parts.platforms,
-            logins=server.proofs.logins,
-            sessions=sessions,
-            key=ring.derive(b"authsrv trips v1"),
+            upstream=upstream,
         ),
         logout=logout,
         desk=desk,
@@ -259,6 +275,7 @@ def _browser_surface(parts: Parts, drivers: _Drivers) -> BrowserSurface:
             issuer=issuer,
         ),
         departure=Departure(upstream, cookie, issuer),
+        direct_departure=DirectDeparture(drivers.direct, cookie),
         callback=Callback(upstream=upstream, authorizer=authorizer, outcomes=outcomes, cookie=cookie, issuer=issuer),
         account=AccountEndpoint(
             desk=drivers.desk,

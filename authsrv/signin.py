@@ -18,7 +18,8 @@ class Demands:
     """What a request asks of the sign-in.
 
     `max_age` is in seconds, None without one. `expected_sub` is the player it must be, empty for anybody. `scope` is
-    what the player is asked to grant, the scopes of claims asked for one by one included.
+    what the player is asked to grant, the scopes of claims asked for one by one included. `provider` is the platform
+    that the client sent its player to, empty if the player chose one on a page of ours.
     """
 
     client: Client
@@ -27,6 +28,7 @@ class Demands:
     prompts: frozenset[Prompt] = frozenset()
     max_age: int | None = None
     expected_sub: str = ""
+    provider: str = ""
 
 
 def next_step(
@@ -55,7 +57,9 @@ def is_in_time(session: Session, now: int) -> bool:
 
 def needs_consent(demands: Demands, consented: frozenset[str]) -> bool:
     """Whether the player must be asked: a client of somebody else's, or one that nobody can tell from an impostor."""
-    if "consent" in demands.prompts or asks_every_time(demands.client, demands.redirect_uri):
+    # A client that sends its players straight to a platform has no page of ours on the way, so none can ask.
+    is_doubtful = not demands.provider and asks_every_time(demands.client, demands.redirect_uri)
+    if "consent" in demands.prompts or is_doubtful:
         return True
     return not demands.client.first_party and not demands.scope <= consented
 

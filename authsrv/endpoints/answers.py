@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from starlette.requests import Request
 from starlette.responses import Response
 
-from authsrv.endpoints.dialects import code_parameters, identified
+from authsrv.endpoints.dialects import XSOLLA, code_parameters, identified
 from authsrv.endpoints.endpoint import report
 from authsrv.endpoints.screens import Screens
 from authsrv.errors import AuthsrvError
@@ -30,8 +30,13 @@ class Answers:
     def error(self, request: Request, target: Target, error: AuthsrvError) -> Response:
         """A refusal, with the `state` unless that is what is wrong."""
         report(error)
-        told = [("error", error.error), ("error_description", error.description)]
+        told = self._told(target, error)
         return self._answer(request, target, identified(told, error, target.state, self._issuer))
+
+    def _told(self, target: Target, error: AuthsrvError) -> Sequence[tuple[str, str]]:
+        if target.client.profile == "xsolla":
+            return XSOLLA.redirect_error(error)
+        return [("error", error.error), ("error_description", error.description)]
 
     def _answer(self, request: Request, target: Target, told: Sequence[tuple[str, str]]) -> Response:
         if target.mode == "form_post":

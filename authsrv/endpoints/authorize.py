@@ -14,6 +14,7 @@ from authsrv.endpoints.screens import Screens, remember
 from authsrv.errors import AuthsrvError
 from authsrv.oauth import audiences
 from authsrv.oauth.browser.authorize import Authorizer, Entered, Granted, Outcome, Question, Refused
+from authsrv.oauth.browser.pending import Waiting, provider_of
 from authsrv.oauth.browser.request import (
     PARAMETERS,
     TARGET_PARAMETERS,
@@ -51,8 +52,13 @@ class Outcomes:
             case Question():
                 return self._screens.question(request, outcome)
             case _:
-                page = redirect(request, f"{self._issuer}/login?request={outcome.handle}")
-                return self._cookie.set(page, outcome.cookie)
+                return self._cookie.set(redirect(request, waiting_at(self._issuer, outcome)), outcome.cookie)
+
+
+def waiting_at(issuer: str, waiting: Waiting) -> str:
+    """Where a browser goes on with a request: at the sign-in page, or on its way to the platform that it names."""
+    provider = provider_of(waiting.request)
+    return f"{issuer}/login{f'/{provider}/go' if provider else ''}?request={waiting.handle}"
 
 
 class AuthorizeEndpoint:

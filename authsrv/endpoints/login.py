@@ -16,6 +16,7 @@ from authsrv.oauth.browser.account import AccountDesk
 from authsrv.oauth.browser.authorize import Authorizer
 from authsrv.oauth.browser.pending import Caller, cross_site
 from authsrv.oauth.browser.upstream import Failed, Homecoming, UpstreamSignIn
+from authsrv.oauth.xsolla.sign_in import DirectSignIn
 
 MAX_BODY = 8 * 1024
 MAX_QUERY = 16 * 1024
@@ -80,6 +81,21 @@ class Departure:
         return redirect(request, url)
 
 
+class DirectDeparture:
+    """`GET /login/{provider}/go`: sends the browser to the platform that the client named, without a page before it."""
+
+    def __init__(self, sign_in: DirectSignIn, cookie: SessionCookie) -> None:
+        self._sign_in = sign_in
+        self._cookie = cookie
+
+    async def __call__(self, request: Request) -> Response:
+        """302 to the platform. The first browser that comes takes the request."""
+        handle = parse_form(request.scope["query_string"]).take({"request"}).get("request", "")
+        caller = Caller(handle, self._cookie.read(request), sender(request))
+        away = await self._sign_in.open(request.path_params["provider"], caller)
+        return self._cookie.set(redirect(request, away.url), away.cookie)
+
+
 class Callback:
     """`GET /login/{provider}/callback`: where the platform sends the browser back to."""
 
@@ -110,7 +126,7 @@ class Callback:
         again = f"{self._issuer}/login?request={arrival.handle}"
         if not isinstance(arrival, Failed):
             return self._cookie.set(redirect(request, again), arrival.cookie)
-        if arrival.error.reason == "cancelled":
+        if arrival.is_the_clients:
             return self._outcomes.show(request, await self._authorizer.refuse(arrival.kept, arrival.error))
         request.scope["state"].update(again=again, platform=home.provider)
         raise arrival.error

@@ -13,7 +13,7 @@ from authsrv.endpoints.endpoint import READ, Endpoint
 from authsrv.endpoints.guests import GuestEndpoint
 from authsrv.endpoints.health import live, ready
 from authsrv.endpoints.introspect import IntrospectionEndpoint
-from authsrv.endpoints.login import Callback, Departure, SignInPage
+from authsrv.endpoints.login import Callback, Departure, DirectDeparture, SignInPage
 from authsrv.endpoints.logout import LogoutConfirmation, LogoutEndpoint
 from authsrv.endpoints.register import ManagementEndpoint, RegistrationEndpoint
 from authsrv.endpoints.revoke import FeedEndpoint, RevocationEndpoint
@@ -21,6 +21,7 @@ from authsrv.endpoints.silent import SilentEndpoint, TicketNonceEndpoint
 from authsrv.endpoints.token import TokenEndpoint
 from authsrv.endpoints.userinfo import UserInfoEndpoint
 from authsrv.endpoints.xsolla.keys import ProjectKeysEndpoint
+from authsrv.endpoints.xsolla.sign_in import LoginRedirectEndpoint, LoginUrlEndpoint
 from authsrv.endpoints.xsolla.users import MeEndpoint, ValidationEndpoint
 from authsrv.serving.readiness import Readiness
 
@@ -32,6 +33,7 @@ class BrowserSurface:
     authorize: AuthorizeEndpoint
     sign_in: SignInPage
     departure: Departure
+    direct_departure: DirectDeparture
     callback: Callback
     account: AccountEndpoint
     userinfo: UserInfoEndpoint
@@ -54,6 +56,8 @@ class TokenSurface:
 class XsollaSurface:
     """What games on an Xsolla SDK ask for that others ask for elsewhere, or not at all."""
 
+    login_redirect: LoginRedirectEndpoint
+    login_url: LoginUrlEndpoint
     me: MeEndpoint
     validation: ValidationEndpoint
     keys: ProjectKeysEndpoint
@@ -85,11 +89,12 @@ class Served:
 
 def routes(served: Served) -> list[BaseRoute]:
     """The table of routes. What is not here is 404 in the dialect of its path."""
-    browser = served.browser
+    browser, xsolla, below_api = served.browser, served.xsolla, "/api/oauth2/social/{provider}"
     return [
         Route("/oauth2/authorize", Endpoint(browser.authorize, ("GET", "POST"))),
         Route("/login", Endpoint(browser.sign_in, ("GET", "POST"))),
         Route("/login/{provider}", Endpoint(browser.departure, ("POST",))),
+        Route("/login/{provider}/go", Endpoint(browser.direct_departure, ("GET",))),
         Route("/login/{provider}/callback", Endpoint(browser.callback, ("GET",))),
         Route("/account", Endpoint(browser.account, ("GET", "POST"))),
         Route("/oauth2/logout", Endpoint(browser.logout, ("GET", "POST"))),
@@ -113,10 +118,12 @@ def routes(served: Served) -> list[BaseRoute]:
         Route("/.well-known/openid-configuration", Endpoint(served.metadata, READ)),
         Route("/.well-known/oauth-authorization-server", Endpoint(served.metadata, READ)),
         Route("/api/oauth2/token", Endpoint(served.tokens.token, ("POST",), "token")),
-        Route("/api/oauth2/social/{provider}/cross_auth", Endpoint(served.silent, ("GET", "POST"), "silent")),
-        Route("/api/users/me", Endpoint(served.xsolla.me, ("GET",), "resource")),
-        Route("/api/token/validate", Endpoint(served.xsolla.validation, ("POST",), "validation")),
-        Route("/api/projects/{id}/keys", Endpoint(served.xsolla.keys, READ)),
+        Route(f"{below_api}/cross_auth", Endpoint(served.silent, ("GET", "POST"), "silent")),
+        Route(f"{below_api}/login_redirect", Endpoint(xsolla.login_redirect, ("GET",), "silent")),
+        Route(f"{below_api}/login_url", Endpoint(xsolla.login_url, ("GET",), "silent")),
+        Route("/api/users/me", Endpoint(xsolla.me, ("GET",), "resource")),
+        Route("/api/token/validate", Endpoint(xsolla.validation, ("POST",), "validation")),
+        Route("/api/projects/{id}/keys", Endpoint(xsolla.keys, READ)),
         Route("/api/blank", Endpoint(blank, READ)),
         Route("/health/live", Endpoint(live, READ)),
         Route("/health/ready", Endpoint(ready(served.readiness), READ)),

@@ -31,9 +31,10 @@ class Origin:
 class TokenFacts:
     """What a token says. `platform` and the `idp` pair are empty for a client's own token (client_credentials).
 
-    `profile` holds the standard claims that go into the id_token, `sid` the browser session's public id. `act` says who
-    acts for the player (RFC 8693 section 4.1), `origin` what the token is made of, `ends_at` when it must end at the
-    latest. `sourced` are claims of services outside, which go into the access token and nowhere else.
+    `profile` holds the standard claims that go into the id_token, `sid` the browser session's public id; `by_browser`
+    tells a sign-in in a browser from a silent one. `act` says who acts for the player (RFC 8693 section 4.1), `origin`
+    what the token is made of, `ends_at` when it must end at the latest. `sourced` are claims of services outside, which
+    go into the access token and nowhere else.
     """
 
     client: Client
@@ -49,6 +50,7 @@ class TokenFacts:
     nonce: str = ""
     sid: str = ""
     acr: str = ""
+    by_browser: bool = False
     profile: Mapping[str, Any] = field(default_factory=dict)
     act: Mapping[str, Any] | None = None
     origin: Origin | None = None
@@ -203,7 +205,7 @@ def _xsolla_origin(facts: TokenFacts) -> dict[str, Any]:
         "type": "social",
         "provider": facts.platform,
         "id": STEAM_ID_URL + facts.idp_subject if steam else facts.idp_subject,
-        "is_cross_auth": True,
+        **({} if facts.by_browser else {"is_cross_auth": True}),
     }
 
 

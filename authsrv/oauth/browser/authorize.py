@@ -17,8 +17,7 @@ from authsrv.oauth.browser.pending import Caller, PendingRequests, RequestComple
 from authsrv.oauth.browser.request import Target
 from authsrv.oauth.clients import unknown_client
 from authsrv.oauth.grants.code import Authorized
-from authsrv.oauth.opaque import Opaque, digest
-from authsrv.oauth.outages import outages_answered
+from authsrv.oauth.opaque import digest
 from authsrv.oauth.request import Sender
 from authsrv.oauth.server import ATTEMPTS, TokenServer
 from authsrv.signin import Step, is_usable, next_step
@@ -105,7 +104,7 @@ class Authorizer:
         checked = self._check.new(target, sent)
         presented = self._browsers.read(cookie)
         for _ in range(ATTEMPTS):
-            visit = await self._visit(presented, target.client)
+            visit = await self._pending.visit(presented, target.client)
             step = _next(checked, visit, frozenset())
             if step is not None and checked.request.silent:
                 raise _forbidden(step, checked)
@@ -158,13 +157,6 @@ class Authorizer:
         await self._pending.close(kept)
         return Refused(target, error)
 
-    async def _visit(self, presented: Opaque | None, client: Client) -> Visit | None:
-        if presented is None:
-            return None
-        with outages_answered():
-            visit = await self._server.storage.load_visit(presented.row_id, client.project.key, client.client_id)
-        return visit if self._browsers.is_known(presented, visit, self._server.now()) else None
-
     async def _checked(self, kept: LoadedRequest) -> Checked | Refused:
         """A kept request as its client may ask it now: a reload may have taken something from it."""
         try:
@@ -183,7 +175,9 @@ class Authorizer:
             return await self.refuse(kept, _forbidden(step, checked))
         return self._question(step or "login", checked, kept, caller.handle)
 
-    def _question(self, step: Step, checked: Checked, kept: LoadedRequest, handle: str) -> Question:
+    def _question(self, step: Step, checked: Checked, kept: LoadedRequest, handle: str) -> Question | Waiting:
+        if step == "login" and checked.request.provider:
+            return Waiting(handle, None, kept.request)  # there is nothing to ask, the platform is named
         signed_in = _usable(kept.visit, checked)
         expected = checked.demands.expected_sub
         return Question(

@@ -16,6 +16,7 @@ from authsrv.oauth.browser.account_client import AccountClients
 from authsrv.oauth.browser.request import AuthorizationRequest, Target
 from authsrv.oauth.grants.browser import BrowserGrant, BrowserRequest
 from authsrv.oauth.own_tokens import Hint, NotOurs
+from authsrv.oauth.request import Surface
 from authsrv.oauth.server import TokenServer, translated
 from authsrv.signin import Demands
 
@@ -47,7 +48,8 @@ class AuthorizationCheck:
 
     def target(self, sent: Mapping[str, str]) -> Target:
         """Where the answer may go. Whatever is wrong before this is known is shown on a page."""
-        client = self._server.registry.named(sent.get("client_id", ""), "standard")
+        surface: Surface = "xsolla" if asking.PROVIDER in sent else "standard"
+        client = self._server.registry.named(sent.get("client_id", ""), surface)
         return asking.target_of(client, sent.get("redirect_uri", ""))
 
     def new(self, target: Target, sent: Mapping[str, str]) -> Checked:
@@ -87,6 +89,7 @@ class AuthorizationCheck:
             prompts=request.prompts,
             max_age=request.max_age,
             expected_sub=expected_sub or request.claims.sub,
+            provider=request.provider,
         )
         return Checked(target, request, grant, grant_request, demands, names)
 

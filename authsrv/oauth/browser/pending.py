@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 
 from authsrv import errors
 from authsrv.limits import Rule
-from authsrv.models import Browser, LoadedRequest, PendingRequest, SessionRules, Visit
+from authsrv.models import Browser, Client, LoadedRequest, PendingRequest, SessionRules, Visit
 from authsrv.oauth.browser.browsers import Browsers, NewCookie
 from authsrv.oauth.browser.check import Checked
+from authsrv.oauth.browser.request import PROVIDER
 from authsrv.oauth.opaque import Opaque
 from authsrv.oauth.outages import outages_answered
 from authsrv.oauth.request import Sender
@@ -19,6 +20,8 @@ from authsrv.oauth.server import TokenServer
 from authsrv.storage.base import Conflict
 from authsrv.storage.changes import AddBrowser, AddRequest, AdvanceRequest, BindRequest, Change, CompleteRequest
 
+UNCLAIMED_SECONDS = 600
+"""For how long a request waits for the browser that will come for it."""
 _NOT_KEPT = frozenset({"id_token_hint", "login_hint", "display"})
 """What is not looked at again: a token has no place in the database, and often a login_hint is an e-mail address."""
 
@@ -37,10 +40,14 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """The player must do something first: the browser goes to the sign-in page with this handle."""
+    """The player must do something first: the browser goes on with this handle.
+
+    That is to the sign-in page, or to the platform if the request names one.
+    """
 
     handle: str
     cookie: NewCookie | None
+    request: PendingRequest
 
 
 class RequestCompleted(errors.InvalidRequest):
@@ -65,7 +72,7 @@ class PendingRequests:
         browser, cookie, changes = self._browser(browser)
         request = self._pending(checked, sent, browser.id)
         await self._server.apply([*changes, AddRequest(request)])
-        return Waiting(self._handle(request), cookie)
+        return Waiting(self._handle(request), cookie, request)
 
     async def park(self, checked: Checked, sent: Mapping[str, str], sender: Sender) -> Waiting:
         """Keep a request for the browser that will come for it.
@@ -75,14 +82,27 @@ class PendingRequests:
         self._server.limits.check(Rule.ADDRESS_SIGN_INS, sender.address)
         request = self._pending(checked, sent, 0)
         await self._server.apply([AddRequest(request)])
-        return Waiting(self._handle(request), None)
+        return Waiting(self._handle(request), None, request)
 
-    async def find(self, caller: Caller) -> LoadedRequest | Waiting:
-        """A kept request that this browser may go on with; a browser that comes for a parked one takes it."""
+    async def visit(self, presented: Opaque | None, client: Client) -> Visit | None:
+        """The browser that a cookie names, and who is signed in there in the client's project."""
+        if presented is None:
+            return None
+        with outages_answered():
+            visit = await self._server.storage.load_visit(presented.row_id, client.project.key, client.client_id)
+        return visit if self._browsers.is_known(presented, visit, self._server.now()) else None
+
+    async def find(self, caller: Caller, provider: str = "") -> LoadedRequest | Waiting:
+        """A kept request that this browser may go on with; a browser that comes for a parked one takes it.
+
+        With a `provider` only one that names this platform is found.
+        """
         request_id = self._server.opaque.row_id("request", caller.handle)
         if request_id is None:
             raise unknown_request()
         kept = await self._load(request_id, self._browsers.read(caller.cookie))
+        if provider and provider_of(kept.request) != provider:
+            raise unknown_request()
         if kept.request.browser_id == 0:
             return await self._bind(kept, caller.handle)
         if kept.visit is None or kept.visit.browser.id != kept.request.browser_id:
@@ -128,12 +148,14 @@ class PendingRequests:
         return kept if self._browsers.is_known(presented, kept.visit, now) else replace(kept, visit=None)
 
     async def _bind(self, kept: LoadedRequest, handle: str) -> Waiting:
+        if self._server.now() >= kept.request.created_at + UNCLAIMED_SECONDS:
+            raise unknown_request()
         browser, cookie, changes = self._browser(_browser_of(kept.visit))
         try:
             await self._server.apply([*changes, BindRequest(kept.request.id, browser.id)])
         except Conflict:
             raise wrong_browser(has_cookie=True) from None
-        return Waiting(handle, cookie)
+        return Waiting(handle, cookie, replace(kept.request, browser_id=browser.id))
 
     def _browser(self, known: Browser | None) -> tuple[Browser, NewCookie | None, list[Change]]:
         if known is not None:
@@ -157,6 +179,12 @@ class PendingRequests:
             expires_at=now + self._rules.request,
             expected_sub=checked.demands.expected_sub,
         )
+
+
+def provider_of(request: PendingRequest) -> str:
+    """The platform that a kept request names; empty if the player may choose."""
+    named: str = json.loads(request.parameters).get(PROVIDER, "")
+    return named
 
 
 def _browser_of(visit: Visit | None) -> Browser | None:

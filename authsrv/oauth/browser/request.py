@@ -12,8 +12,7 @@ from authsrv import errors
 from authsrv.models import Client, ResponseMode
 from authsrv.oauth import claims, scopes
 from authsrv.oauth.claims import ACR, ClaimsRequest
-from authsrv.oauth.parameters import check_nonce
-from authsrv.redirects import matches
+from authsrv.oauth.parameters import check_nonce, check_state, registered, registered_or_only
 from authsrv.signin import Prompt
 
 TARGET_PARAMETERS = frozenset({"client_id", "redirect_uri"})
@@ -43,6 +42,8 @@ PARAMETERS = (
         }
     )
 )
+PROVIDER = "provider"
+"""Never sent: it stands beside the parameters of a request that names the platform by its address."""
 UNSUPPORTED: Mapping[str, type[errors.AuthsrvError]] = {
     "request": errors.RequestNotSupported,
     "request_uri": errors.RequestUriNotSupported,
@@ -68,13 +69,17 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class AuthorizationRequest:
-    """What a request asks of the sign-in, beyond what its code is bound to."""
+    """What a request asks of the sign-in, beyond what its code is bound to.
+
+    `provider` is the platform that the player must come from, empty for any.
+    """
 
     prompts: frozenset[Prompt]
     max_age: int | None
     claims: ClaimsRequest
     ui_locales: str
     wants_acr: bool
+    provider: str = ""
 
     @property
     def silent(self) -> bool:
@@ -86,15 +91,11 @@ def target_of(client: Client, redirect_uri: str) -> Target:
     """Where the answer may go. Raises `InvalidRequest`, which must not be answered by a redirect."""
     if "authorization_code" not in client.grant_types:
         raise errors.UnauthorizedClient("This client signs no players in.", reason="no_code_grant")
+    if client.profile == "xsolla":
+        return Target(client, registered_or_only(client, redirect_uri))
     if not redirect_uri:
         raise errors.InvalidRequest("Send the redirect_uri.", parameter="redirect_uri", reason="redirect_uri_missing")
-    if not matches(client, redirect_uri):
-        raise errors.InvalidRequest(
-            "This redirect_uri is not registered for the client; it must match exactly.",
-            parameter="redirect_uri",
-            reason="redirect_uri_unregistered",
-        )
-    return Target(client, redirect_uri)
+    return Target(client, registered(client, redirect_uri))
 
 
 def mode_of(client: Client, redirect_uri: str, asked: str) -> ResponseMode:
@@ -130,6 +131,7 @@ def read(client: Client, sent: Mapping[str, str]) -> AuthorizationRequest:
         claims=asked,
         ui_locales=sent.get("ui_locales", ""),
         wants_acr="acr_values" in sent or "id_token:acr" in asked.names,
+        provider=sent.get(PROVIDER, ""),
     )
 
 
@@ -147,6 +149,8 @@ def _check_response_type(_: Client, sent: Mapping[str, str]) -> None:
 
 
 def _check_state(client: Client, sent: Mapping[str, str]) -> None:
+    if client.profile == "xsolla":
+        check_state(client, sent.get("state", ""))
     if client.state_required and not sent.get("state"):
         raise errors.InvalidRequest("This client must send a state.", parameter="state")
     if sent.get("response_mode") == "form_post" and _CONTROL.search(sent.get("state", "")):

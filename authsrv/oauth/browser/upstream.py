@@ -11,10 +11,17 @@ from typing import Any
 
 from authsrv import errors
 from authsrv.audit import AuditEvent
-from authsrv.models import LoadedRequest, LoadedTrip, Trip, Visit
+from authsrv.models import LoadedRequest, LoadedTrip, PendingRequest, Trip, Visit
 from authsrv.oauth.browser.browsers import Browsers, NewCookie
 from authsrv.oauth.browser.check import AuthorizationCheck
-from authsrv.oauth.browser.pending import Caller, PendingRequests, RequestCompleted, unknown_request, wrong_browser
+from authsrv.oauth.browser.pending import (
+    Caller,
+    PendingRequests,
+    RequestCompleted,
+    provider_of,
+    unknown_request,
+    wrong_browser,
+)
 from authsrv.oauth.browser.request import Target
 from authsrv.oauth.browser.sessions import BrowserSessions, Proof
 from authsrv.oauth.credentials import Redeemed
@@ -57,6 +64,16 @@ class Failed:
     handle: str
     error: errors.AuthsrvError
 
+    @property
+    def is_the_clients(self) -> bool:
+        """Whether the client is told: of a sign-in that the player gave up, or that has no page of ours.
+
+        Never of one that was completed before: another tab is on its way to the client.
+        """
+        if isinstance(self.error, RequestCompleted):
+            return False
+        return self.error.reason == "cancelled" or bool(provider_of(self.kept.request))
+
 
 @dataclass(frozen=True, slots=True)
 class _Returned:
@@ -95,10 +112,16 @@ class UpstreamSignIn:
     async def depart(self, provider: str, caller: Caller, csrf: str) -> str:
         """The address of the platform's page for this browser. The trip is remembered."""
         kept = await self._pending.require(caller, csrf)
-        platform = self._platform(self._check.kept_target(kept.request), provider)
+        return await self.leave(provider, kept.request)
+
+    async def leave(self, provider: str, request: PendingRequest) -> str:
+        """The same for the browser whose request it is, whoever asked for it."""
+        if provider_of(request) not in {"", provider}:
+            raise unknown_request()
+        platform = self.platform(self._check.kept_target(request), provider)
         row_id, now = self._server.storage.next_id(), self._server.now()
         state = self._server.opaque.new("trip", row_id)
-        trip = Trip(row_id, kept.request.browser_id, kept.request.id, provider, state.digest, now, now + TRIP_SECONDS)
+        trip = Trip(row_id, request.browser_id, request.id, provider, state.digest, now, now + TRIP_SECONDS)
         await self._server.apply([AddTrip(trip)])
         return platform.sign_in_url(self._trip(provider, state))
 
@@ -113,7 +136,8 @@ class UpstreamSignIn:
                 await self._once(back, [UseTrip(back.trip.id, self._server.now())])
             return Failed(back.kept, handle, error)
 
-    def _platform(self, target: Target, provider: str) -> Platform[Any]:
+    def platform(self, target: Target, provider: str) -> Platform[Any]:
+        """The platform, if it signs players of the client in by the browser. Raises `UnsupportedProvider`."""
         self._platforms.require_known(provider)
         platform = self._platforms.find(target.client.project.key, provider)
         if not platform.signs_in_browsers:
@@ -160,7 +184,7 @@ class UpstreamSignIn:
 
     async def _sign_in(self, home: Homecoming, back: _Returned) -> NewCookie:
         target = self._check.kept_target(back.kept.request)
-        platform, attempt = self._platform(target, home.provider), Attempt(target.client, home.provider, home.sender)
+        platform, attempt = self.platform(target, home.provider), Attempt(target.client, home.provider, home.sender)
         trip = self._trip(home.provider, back.state)
         credential = self._logins.read(attempt, lambda: platform.parse_return(trip, home.returned))
         now, requester = self._server.now(), digest(back.state.text)

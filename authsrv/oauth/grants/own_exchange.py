@@ -77,6 +77,7 @@ class OwnExchangeGrant(TokenExchangeGrant):
             idp_subject=grant.idp_subject,
             display_name=player.display_name,
             auth_time=grant.auth_time,
+            by_browser=bool(grant.session_id),
             act=self._act,
             origin=subject.origin or Origin(subject.jti, subject.client_id),
             ends_at=subject.exp,

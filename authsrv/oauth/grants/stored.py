@@ -104,6 +104,7 @@ def facts_of(loaded: LoadedGrant, client: Client, scope: tuple[str, ...], gid: s
         display_name=player.display_name,
         auth_time=grant.auth_time,
         sid=sid,
+        by_browser=bool(grant.session_id),
         acr=claims.ACR if "id_token:acr" in grant.claims else "",
         profile=claims.told(player, loaded.profile, promised, grant.claims, "id_token"),
     )

@@ -67,7 +67,7 @@ class SilentLogin:
         return self._server.registry.named(parameters.get("client_id", ""), surface)
 
     def _check(self, call: SilentCall, target: RedirectTarget, request: SilentRequest) -> PlatformGrant:
-        check_texts(call)
+        check_texts(target.client, call)
         if not target.client.first_party:
             raise errors.UnauthorizedClient("Only first-party clients log players in silently.")
         grant: PlatformGrant = self._server.get_authorization_grant(request)

@@ -3,7 +3,6 @@
 Owns their names, forms and lengths. Pure; knows no platform by name and nothing of what becomes of the request.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,13 +10,12 @@ from authsrv import errors
 from authsrv.models import Client, Digest
 from authsrv.oauth.grants.platform import PlatformGrant, RedirectTarget
 from authsrv.oauth.opaque import digest
-from authsrv.oauth.parameters import boolean, check_nonce
-from authsrv.oauth.request import Sender, Surface
+from authsrv.oauth.parameters import boolean, check_nonce, check_state, redirect_uri_sent, registered_or_only
+from authsrv.oauth.request import Sender
 from authsrv.platforms.base import RequestProof, Submission
-from authsrv.redirects import matches, registered_default
 
 TARGET_PARAMETERS = frozenset({"client_id", "redirect_uri", "redirectUrl", "is_redirect"})
-"""What decides where the answer goes. `redirectUrl` is what Unity SDKs before March 2022 send."""
+"""What decides where the answer goes."""
 PARAMETERS = TARGET_PARAMETERS | frozenset(
     {
         "response_type",
@@ -38,8 +36,6 @@ PARAMETERS = TARGET_PARAMETERS | frozenset(
         "code_challenge_method",
     }
 )
-_SHORTEST_STATE, _LONGEST_STATE = 8, 512
-_BREAKS_XSOLLA_SDKS = re.compile(r"[&?#%\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +55,8 @@ class SilentCall:
 def redirect_target(client: Client, parameters: Mapping[str, str]) -> RedirectTarget:
     """Where the answer for this client may go. Raises `InvalidRequest`, which must not be answered by a redirect."""
     is_redirect = boolean(parameters, "is_redirect", default=True)
-    sent = parameters.get("redirect_uri") or _old_alias(client, parameters)
-    return RedirectTarget(client, _registered(client, sent), sent, is_redirect)
+    sent = redirect_uri_sent(client, parameters)
+    return RedirectTarget(client, registered_or_only(client, sent), sent, is_redirect)
 
 
 def requester_of(client: Client, parameters: Mapping[str, str]) -> Digest:
@@ -95,42 +91,15 @@ def submission(call: SilentCall) -> Submission:
     )
 
 
-def _old_alias(client: Client, parameters: Mapping[str, str]) -> str:
-    return parameters.get("redirectUrl", "") if client.profile == "xsolla" else ""
-
-
-def _registered(client: Client, redirect_uri: str) -> str:
-    if not redirect_uri:
-        if default := registered_default(client):
-            return default
-        raise errors.InvalidRequest(
-            "Send the redirect_uri; the client has several.", parameter="redirect_uri", reason="redirect_uri_missing"
-        )
-    if not matches(client, redirect_uri):
-        raise errors.InvalidRequest(
-            "This redirect_uri is not registered for the client; it must match exactly.",
-            parameter="redirect_uri",
-            reason="redirect_uri_unregistered",
-        )
-    return redirect_uri
-
-
-def check_texts(call: SilentCall) -> None:
+def check_texts(client: Client, call: SilentCall) -> None:
     """Response type, state and nonce. Raises `InvalidRequest` or `UnsupportedResponseType`."""
     sent = call.parameters
     if not sent.get("response_type"):
         raise errors.InvalidRequest("Send response_type=code.", parameter="response_type")
     if sent["response_type"] != "code":
         raise errors.UnsupportedResponseType(parameter="response_type")
-    _check_state(sent.get("state", ""), call.sender.surface)
+    check_state(client, sent.get("state", ""))
     check_nonce(sent.get("nonce", ""))
-
-
-def _check_state(state: str, surface: Surface) -> None:
-    if not _SHORTEST_STATE <= len(state) <= _LONGEST_STATE:
-        raise errors.InvalidRequest("Send a state of 8 to 512 characters.", parameter="state", reason="state_length")
-    if surface == "xsolla" and _BREAKS_XSOLLA_SDKS.search(state):
-        raise errors.InvalidRequest("The state holds a character that is not allowed.", parameter="state")
 
 
 def for_authlib(parameters: Mapping[str, str], target: RedirectTarget) -> dict[str, str]:
