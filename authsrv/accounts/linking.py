@@ -1,0 +1,51 @@
+"""Linking: what it takes for a proven platform account to become a player's, as pure decisions over loaded facts.
+
+Owns when one that was unlinked may be linked elsewhere. Whether the player wants it is the caller's to know.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from authsrv.account_models import Account, JournalEvent
+from authsrv.accounts.changing import advanced, of_kind, require_changeable, require_room
+from authsrv.accounts.effects import Effect, Held, Move
+from authsrv.accounts.journal import Happening, Occasion, Planned
+from authsrv.errors import RelinkCooldown
+from authsrv.models import AccountRules, IdentityKey
+from authsrv.oauth.marks import IdentityMarks
+from authsrv.storage.account_changes import RecordEvent
+from authsrv.storage.changes import LinkIdentity
+
+
+def is_full(account: Account, key: IdentityKey, rules: AccountRules) -> bool:
+    """Whether the player has as many others of the same kind and environment as one may have."""
+    others = (linked.key for linked in account.identities if linked.key != key)
+    return of_kind(key, others) >= rules.identities
+
+
+def require_rested(account: Account, last_unlink: JournalEvent | None, occasion: Occasion) -> None:
+    """Refuse what was unlinked from somebody else lately, by the newest `unlinked` event about it.
+
+    Raises `RelinkCooldown` with `retry_at` in Unix seconds.
+    """
+    if last_unlink is None or last_unlink.reversed_by or last_unlink.player_id == account.player.id:
+        return
+    retry_at = last_unlink.at + occasion.project.accounts.relink_cooldown
+    if occasion.now < retry_at:
+        raise RelinkCooldown(facts={"retry_at": retry_at})
+
+
+def link(
+    key: IdentityKey, account: Account, occasion: Occasion, marks: IdentityMarks, told: Mapping[str, Any] | None = None
+) -> Planned:
+    """The platform account, which is nobody's, becomes the player's. `told` are further facts for the journal.
+
+    Raises `LinkLimit`, and what `require_changeable` raises.
+    """
+    require_changeable(account, occasion)
+    require_room(account, key, occasion)
+    player, now = account.player, occasion.now
+    effect = Effect((Move(key, None, Held(player.id, now)),))
+    event = occasion.event(Happening("linked", player.id, identity=key, facts={**effect.facts(), **(told or {})}))
+    changes = (*advanced(player), LinkIdentity(key, player.id, now, marks.of(key)), RecordEvent(event))
+    return Planned(event, changes)
