@@ -198,6 +198,7 @@ def _logins(parts: Parts, ring: KeyRing, limits: RateLimiter) -> PlatformLogins:
         audit=parts.audit,
         marks=IdentityMarks(ring.derive(b"authsrv identity marks v1")),
         random=parts.random,
+        boundless=GuestPlatform.identity_kinds,
     )
 
 

@@ -39,6 +39,7 @@ class Rule(Enum):
     ADDRESS_SIGN_INS = "address-sign-ins"  # address; sign-ins begun in a browser
     ADDRESS_REGISTRATIONS = "address-registrations"  # address; clients registered, read, updated and deleted
     ADDRESS_GUESTS = "address-guests"  # address; secrets made for guests
+    ADDRESS_NEW_GUESTS = "address-new-guests"  # address; guests who become players
     CLAIM_REQUESTS = "claim-requests"  # project, scope, player; calls to services that have claims about players
 
 
@@ -71,6 +72,7 @@ class Quotas:
             Rule.ADDRESS_SIGN_INS: self.address_sign_ins,
             Rule.ADDRESS_REGISTRATIONS: self.address_registrations,
             Rule.ADDRESS_GUESTS: self.address_guests,
+            Rule.ADDRESS_NEW_GUESTS: self.address_guests,
             Rule.CLAIM_REQUESTS: self.claim_requests,
         }[rule]
 

@@ -115,7 +115,7 @@ class LimitsSettings(Settings):
         20, description="Clients registered, read, changed and deleted from one IP address, or one /64 network of IPv6."
     )
     guests_per_minute_per_address: Count = Field(
-        60, description="Guests made from one IP address, or one /64 network of IPv6."
+        60, description="New guests from one IP address, or one /64 network of IPv6."
     )
     token_requests_per_minute: Count = Field(600, description="Token requests of one client for one player.")
     multiplier: Annotated[int, Field(strict=True)] = Field(

@@ -4,7 +4,7 @@ Owns what is counted and audited, how the credential is settled, and the race of
 Knows no HTTP framework, no platform by name and no request's parameters.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -25,7 +25,10 @@ from authsrv.storage.changes import LinkIdentity, RecordLogin
 
 
 class PlatformLogins:
-    """The steps of a login, for drivers to put in order."""
+    """The steps of a login, for drivers to put in order.
+
+    `boundless` are the kinds of identities of which anybody can have any number, for nothing.
+    """
 
     def __init__(
         self,
@@ -36,6 +39,7 @@ class PlatformLogins:
         audit: Audit,
         marks: IdentityMarks,
         random: Callable[[int], bytes],
+        boundless: Collection[str] = (),
     ) -> None:
         self._storage = storage
         self._desk = desk
@@ -43,6 +47,7 @@ class PlatformLogins:
         self._audit = audit
         self._marks = marks
         self._random = random
+        self._boundless = boundless
 
     def read(self, attempt: Attempt, parse: Callable[[], Credential]) -> Credential:
         """The credential as `parse` finds it, counted. Raises `AuthsrvError`."""
@@ -106,10 +111,18 @@ class PlatformLogins:
         """Who the identity is. To be asked again when the account changed, or another first login was faster."""
         found = await self.ownership(redeemed.key, now)
         try:
-            return sign_in(presence(attempt, redeemed, now), found, may_create=may_create, new=self.new_player())
-        except (errors.UserNotFound, errors.AccessDenied):
+            signed_in = sign_in(presence(attempt, redeemed, now), found, may_create=may_create, new=self.new_player())
+            if signed_in.created:
+                self.admit(attempt, redeemed.key)
+        except (errors.UserNotFound, errors.AccessDenied, errors.RateLimited):
             await self.keep(redeemed, now)
             raise
+        return signed_in
+
+    def admit(self, attempt: Attempt, key: IdentityKey) -> None:
+        """Count a player who is to be made of an identity that costs nothing. Raises `RateLimited`."""
+        if key.kind in self._boundless:
+            self._limits.check(Rule.ADDRESS_NEW_GUESTS, attempt.sender.address)
 
     async def ownership(self, key: IdentityKey, now: int) -> Ownership:
         """Whose an identity is, and whether it is banned."""

@@ -72,18 +72,19 @@ async def test_a_game_on_an_xsolla_sdk_gets_one_too(server: Server) -> None:
     assert await new_guest(server, "40")
 
 
+MALFORMED = (400, "invalid_request", "client_id", "")
 REFUSED = [
-    pytest.param({}, (400, "invalid_request", "client_id"), id="nobody"),
-    pytest.param({"client_id": ""}, (400, "invalid_request", "client_id"), id="empty"),
-    pytest.param({"client_id": 40}, (400, "invalid_request", "client_id"), id="a number"),
-    pytest.param({"client_id": ["launcher"]}, (400, "invalid_request", "client_id"), id="a list"),
-    pytest.param({"client_id": None}, (400, "invalid_request", "client_id"), id="null"),
-    pytest.param({"client_id": "launcher\0"}, (400, "invalid_request", "client_id"), id="NUL"),
-    pytest.param({"client_id": "a" * 256}, (400, "invalid_request", "client_id"), id="too long"),
-    pytest.param({"client_id": "\ud800"}, (400, "invalid_request", ""), id="lone surrogate"),
-    pytest.param({"client_id": "nobody"}, (400, "invalid_request", "client_id"), id="unknown"),
-    pytest.param({"client_id": "third"}, (400, "unauthorized_client", ""), id="not the studio's own"),
-    pytest.param({"client_id": "lonely"}, (404, "unsupported_provider", ""), id="project without guests"),
+    pytest.param({}, MALFORMED, id="nobody"),
+    pytest.param({"client_id": ""}, MALFORMED, id="empty"),
+    pytest.param({"client_id": 40}, MALFORMED, id="a number"),
+    pytest.param({"client_id": ["launcher"]}, MALFORMED, id="a list"),
+    pytest.param({"client_id": None}, MALFORMED, id="null"),
+    pytest.param({"client_id": "launcher\0"}, MALFORMED, id="NUL"),
+    pytest.param({"client_id": "a" * 256}, MALFORMED, id="too long"),
+    pytest.param({"client_id": "\ud800"}, (400, "invalid_request", "", ""), id="lone surrogate"),
+    pytest.param({"client_id": "nobody"}, (400, "invalid_request", "client_id", "unknown_client"), id="unknown"),
+    pytest.param({"client_id": "third"}, (400, "unauthorized_client", "", ""), id="not the studio's own"),
+    pytest.param({"client_id": "lonely"}, (404, "unsupported_provider", "", "provider_not_configured"), id="no guests"),
 ]
 
 
@@ -96,11 +97,11 @@ def with_others(block: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(("body", "outcome"), REFUSED)
-async def test_who_gets_no_secret(body: dict[str, Any], outcome: tuple[int, str, str]) -> None:
+async def test_who_gets_no_secret(body: dict[str, Any], outcome: tuple[int, str, str, str]) -> None:
     async with running(edit=with_others) as server:
         answer = await server.http.post(GUESTS, content=json.dumps(body), headers={"content-type": "application/json"})
         told = answer.json()
-        assert (answer.status_code, told["error"], told.get("parameter", "")) == outcome
+        assert (answer.status_code, told["error"], told.get("parameter", ""), told.get("reason", "")) == outcome
         assert "credential" not in told
 
 
@@ -161,6 +162,29 @@ async def test_F12_an_address_has_only_so_many_made(server: Server) -> None:
             assert answer.headers["ratelimit-policy"] == '"address-guests";q=2;w=60'
         async with client(strict.app, "192.0.2.7") as elsewhere:
             assert (await elsewhere.post(GUESTS, json={"client_id": "launcher"})).status_code == 200
+
+
+async def test_F12_an_address_becomes_only_so_many_guests_whoever_made_their_secrets() -> None:
+    def few(block: dict[str, Any]) -> None:
+        block["limits"] = {"guests_per_minute_per_address": 2}
+
+    async with running(edit=few) as strict:
+        made_up = ["authsrv_guest_" + letter * 43 for letter in "ABCD"]
+        for secret in made_up[:2]:
+            await login(strict, secret)
+        for answer in (
+            await strict.silent("guest", None, session_ticket=made_up[2]),
+            await exchange_of(strict, "guest", made_up[3]),
+        ):
+            assert (answer.status_code, answer.json()["error"]) == (429, "rate_limited")
+            assert answer.headers["ratelimit-policy"] == '"address-new-guests";q=2;w=60'
+        assert written(strict)[:2] == (2, 2)
+        await login(strict, made_up[0])  # who is there already comes in
+        assert (await strict.silent("steam")).status_code == 200  # and who comes from a platform
+        async with client(strict.app, "192.0.2.7") as elsewhere:
+            sent = {name: value for name, value in launcher_request().items() if value}
+            answer = await elsewhere.post(SILENT, data={**sent, "session_ticket": made_up[2]})
+            assert answer.status_code == 200
 
 
 # --- a guest at the doors of everybody ---
