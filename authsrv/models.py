@@ -363,7 +363,8 @@ class LoadedGrant:
     Whatever was issued before `not_before` is void, the grant too. The others are about the access token that was asked
     about: whether it was revoked, and the time before which everything is void that its client was given, which may be
     another client than the grant's. `issued_as` is the `sub` of the player whom the grant was given to; another one
-    than `player`'s if that account was merged into it since.
+    than `player`'s if that account was merged into it since. `sub_is_players` tells whether the `sub` that was asked
+    about is the player's, their own or that of an account merged into it.
     """
 
     grant: Grant
@@ -373,6 +374,7 @@ class LoadedGrant:
     token_revoked: bool = False
     client_not_before: int = 0
     issued_as: str = ""
+    sub_is_players: bool = False
 
 
 NotBeforeKind = Literal["player", "client", "project"]

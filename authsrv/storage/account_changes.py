@@ -30,7 +30,9 @@ class UnlinkIdentity:
 
 @dataclass(frozen=True, slots=True)
 class MoveIdentity:
-    """Give an identity of one player to another. Guard: it is the first one's, and the second exists."""
+    """Give an identity of one player to another. Guard: it is the first one's, and the second exists and is not merged
+    into another.
+    """
 
     key: IdentityKey
     from_id: int

@@ -70,7 +70,8 @@ DELETE_IDENTITY = """
 MOVE_IDENTITY = """
     UPDATE identities SET player_id = :to_id, linked_at = :now
     WHERE project = :project AND kind = :kind AND environment = :environment AND subject = :subject
-        AND player_id = :from_id"""
+        AND player_id = :from_id
+        AND EXISTS (SELECT 1 FROM players p WHERE p.id = :to_id AND p.merged_into IS NULL)"""
 
 END_GRANTS = """
     UPDATE grants SET revoked_at = :now, revoked_reason = :reason

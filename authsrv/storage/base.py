@@ -100,7 +100,7 @@ class Storage(Protocol):
         """The reservation of a credential, if any."""
 
     async def load_grant(
-        self, grant_id: int, jti: str = "", client_id: str = "", origin_jti: str = ""
+        self, grant_id: int, jti: str = "", client_id: str = "", origin_jti: str = "", sub: str = ""
     ) -> LoadedGrant | None:
         """A grant and its player, used and revoked ones included, and how the access token of this `jti` stands.
 
@@ -108,7 +108,7 @@ class Storage(Protocol):
         tokens voids these.
 
         `client_id` is the client that the token was made for, which may be another one than the grant's. The token
-        counts as revoked if the one of `origin_jti`, which it was made of, is.
+        counts as revoked if the one of `origin_jti`, which it was made of, is. `sub` is whom the token names.
         """
 
     async def load_standing(self, client_id: str, project: str, jti: str) -> Standing:

@@ -108,7 +108,8 @@ END_SESSION = """
 
 END_SESSIONS = """
     UPDATE sessions SET ended_at = :now, ended_reason = :reason
-    WHERE player_id = :player_id AND ended_at IS NULL"""
+    WHERE player_id = :player_id AND ended_at IS NULL
+        AND (:idp = '' OR (idp = :idp AND idp_subject = :idp_subject))"""
 
 REVOKE_WITHOUT_REFRESH = """
     UPDATE grants SET revoked_at = :now, revoked_reason = :reason

@@ -145,7 +145,13 @@ def _(change: EndSession) -> Iterator[Step]:
 
 @steps_of.register
 def _(change: EndSessions) -> Iterator[Step]:
-    values = checked(player_id=change.player_id, now=change.now, reason=change.reason)
+    values = checked(
+        player_id=change.player_id,
+        idp=change.idp,
+        idp_subject=change.idp_subject,
+        now=change.now,
+        reason=change.reason,
+    )
     yield Step(sql.END_SESSIONS, values, guarded=False)
 
 

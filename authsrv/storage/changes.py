@@ -35,7 +35,8 @@ class AddPlayer:
 
 @dataclass(frozen=True, slots=True)
 class LinkIdentity:
-    """Give an identity to a player. Guard: the identity belongs to nobody, and no ban in force holds for its `mark`.
+    """Give an identity to a player. Guard: the identity belongs to nobody, and no ban in force holds for its `mark`;
+    the player is not merged into another.
 
     Without a `mark` it is linked whether banned or not.
     """
@@ -354,12 +355,15 @@ class EndSession:
 class EndSessions:
     """End every session of a player, those too that began a moment ago. Idempotent, and first reasons are kept.
 
-    What the sessions gave is left as it is.
+    With `idp` and `idp_subject` only those whose player signed in last by this platform account. What the sessions gave
+    is left as it is.
     """
 
     player_id: int
     now: int
     reason: str
+    idp: str = ""
+    idp_subject: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ from authsrv.models import (
 )
 from authsrv.storage.base import StorageError, StorageUnavailable, StoredClient, Swept
 from authsrv.storage.changes import Change
-from authsrv.storage.memory_accounts import account, events, identity_events, link_code, ownership
+from authsrv.storage.memory_accounts import account, events, identity_events, link_code, ownership, subs_of
 from authsrv.storage.memory_browsers import loaded_request, open_sessions, player_sessions, visit
 from authsrv.storage.memory_revocations import revocations, standing
 from authsrv.storage.memory_tables import Tables, write
@@ -89,9 +89,9 @@ class MemoryStorage:
         return self._tables.reservations.get(digest)
 
     async def load_grant(
-        self, grant_id: int, jti: str = "", client_id: str = "", origin_jti: str = ""
+        self, grant_id: int, jti: str = "", client_id: str = "", origin_jti: str = "", sub: str = ""
     ) -> LoadedGrant | None:
-        checked(jti=jti, client_id=client_id, origin_jti=origin_jti)
+        checked(jti=jti, client_id=client_id, origin_jti=origin_jti, sub=sub)
         await self._turn()
         grant = self._tables.grants.get(grant_id)
         if grant is None:
@@ -102,7 +102,9 @@ class MemoryStorage:
         stands = standing(self._tables, grant.client_id, grant.project, (jti, origin_jti), subs)
         profile = self._tables.profiles.get(player.id, "")
         of_client = self._tables.not_befores.get(("client", client_id), 0)
-        return LoadedGrant(grant, player, profile, stands.not_before, stands.token_revoked, of_client, given_to.sub)
+        known = stands.not_before, stands.token_revoked, of_client
+        is_players = sub in subs_of(self._tables, player.id)
+        return LoadedGrant(grant, player, profile, *known, given_to.sub, is_players)
 
     async def load_standing(self, client_id: str, project: str, jti: str) -> Standing:
         checked(client_id=client_id, project=project, jti=jti)

@@ -65,6 +65,11 @@ def _aliases(tables: Tables, player_id: int) -> tuple[Player, ...]:
     return tuple(player for _, player in sorted(tables.players.items()) if player.merged_into == player_id)
 
 
+def subs_of(tables: Tables, player_id: int) -> set[str]:
+    """The `sub` of a player, and those of all who were merged into it."""
+    return {tables.players[player_id].sub, *(alias.sub for alias in _aliases(tables, player_id))}
+
+
 def events(tables: Tables, player_id: int, limit: int) -> tuple[JournalEvent, ...]:
     """What was done to an account and to those merged into it, the newest first."""
     mine = {player_id, *(alias.id for alias in _aliases(tables, player_id))}
@@ -109,7 +114,7 @@ def _(change: UnlinkIdentity, tables: Tables) -> None:
 @write.register
 def _(change: MoveIdentity, tables: Tables) -> None:
     linked = tables.identities.get(change.key)
-    if linked is None or linked.player_id != change.from_id or change.to_id not in tables.players:
+    if linked is None or linked.player_id != change.from_id or not tables.stands_alone(change.to_id):
         raise Conflict(change)
     tables.identities[change.key] = replace(linked, player_id=change.to_id, linked_at=change.now)
 

@@ -196,8 +196,10 @@ def _(change: EndSession, tables: Tables) -> None:
 
 @write.register
 def _(change: EndSessions, tables: Tables) -> None:
-    for found in player_sessions(tables, change.player_id):
-        session = found.session
+    account = change.idp, change.idp_subject
+    for session in [found.session for found in player_sessions(tables, change.player_id)]:
+        if change.idp and (session.idp, session.idp_subject) != account:
+            continue
         tables.sessions[session.id] = replace(session, ended_at=change.now, ended_reason=change.reason)
 
 

@@ -78,6 +78,11 @@ class Tables:
         """Tables of their own with the same rows."""
         return Tables(*(getattr(self, one.name).copy() for one in fields(self)))
 
+    def stands_alone(self, player_id: int) -> bool:
+        """Whether a player is there, and not merged into another."""
+        player = self.players.get(player_id)
+        return player is not None and player.merged_into is None
+
     def reserve(self, wanted: Reservation, *, take_over: bool) -> Reservation:
         """Put the reservation in if its digest is free; the row that stands then."""
         known = self.reservations.get(wanted.digest)
@@ -149,7 +154,7 @@ def _(change: AddPlayer, tables: Tables) -> None:
 
 @write.register
 def _(change: LinkIdentity, tables: Tables) -> None:
-    guard(change.key not in tables.identities and change.player_id in tables.players, change)
+    guard(change.key not in tables.identities and tables.stands_alone(change.player_id), change)
     guard(change.mark is None or not bans_on(tables, change.mark, change.now), change)
     tables.identities[change.key] = LinkedIdentity(change.key, change.player_id, change.now, change.now)
 

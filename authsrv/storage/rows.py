@@ -207,8 +207,9 @@ def loaded_grant_of(row: Row) -> LoadedGrant:
         *(*code, tuple(claims.split())),
     )
     player, told = player_of(row[30 : 30 + PLAYER_COLUMNS]), row[30 + PLAYER_COLUMNS :]
-    profile, not_before, token_revoked, client_not_before, issued_as = told
-    return LoadedGrant(grant, player, profile, not_before, bool(token_revoked), client_not_before, issued_as)
+    profile, not_before, token_revoked, client_not_before, issued_as, is_players = told
+    stands = not_before, bool(token_revoked), client_not_before
+    return LoadedGrant(grant, player, profile, *stands, issued_as, bool(is_players))
 
 
 def reservation_of(row: Row) -> Reservation:

@@ -26,16 +26,18 @@ UPDATE_PLAYER_LOGIN = """
             ELSE display_name END
     WHERE id = :player_id AND version = :version"""
 
+# Who was merged into another player owns nothing, whatever the caller took them for.
 INSERT_IDENTITY = """
     INSERT INTO identities (project, kind, environment, subject, player_id, linked_at, last_used_at)
-    VALUES (:project, :kind, :environment, :subject, :player_id, :now, :now)
+    SELECT :project, :kind, :environment, :subject, :player_id, :now, :now
+    WHERE EXISTS (SELECT 1 FROM players p WHERE p.id = :player_id AND p.merged_into IS NULL)
     ON CONFLICT DO NOTHING"""
 
 # A ban that came since the identity was looked up is seen by the very statement that gives it to somebody.
 INSERT_UNBANNED_IDENTITY = """
     INSERT INTO identities (project, kind, environment, subject, player_id, linked_at, last_used_at)
     SELECT :project, :kind, :environment, :subject, :player_id, :now, :now
-    WHERE NOT EXISTS (
+    WHERE EXISTS (SELECT 1 FROM players p WHERE p.id = :player_id AND p.merged_into IS NULL) AND NOT EXISTS (
         SELECT 1 FROM identity_bans m JOIN bans b ON b.id = m.ban_id
         WHERE m.digest = :mark AND b.lifted_at IS NULL AND b.until > :now)
     ON CONFLICT DO NOTHING"""
@@ -81,7 +83,9 @@ SELECT_GRANT = f"""
         EXISTS (SELECT 1 FROM revoked_tokens t WHERE t.jti IN (:jti, :origin_jti)) AS token_revoked,
         coalesce((SELECT n.not_before FROM not_befores n WHERE n.kind = 'client' AND n.subject = :client_id), 0)
             AS client_not_before,
-        o.sub
+        o.sub,
+        EXISTS (SELECT 1 FROM players a WHERE a.sub = :sub AND coalesce(a.merged_into, a.id) = p.id)
+            AS sub_is_players
     FROM grants g JOIN players o ON o.id = g.player_id JOIN players p ON p.id = coalesce(o.merged_into, o.id)
         LEFT JOIN profiles f ON f.player_id = p.id
     WHERE g.id = :grant_id"""  # noqa: S608 - columns from this file

@@ -160,11 +160,11 @@ class SqliteStorage:
         return reservation_of(rows[0]) if rows else None
 
     async def load_grant(
-        self, grant_id: int, jti: str = "", client_id: str = "", origin_jti: str = ""
+        self, grant_id: int, jti: str = "", client_id: str = "", origin_jti: str = "", sub: str = ""
     ) -> LoadedGrant | None:
         if grant_id not in INT64:
             return None
-        values = checked(grant_id=grant_id, jti=jti, client_id=client_id, origin_jti=origin_jti)
+        values = checked(grant_id=grant_id, jti=jti, client_id=client_id, origin_jti=origin_jti, sub=sub)
         rows = await self._read(sql.SELECT_GRANT, values)
         return loaded_grant_of(rows[0]) if rows else None
 

@@ -244,6 +244,40 @@ async def test_a_grant_of_a_merged_account_is_its_survivors(storage: Storage) ->
     assert (loaded.player, loaded.issued_as, loaded.profile) == (player(1), "sub-1", "")
 
 
+@pytest.mark.parametrize(
+    ("sub", "is_players"), [("sub-1", True), ("sub-2", True), ("sub-3", True), ("sub-4", False), ("", False)]
+)
+async def test_a_token_may_name_its_player_by_every_sub_that_was_merged_into_them(
+    storage: Storage, sub: str, *, is_players: bool
+) -> None:
+    await three_players(storage)
+    await storage.apply([AddPlayer(player(4)), AddGrant(grant()), MergePlayers(1, 2), MergePlayers(2, 3)])
+    loaded = await storage.load_grant(1, sub=sub)
+    assert loaded
+    assert loaded.sub_is_players == is_players
+
+
+async def test_after_a_merge_was_undone_neither_player_has_the_others_sub(storage: Storage) -> None:
+    await three_players(storage)
+    await storage.apply([AddGrant(grant()), MergePlayers(1, 2), UnmergePlayers(1, 2, ())])
+    found = [await storage.load_grant(1, sub=sub) for sub in ("sub-1", "sub-2")]
+    assert [one.sub_is_players for one in found if one] == [True, False]
+
+
+async def test_whoever_was_merged_into_another_is_given_no_identity(storage: Storage) -> None:
+    await three_players(storage)
+    await storage.apply([MergePlayers(1, 3)])
+    for change in (
+        LinkIdentity(identity("c"), 1, NOW),
+        LinkIdentity(identity("c"), 1, NOW, MARK),
+        MoveIdentity(identity("b"), 2, 1, NOW),
+    ):
+        with pytest.raises(Conflict):
+            await storage.apply([change])
+    assert await storage.load_player(identity("c")) is None
+    assert await storage.load_player(identity("b")) == player(2)
+
+
 @pytest.mark.parametrize("sub", ["sub-1", "sub-2"])
 async def test_what_voids_either_account_voids_the_grants_of_a_merged_one(storage: Storage, sub: str) -> None:
     await three_players(storage)

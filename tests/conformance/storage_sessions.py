@@ -264,3 +264,14 @@ async def test_all_sessions_of_one_player_end_and_what_they_gave_stays(storage: 
     assert ends == [NOW + 80, None, NOW + 90]
     assert (await session_of(storage, 3)).ended_reason == "banned"
     assert (await grant_of(storage, 1)).revoked_at is None
+
+
+@pytest.mark.parametrize(("idp", "subject", "ends"), [("epic", "c0ffee00", True), ("epic", "other", False)])
+async def test_of_a_players_sessions_those_end_that_a_platform_account_signed_in_last(
+    storage: Storage, idp: str, subject: str, *, ends: bool
+) -> None:
+    await signed_in(storage)
+    await storage.apply([AddBrowser(browser(3)), StartSession(session(3, browser_id=3)), RENEW])
+    await storage.apply([EndSessions(1, NOW + 90, "unlinked", idp, subject)])
+    found = [(await session_of(storage, number)).ended_at for number in (1, 2, 3)]
+    assert found == [NOW + 90 if ends else None, None, None]

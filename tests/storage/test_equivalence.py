@@ -25,7 +25,7 @@ async def outcome(call: Call, storage: Storage) -> object:
 async def everything(storage: Storage) -> list[object]:
     """All that the loads show."""
     return await asyncio.gather(
-        *(storage.load_grant(number, "t1", "shop") for number in range(1, 7)),
+        *(storage.load_grant(number, "t1", "shop", sub=sub) for number in range(1, 7) for sub in ("sub-1", "sub-2")),
         *(
             storage.load_standing(client_id, "skyforge", jti)
             for client_id in ("launcher", "shop")

@@ -105,6 +105,7 @@ VISIT = [*fields(Browser, Session, Player), "scope"]
                 "token_revoked",
                 "client_not_before",
                 "sub",
+                "sub_is_players",
             ],
             id="grant",
         ),

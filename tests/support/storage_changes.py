@@ -179,6 +179,7 @@ BROWSER_CHANGES: st.SearchStrategy[Change] = st.one_of(
     st.builds(UseSession, IDS, CLIENT_IDS, TIMES),
     st.builds(EndSession, MAYBE_IDS | MORE_IDS, TIMES, TEXTS, st.lists(CLIENT_IDS, max_size=2).map(tuple)),
     st.builds(EndSessions, IDS, TIMES, TEXTS),
+    st.builds(EndSessions, IDS, TIMES, TEXTS, st.just("epic"), st.sampled_from(["c0ffee00", "a"])),
     st.builds(a_browsers_grant, MORE_IDS, MAYBE_IDS, CLIENT_IDS, st.integers(0, 2)),
     st.builds(RedeemCode, MORE_IDS, TIMES, st.none() | TOKENS, TIMES),
     st.builds(GiveConsent, IDS, CLIENT_IDS, WORDS, TIMES),
