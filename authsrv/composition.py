@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+from authsrv.accounts.browser.desk import AccountDesk
+from authsrv.accounts.browser.orders import AccountOrders
 from authsrv.audit import Audit
 from authsrv.config.registered_clients import faults
 from authsrv.endpoints.account import AccountEndpoint
@@ -32,9 +34,7 @@ from authsrv.endpoints.xsolla.sign_in import LoginRedirectEndpoint, LoginUrlEndp
 from authsrv.endpoints.xsolla.users import MeEndpoint, ValidationEndpoint
 from authsrv.limits import Quotas, RateLimiter
 from authsrv.models import SessionRules
-from authsrv.oauth.browser.account import AccountDesk
 from authsrv.oauth.browser.account_client import AccountClients
-from authsrv.oauth.browser.account_orders import AccountOrders
 from authsrv.oauth.browser.authorize import Authorizer
 from authsrv.oauth.browser.browsers import Browsers
 from authsrv.oauth.browser.check import AuthorizationCheck
@@ -42,6 +42,7 @@ from authsrv.oauth.browser.logout import Logout
 from authsrv.oauth.browser.pending import PendingRequests
 from authsrv.oauth.browser.presence import Presence
 from authsrv.oauth.browser.sessions import BrowserSessions
+from authsrv.oauth.browser.trips import Trips
 from authsrv.oauth.browser.upstream import UpstreamSignIn
 from authsrv.oauth.claim_sources import ClaimSources
 from authsrv.oauth.clients import ClientRegistry
@@ -106,6 +107,7 @@ class _Drivers:
     """What decides and writes behind the browser's endpoints."""
 
     authorizer: Authorizer
+    trips: Trips
     upstream: UpstreamSignIn
     direct: DirectSignIn
     logout: Logout
@@ -232,18 +234,21 @@ def _drivers(parts: Parts, ring: KeyRing, server: TokenServer) -> _Drivers:
         pages=account_pages,
         projects=parts.facts.projects,
     )
-    upstream = UpstreamSignIn(
+    logins = server.proofs.logins
+    trips = Trips(
         server=server,
         check=check,
         browsers=browsers,
-        pending=pending,
         platforms=parts.platforms,
-        logins=server.proofs.logins,
-        sessions=sessions,
+        logins=logins,
         key=ring.derive(b"authsrv trips v1"),
+    )
+    upstream = UpstreamSignIn(
+        server=server, browsers=browsers, pending=pending, trips=trips, logins=logins, sessions=sessions
     )
     return _Drivers(
         authorizer=authorizer,
+        trips=trips,
         upstream=upstream,
         direct=DirectSignIn(
             server=server,
@@ -251,6 +256,7 @@ def _drivers(parts: Parts, ring: KeyRing, server: TokenServer) -> _Drivers:
             browsers=browsers,
             pending=pending,
             platforms=parts.platforms,
+            trips=trips,
             upstream=upstream,
         ),
         logout=logout,
@@ -277,7 +283,14 @@ def _browser_surface(parts: Parts, drivers: _Drivers) -> BrowserSurface:
         ),
         departure=Departure(upstream, cookie, issuer),
         direct_departure=DirectDeparture(drivers.direct, cookie),
-        callback=Callback(upstream=upstream, authorizer=authorizer, outcomes=outcomes, cookie=cookie, issuer=issuer),
+        callback=Callback(
+            trips=drivers.trips,
+            upstream=upstream,
+            authorizer=authorizer,
+            outcomes=outcomes,
+            cookie=cookie,
+            issuer=issuer,
+        ),
         account=AccountEndpoint(
             desk=drivers.desk,
             orders=drivers.orders,

@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from starlette.requests import Request
 from starlette.responses import Response
 
+from authsrv.accounts.browser.desk import AccountCall, AccountDesk, AccountView, Choice, Order
+from authsrv.accounts.browser.orders import AccountOrders
 from authsrv.endpoints.account_screens import AccountScreens
 from authsrv.endpoints.answers import redirect
 from authsrv.endpoints.authorize import Outcomes
@@ -13,8 +15,6 @@ from authsrv.endpoints.endpoint import sender
 from authsrv.endpoints.forms import parse_form, read_form
 from authsrv.endpoints.login import require_same_origin
 from authsrv.errors import InvalidRequest
-from authsrv.oauth.browser.account import AccountCall, AccountDesk, AccountView, Choice, Order
-from authsrv.oauth.browser.account_orders import AccountOrders
 
 MAX_BODY = 8 * 1024
 FORM_FIELDS = frozenset({"csrf", "session", "decision", "item"})

@@ -9,9 +9,9 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import Response
 
+from authsrv.accounts.browser.desk import AccountView, Choice, OpenSession
 from authsrv.endpoints.screens import Facts, Screens, remember
 from authsrv.models import Consent, Project
-from authsrv.oauth.browser.account import AccountView, Choice, OpenSession
 from authsrv.pages.views import (
     AccountPage,
     ChooseProjectPage,

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 from starlette.responses import Response
 
+from authsrv.accounts.browser.desk import AccountDesk
 from authsrv.endpoints.answers import redirect
 from authsrv.endpoints.authorize import Outcomes
 from authsrv.endpoints.cookies import SessionCookie
@@ -12,10 +13,10 @@ from authsrv.endpoints.endpoint import sender
 from authsrv.endpoints.forms import header_values, parse_form, read_form
 from authsrv.endpoints.screens import Screens
 from authsrv.errors import UriTooLong
-from authsrv.oauth.browser.account import AccountDesk
 from authsrv.oauth.browser.authorize import Authorizer
 from authsrv.oauth.browser.pending import Caller, cross_site
-from authsrv.oauth.browser.upstream import Failed, Homecoming, UpstreamSignIn
+from authsrv.oauth.browser.trips import Failed, Homecoming, Trips
+from authsrv.oauth.browser.upstream import UpstreamSignIn
 from authsrv.oauth.xsolla.sign_in import DirectSignIn
 
 MAX_BODY = 8 * 1024
@@ -102,12 +103,14 @@ class Callback:
     def __init__(
         self,
         *,
+        trips: Trips,
         upstream: UpstreamSignIn,
         authorizer: Authorizer,
         outcomes: Outcomes,
         cookie: SessionCookie,
         issuer: str,
     ) -> None:
+        self._trips = trips
         self._upstream = upstream
         self._authorizer = authorizer
         self._outcomes = outcomes
@@ -122,7 +125,7 @@ class Callback:
         home = Homecoming(
             request.path_params["provider"], parse_form(query).everything(), self._cookie.read(request), sender(request)
         )
-        arrival = await self._upstream.arrive(home)
+        arrival = await self._upstream.arrive(home, await self._trips.back(home))
         again = f"{self._issuer}/login?request={arrival.handle}"
         if not isinstance(arrival, Failed):
             return self._cookie.set(redirect(request, again), arrival.cookie)

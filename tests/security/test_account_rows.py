@@ -281,6 +281,16 @@ async def test_a_withdrawn_consent_ends_what_the_client_was_given_and_is_asked_f
     assert (event["client_id"], event["sub"]) == ("partner", two.claims(tokens["id_token"])["sub"])
 
 
+async def test_a_consent_and_its_end_stand_in_the_journal_and_the_same_consent_again_does_not(two: Server) -> None:
+    browser = Browser(two)
+    await consented(browser)
+    await browser.press(await browser.authorize(prompt="consent"), "allow")
+    await browser.press(await browser.open("/account", project="demo"), "withdraw")
+    told = [(event.kind, event.client_id, event.actor) for event in tables(two).events.values()]
+    assert told[1:] == [("consent_given", "partner", "player"), ("consent_withdrawn", "partner", "player")]
+    assert len({event.player_id for event in tables(two).events.values()}) == 1
+
+
 async def test_D51_the_consent_of_another_player_stays(two: Server) -> None:
     browser, stranger = Browser(two), Browser(two)
     await consented(browser)

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from authsrv import errors
+from authsrv.account_models import JournalEvent
 from authsrv.audit import AuditEvent
 from authsrv.limits import Rule
-from authsrv.models import Client, LoadedRequest, SessionRules, SignedIn, Visit
+from authsrv.models import Client, LoadedRequest, Player, SessionRules, SignedIn, Visit
 from authsrv.oauth.browser.browsers import Browsers
 from authsrv.oauth.browser.check import AuthorizationCheck, Checked
 from authsrv.oauth.browser.pending import Caller, PendingRequests, RequestCompleted, Waiting
@@ -21,6 +22,7 @@ from authsrv.oauth.opaque import digest
 from authsrv.oauth.request import Sender
 from authsrv.oauth.server import ATTEMPTS, TokenServer
 from authsrv.signin import Step, is_usable, next_step
+from authsrv.storage.account_changes import RecordEvent
 from authsrv.storage.base import Conflict
 from authsrv.storage.changes import Change, CompleteRequest, GiveConsent, UseClient, UseSession
 
@@ -200,8 +202,10 @@ class Authorizer:
             return await self.resume(caller)
         client, player, now = checked.target.client, visit.signed_in.player, checked.sent.now
         granted = tuple(sorted(checked.demands.scope | visit.consented))
-        consent = GiveConsent(player.id, client.client_id, granted, now)
-        outcome = await self._finish(checked, visit, (CompleteRequest(kept.request.id, now), consent))
+        given: list[Change] = [GiveConsent(player.id, client.client_id, granted, now)]
+        if frozenset(granted) != visit.consented:
+            given.append(RecordEvent(self._consent_event(client, player, caller.sender, now)))
+        outcome = await self._finish(checked, visit, (CompleteRequest(kept.request.id, now), *given))
         if outcome is None:
             return await self.resume(caller)
         self._note_consent(client, player.sub, caller.sender)
@@ -256,6 +260,17 @@ class Authorizer:
             return ""
         sid = self._server.opaque.public_id("sid", signed_in.session.id)
         return f"{sid}.{digest(' '.join(sorted(checked.demands.scope))).hex()}"
+
+    def _consent_event(self, client: Client, player: Player, sender: Sender, now: int) -> JournalEvent:
+        return JournalEvent(
+            id=self._server.storage.next_id(),
+            project=client.project.key,
+            kind="consent_given",
+            at=now,
+            player_id=player.id,
+            client_id=client.client_id,
+            address=sender.cut_address,
+        )
 
     def _note_consent(self, client: Client, sub: str, sender: Sender) -> None:
         event = AuditEvent("consent.given", project=client.project.key, client_id=client.client_id, sub=sub)

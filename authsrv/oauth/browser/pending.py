@@ -12,7 +12,7 @@ from authsrv.limits import Rule
 from authsrv.models import Browser, Client, LoadedRequest, PendingRequest, SessionRules, Visit
 from authsrv.oauth.browser.browsers import Browsers, NewCookie
 from authsrv.oauth.browser.check import Checked
-from authsrv.oauth.browser.request import PROVIDER
+from authsrv.oauth.browser.request import PROVIDER, PURPOSE, Purpose
 from authsrv.oauth.opaque import Opaque
 from authsrv.oauth.outages import outages_answered
 from authsrv.oauth.request import Sender
@@ -103,6 +103,8 @@ class PendingRequests:
         kept = await self._load(request_id, self._browsers.read(caller.cookie))
         if provider and provider_of(kept.request) != provider:
             raise unknown_request()
+        if purpose_of(kept.request) != "sign_in":
+            raise unknown_request()
         if kept.request.browser_id == 0:
             return await self._bind(kept, caller.handle)
         if kept.visit is None or kept.visit.browser.id != kept.request.browser_id:
@@ -184,6 +186,12 @@ class PendingRequests:
 def provider_of(request: PendingRequest) -> str:
     """The platform that a kept request names; empty if the player may choose."""
     named: str = json.loads(request.parameters).get(PROVIDER, "")
+    return named
+
+
+def purpose_of(request: PendingRequest) -> Purpose:
+    """What a kept request is for."""
+    named: Purpose = json.loads(request.parameters).get(PURPOSE, "sign_in")
     return named
 
 

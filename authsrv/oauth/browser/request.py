@@ -6,7 +6,7 @@ Owns OpenID Connect Core section 3.1.2.1 but for what Authlib checks (scope and 
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import get_args
+from typing import Literal, get_args
 
 from authsrv import errors
 from authsrv.models import Client, ResponseMode
@@ -44,6 +44,9 @@ PARAMETERS = (
 )
 PROVIDER = "provider"
 """Never sent: it stands beside the parameters of a request that names the platform by its address."""
+PURPOSE = "purpose"
+"""Never sent either: what a kept request is for, if not for signing in."""
+Purpose = Literal["sign_in", "link"]
 UNSUPPORTED: Mapping[str, type[errors.AuthsrvError]] = {
     "request": errors.RequestNotSupported,
     "request_uri": errors.RequestUriNotSupported,

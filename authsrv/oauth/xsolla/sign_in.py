@@ -11,6 +11,7 @@ from authsrv.oauth.browser.browsers import Browsers, NewCookie
 from authsrv.oauth.browser.check import AuthorizationCheck, Checked
 from authsrv.oauth.browser.pending import Caller, PendingRequests, Waiting
 from authsrv.oauth.browser.request import PROVIDER, Target
+from authsrv.oauth.browser.trips import Trips
 from authsrv.oauth.browser.upstream import UpstreamSignIn
 from authsrv.oauth.directory import PlatformDirectory
 from authsrv.oauth.parameters import redirect_uri_sent
@@ -54,6 +55,7 @@ class DirectSignIn:
         browsers: Browsers,
         pending: PendingRequests,
         platforms: PlatformDirectory,
+        trips: Trips,
         upstream: UpstreamSignIn,
     ) -> None:
         self._server = server
@@ -61,6 +63,7 @@ class DirectSignIn:
         self._browsers = browsers
         self._pending = pending
         self._platforms = platforms
+        self._trips = trips
         self._upstream = upstream
 
     def target(self, provider: str, parameters: Mapping[str, str]) -> Target:
@@ -93,7 +96,7 @@ class DirectSignIn:
         return Away(await self._upstream.leave(provider, found.request), cookie)
 
     def _checked(self, call: DirectCall) -> tuple[Checked, Mapping[str, str]]:
-        self._upstream.platform(call.target, call.provider)
+        self._trips.platform(call.target, call.provider)
         sent = _sent(call)
         return self._check.new(call.target, sent), sent
 

@@ -1,14 +1,17 @@
 """What players order on their account page: to sign out elsewhere, and to take back what a client may have.
 
-Owns what is written and audited for it. Whose page a form stood on is judged in `account.py`.
+Owns what is written and audited for it. Whose page a form stood on is judged in `desk.py`.
 """
 
 from dataclasses import replace
 
+from authsrv.account_models import Doer
+from authsrv.accounts.browser.desk import AccountCall, AccountDesk, Order, Resident
+from authsrv.accounts.journal import Happening, event_of
 from authsrv.audit import AuditEvent
-from authsrv.oauth.browser.account import AccountCall, AccountDesk, Order, Resident
 from authsrv.oauth.browser.sessions import BrowserSessions
 from authsrv.oauth.server import TokenServer
+from authsrv.storage.account_changes import RecordEvent
 from authsrv.storage.changes import Change, WithdrawConsent
 
 
@@ -37,8 +40,12 @@ class AccountOrders:
         known = await self._desk.consents(resident) if resident else ()
         if resident is None or order.item not in {consent.client_id for consent in known}:
             return False
-        change = WithdrawConsent(resident.signed_in.player.id, order.item, self._server.now())
-        await self._write(resident, call, [change], AuditEvent("consent.withdrawn", client_id=order.item))
+        player_id, now = resident.signed_in.player.id, self._server.now()
+        happening = Happening("consent_withdrawn", player_id)
+        doer = Doer("player", "", order.item, call.sender.cut_address)
+        event = event_of(happening, resident.project, doer, self._server.storage.next_id(), now)
+        changes: list[Change] = [WithdrawConsent(player_id, order.item, now), RecordEvent(event)]
+        await self._write(resident, call, changes, AuditEvent("consent.withdrawn", client_id=order.item))
         return True
 
     async def _write(self, resident: Resident, call: AccountCall, changes: list[Change], event: AuditEvent) -> None:

@@ -1,0 +1,1 @@
+"""The account page in the browser: who may see it, what it shows, and what is ordered there."""
