@@ -31,7 +31,7 @@ from authsrv.endpoints.token import TokenEndpoint
 from authsrv.endpoints.userinfo import UserInfoEndpoint
 from authsrv.endpoints.xsolla.keys import CACHE, ProjectKeysEndpoint
 from authsrv.endpoints.xsolla.sign_in import LoginRedirectEndpoint, LoginUrlEndpoint
-from authsrv.endpoints.xsolla.users import MeEndpoint, ValidationEndpoint
+from authsrv.endpoints.xsolla.users import GameLogoutEndpoint, MeEndpoint, ValidationEndpoint
 from authsrv.limits import Quotas, RateLimiter
 from authsrv.models import SessionRules
 from authsrv.oauth.browser.account_client import AccountClients
@@ -70,6 +70,7 @@ from authsrv.oauth.tokens import TokenIssuer
 from authsrv.oauth.userinfo import UserInfo
 from authsrv.oauth.xsolla.bearer import Bearers
 from authsrv.oauth.xsolla.keys import key_list
+from authsrv.oauth.xsolla.logout import GameLogout
 from authsrv.oauth.xsolla.me import Me
 from authsrv.oauth.xsolla.sign_in import DirectSignIn
 from authsrv.oauth.xsolla.validation import TokenValidation
@@ -110,6 +111,7 @@ class _Drivers:
     trips: Trips
     upstream: UpstreamSignIn
     direct: DirectSignIn
+    sessions: BrowserSessions
     logout: Logout
     desk: AccountDesk
     orders: AccountOrders
@@ -155,6 +157,7 @@ def _xsolla_surface(parts: Parts, ring: KeyRing, server: TokenServer, drivers: _
     return XsollaSurface(
         login_redirect=LoginRedirectEndpoint(drivers.direct, answers, cookie, issuer),
         login_url=LoginUrlEndpoint(drivers.direct, issuer),
+        logout=GameLogoutEndpoint(GameLogout(server, drivers.sessions)),
         me=MeEndpoint(Me(bearers)),
         validation=ValidationEndpoint(TokenValidation(server, project_ids)),
         keys=ProjectKeysEndpoint(keys, project_ids),
@@ -259,6 +262,7 @@ def _drivers(parts: Parts, ring: KeyRing, server: TokenServer) -> _Drivers:
             trips=trips,
             upstream=upstream,
         ),
+        sessions=sessions,
         logout=logout,
         desk=desk,
         orders=AccountOrders(server, desk, sessions),

@@ -178,6 +178,7 @@ _BY_KIND: Sequence[tuple[tuple[type[AuthsrvError], ...], int, str]] = (
     ((errors.InvalidClient, errors.UnauthorizedClient), 400, "010-019"),
     ((errors.InvalidGrant, errors.AccessDenied, errors.InteractionRequired), 422, "010-015"),
     ((errors.InvalidToken,), 401, "010-017"),
+    ((errors.InsufficientScope, errors.ReauthenticationRequired), 403, "010-026"),
     ((errors.UserNotFound,), 404, "003-002"),
     ((errors.NotFound,), 404, "003-061"),
     ((errors.RateLimited,), 429, "002-057"),

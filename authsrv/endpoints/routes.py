@@ -22,7 +22,7 @@ from authsrv.endpoints.token import TokenEndpoint
 from authsrv.endpoints.userinfo import UserInfoEndpoint
 from authsrv.endpoints.xsolla.keys import ProjectKeysEndpoint
 from authsrv.endpoints.xsolla.sign_in import LoginRedirectEndpoint, LoginUrlEndpoint
-from authsrv.endpoints.xsolla.users import MeEndpoint, ValidationEndpoint
+from authsrv.endpoints.xsolla.users import GameLogoutEndpoint, MeEndpoint, ValidationEndpoint
 from authsrv.serving.readiness import Readiness
 
 
@@ -58,6 +58,7 @@ class XsollaSurface:
 
     login_redirect: LoginRedirectEndpoint
     login_url: LoginUrlEndpoint
+    logout: GameLogoutEndpoint
     me: MeEndpoint
     validation: ValidationEndpoint
     keys: ProjectKeysEndpoint
@@ -121,6 +122,7 @@ def routes(served: Served) -> list[BaseRoute]:
         Route(f"{below_api}/cross_auth", Endpoint(served.silent, ("GET", "POST"), "silent")),
         Route(f"{below_api}/login_redirect", Endpoint(xsolla.login_redirect, ("GET",), "silent")),
         Route(f"{below_api}/login_url", Endpoint(xsolla.login_url, ("GET",), "silent")),
+        Route("/api/oauth2/logout", Endpoint(xsolla.logout, ("GET",), "resource")),
         Route("/api/users/me", Endpoint(xsolla.me, ("GET",), "resource")),
         Route("/api/token/validate", Endpoint(xsolla.validation, ("POST",), "validation")),
         Route("/api/projects/{id}/keys", Endpoint(xsolla.keys, READ)),

@@ -15,6 +15,10 @@ from authsrv.platforms.base import Clock
 from authsrv.storage.base import Storage
 
 
+class Ended(NotOurs):
+    """The token was in force once, and somebody ended it before its time."""
+
+
 @dataclass(frozen=True, slots=True)
 class LiveAccess:
     """An access token in force, for the client it was made for. `loaded` is None for a client's own token."""
@@ -22,6 +26,11 @@ class LiveAccess:
     token: AccessToken
     client: Client
     loaded: LoadedGrant | None
+
+    @property
+    def is_firsthand(self) -> bool:
+        """Whether the client was given it for its player, and it was not made of another one to be sent to somebody."""
+        return self.token.origin is None and "act" not in self.token.claims
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +104,12 @@ class LiveTokens:
         origin_jti = token.origin.jti if token.origin else ""
         with outages_answered():
             loaded = await self._storage.load_grant(grant_id, token.jti, client.client_id, origin_jti)
-        if loaded is None or loaded.grant.revoked_at is not None:
-            raise NotOurs("the grant ended")
-        if token.sub not in {loaded.player.sub, loaded.issued_as}:
-            raise NotOurs("the grant is another player's")
+        if loaded is None or token.sub not in {loaded.player.sub, loaded.issued_as}:
+            raise NotOurs("the grant is gone, or another player's")
+        if loaded.grant.revoked_at is not None:
+            raise Ended("the grant ended")
         if loaded.token_revoked or token.iat < max(loaded.not_before, loaded.client_not_before):
-            raise NotOurs("revoked")
+            raise Ended("revoked")
         if self._owner(loaded).project != client.project:
             raise NotOurs("the client is of another project now")
         return loaded

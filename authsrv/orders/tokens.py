@@ -10,8 +10,8 @@ from typing import Any
 from authsrv.audit import AuditEvent
 from authsrv.models import NotBeforeKind
 from authsrv.oauth.server import TokenServer
+from authsrv.oauth.voiding import void_until_now
 from authsrv.orders.desk import Desk, OrderRefused
-from authsrv.storage.changes import SetNotBefore
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +35,10 @@ async def revoke_tokens(desk: Desk, arguments: Mapping[str, Any]) -> Mapping[str
     concerned = await _FIND[kind](server, subject)
     not_before = server.now() + 1
     if not arguments.get("dry_run"):
-        not_before = await _void(server, concerned)
+        not_before = await void_until_now(server, concerned.kind, [concerned.subject])
         server.audit.record(_event(concerned))
     told = {"kind": concerned.kind, "subject": subject, "project": concerned.project}
     return {**told, "not_before": not_before, "done": not arguments.get("dry_run")}
-
-
-async def _void(server: TokenServer, concerned: _Concerned) -> int:
-    """Write the time, and once more if a second passed meanwhile, in which others were still given something."""
-    first = server.now() + 1
-    await server.storage.apply([SetNotBefore(concerned.kind, concerned.subject, first)])
-    last = server.now() + 1
-    if last > first:
-        await server.storage.apply([SetNotBefore(concerned.kind, concerned.subject, last)])
-    return max(first, last)
 
 
 def _event(concerned: _Concerned) -> AuditEvent:

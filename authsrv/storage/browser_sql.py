@@ -113,7 +113,8 @@ END_SESSIONS = """
 
 REVOKE_WITHOUT_REFRESH = """
     UPDATE grants SET revoked_at = :now, revoked_reason = :reason
-    WHERE session_id = :session_id AND session_id <> 0 AND refresh_generation = 0 AND revoked_at IS NULL"""
+    WHERE session_id = :session_id AND session_id <> 0 AND refresh_generation = 0 AND client_id <> :spared
+        AND revoked_at IS NULL"""
 
 REVOKE_OF_CLIENT = """
     UPDATE grants SET revoked_at = :now, revoked_reason = :reason

@@ -138,8 +138,8 @@ def _(change: EndSession) -> Iterator[Step]:
     values = checked(session_id=change.session_id, now=change.now, reason=change.reason)
     yield Step(sql.END_SESSION, values, guarded=False)
     ended = {**values, "reason": SESSION_ENDED}
-    yield Step(sql.REVOKE_WITHOUT_REFRESH, ended, guarded=False)
-    for client_id in change.bound:
+    yield Step(sql.REVOKE_WITHOUT_REFRESH, {**ended, **checked(spared=change.spared)}, guarded=False)
+    for client_id in (bound for bound in change.bound if bound != change.spared):
         yield Step(sql.REVOKE_OF_CLIENT, {**ended, **checked(client_id=client_id)}, guarded=False)
 
 

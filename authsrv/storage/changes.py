@@ -342,13 +342,15 @@ class UseSession:
 class EndSession:
     """End a session for good; idempotent, and the first reason is kept.
 
-    Its grants without a refresh token end with it, and those of the `bound` clients in any case.
+    Its grants without a refresh token end with it, and those of the `bound` clients in any case. Those of the client
+    `spared`, if one is named, stay.
     """
 
     session_id: int
     now: int
     reason: str
     bound: tuple[str, ...] = ()
+    spared: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -188,7 +188,7 @@ def _(change: EndSession, tables: Tables) -> None:
         tables.sessions[session.id] = replace(session, ended_at=change.now, ended_reason=change.reason)
 
     def ends(grant: Grant) -> bool:
-        mine = grant.session_id == change.session_id != 0
+        mine = grant.session_id == change.session_id != 0 and grant.client_id != change.spared
         return mine and (grant.refresh_generation == 0 or grant.client_id in change.bound)
 
     end_grants(tables, ends, change.now, SESSION_ENDED)

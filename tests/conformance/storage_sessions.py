@@ -233,6 +233,21 @@ async def test_a_session_takes_along_what_has_no_refresh_token_and_what_is_bound
     assert await grant_of(storage, 1) == expected
 
 
+@pytest.mark.parametrize(
+    ("given", "spared", "ends"),
+    [
+        pytest.param(CODE, "launcher", False, id="access token only"),
+        pytest.param(REFRESHED, "launcher", False, id="refresh token of a bound client"),
+        pytest.param(CODE, "shop", True, id="another client is spared"),
+    ],
+)
+async def test_what_the_spared_client_was_given_stays(storage: Storage, given: Grant, spared: str, ends: bool) -> None:
+    await signed_in(storage)
+    await storage.apply([AddGrant(given), replace(END, bound=("launcher",), spared=spared)])
+    assert (await session_of(storage, 1)).ended_at == NOW + 80
+    assert ((await grant_of(storage, 1)).revoked_at is not None) == ends
+
+
 async def test_what_had_ended_before_its_session_keeps_its_reason(storage: Storage) -> None:
     await signed_in(storage)
     await storage.apply([AddGrant(CODE), AddGrant(replace(REFRESHED, id=2))])

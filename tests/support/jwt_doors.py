@@ -185,6 +185,10 @@ async def to_xsollas_validation(stage: Stage, token: str) -> httpx.Response:
     return await stage.server.http.post("/api/token/validate", json={"token": token})
 
 
+async def to_xsollas_logout(stage: Stage, token: str) -> httpx.Response:
+    return await stage.server.http.get("/api/oauth2/logout", headers=bearer(token))
+
+
 async def exchanged(stage: Stage, subject: str, **actor: str) -> httpx.Response:
     asked = {"grant_type": TOKEN_EXCHANGE, "subject_token": subject, "subject_token_type": ACCESS_TOKEN, **actor}
     return await stage.server.http.post("/oauth2/token", data={**BACKEND, **asked})
@@ -266,6 +270,7 @@ DOORS = (
     Door("subject", "access", as_subject, by_an_endpoint, (400, "invalid_grant"), (200, "")),
     Door("subject-xsolla", "access", as_subject_of_xsollas, by_xsollas, (400, "010-023"), (200, "")),
     Door("user-xsolla", "xsolla", to_xsollas_user, by_xsollas, (401, "010-017"), (200, "")),
+    Door("logout-xsolla", "xsolla", to_xsollas_logout, by_xsollas, (401, "010-017"), (204, ""), writes=True),
     Door("validation-xsolla", "xsolla", to_xsollas_validation, by_xsollas, (422, "002-016"), (204, "")),
     Door("actor", "own", as_actor, by_an_endpoint, (400, "invalid_grant"), (200, "")),
     Door("silent-hint", "id", as_a_silent_hint, at_the_client, ("client", "login_required"), ("client", "code"), True),

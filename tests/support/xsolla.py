@@ -10,6 +10,7 @@ import httpx
 from authsrv.emulator.base import PLAYERS
 from authsrv.models import IdentityKey
 from authsrv.storage.changes import Change
+from tests.support.browser import Browser
 from tests.support.server import Server
 
 BLANK = "http://127.0.0.1/blank"
@@ -64,6 +65,23 @@ class Game:
     async def get(self, path: str, access_token: str = "", /, **parameters: str | None) -> httpx.Response:
         """A GET, with the token in the header if there is one."""
         return await self.server.http.get(path, params=_given(parameters) or None, headers=_bearer(access_token))
+
+    async def browser_tokens(self, browser: Browser, player: str = "amber", **changes: str | None) -> dict[str, Any]:
+        """What the token endpoint answers after a sign-in in a browser."""
+        asked: dict[str, str | None] = {
+            "client_id": self.client_id,
+            "response_type": "code",
+            "state": STATE,
+            "redirect_uri": self.redirect_uri,
+            "scope": "offline",
+        }
+        there = await browser.open("/api/oauth2/social/steam/login_redirect", **(asked | changes))
+        landed = await browser.press(there, player, case="good")
+        assert "code" in landed.query, (landed.url, landed.html)
+        return redeemed(await self.redeem(landed.query["code"]))
+
+    async def logout(self, access_token: str, sessions: str | None = None) -> httpx.Response:
+        return await self.get("/api/oauth2/logout", access_token, sessions=sessions)
 
     async def me(self, access_token: str) -> httpx.Response:
         return await self.get("/api/users/me", access_token)

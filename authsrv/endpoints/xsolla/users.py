@@ -1,12 +1,15 @@
-"""`GET /api/users/me` and `POST /api/token/validate`: parse, call, answer."""
+"""`GET /api/users/me`, `GET /api/oauth2/logout` and `POST /api/token/validate`: parse, call, answer."""
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from authsrv.endpoints import dialects
 from authsrv.endpoints.bearer import bearer_in_header
+from authsrv.endpoints.endpoint import sender
+from authsrv.endpoints.forms import parse_form
 from authsrv.endpoints.json_objects import read_untyped_object
 from authsrv.errors import InvalidRequest, InvalidToken
+from authsrv.oauth.xsolla.logout import PARAMETERS, GameLogout
 from authsrv.oauth.xsolla.me import Me
 from authsrv.oauth.xsolla.validation import TokenValidation
 
@@ -22,6 +25,19 @@ class MeEndpoint:
     async def __call__(self, request: Request) -> Response:
         """The player of the access token in the Authorization header."""
         return dialects.XSOLLA.success(await self._me.answer(required_bearer(request)))
+
+
+class GameLogoutEndpoint:
+    """Logs a player out, by the access token in the Authorization header."""
+
+    def __init__(self, logout: GameLogout) -> None:
+        self._logout = logout
+
+    async def __call__(self, request: Request) -> Response:
+        """204, also if there was nothing left to end."""
+        sent = parse_form(request.scope["query_string"]).take(PARAMETERS)
+        await self._logout.end(required_bearer(request), sent, sender(request))
+        return Response(status_code=204)
 
 
 class ValidationEndpoint:

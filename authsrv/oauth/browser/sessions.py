@@ -56,13 +56,16 @@ class BrowserSessions:
         found = (self._server.registry.get(client_id) for client_id in ids)
         return [client for client in found if client is not None]
 
-    async def ended(self, signed_in: SignedIn, reason: str, now: int, *, tell: bool = True) -> Ending:
-        """What the end of a session comes to. Only clients that are still there take part."""
+    async def ended(self, signed_in: SignedIn, reason: str, now: int, *, tell: bool = True, spared: str = "") -> Ending:
+        """What the end of a session comes to. Only clients that are still there take part.
+
+        What the client `spared` was given stays.
+        """
         clients = await self._clients(signed_in)
         bound = tuple(client.client_id for client in clients if client.logout.session_bound)
         told = [client for client in clients if client.logout.backchannel_logout_uri and tell]
         notices = [self._notice(client, signed_in, now) for client in told]
-        return Ending(clients, [EndSession(signed_in.session.id, now, reason, bound), *notices])
+        return Ending(clients, [EndSession(signed_in.session.id, now, reason, bound, spared), *notices])
 
     def _renew(self, before: SignedIn, proof: Proof) -> Change:
         identity, ends = proof.identity, proof.now + self._rules.idle
