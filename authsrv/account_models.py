@@ -27,6 +27,9 @@ EventKind = Literal[
 ]
 Actor = Literal["player", "client", "admin", "system"]
 
+GUEST = "guest"
+"""The platform of players who have nothing but a device."""
+
 
 @dataclass(frozen=True, slots=True)
 class Doer:

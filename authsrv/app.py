@@ -105,7 +105,7 @@ class Application:
         self.storage: Storage = open_storage(config.database.url.get_secret_value())
         self._registered = RegisteredClients(client_of)
         self._registry = ClientRegistry(config.clients().values(), self._registered.clients)
-        self._platforms = PlatformDirectory(frozenset(PLATFORMS))
+        self._platforms = PlatformDirectory({name: one.identity_kinds for name, one in PLATFORMS.items()})
         self._verifiers = Verifiers(world.clock, world.connect)
         self._claim_sources = ClaimSources()
         self._playfab = PlayFabTitles(world.clock, world.connect)

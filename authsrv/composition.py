@@ -7,8 +7,12 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+from authsrv.accounts.access import AccountAccess
 from authsrv.accounts.browser.desk import AccountDesk
 from authsrv.accounts.browser.orders import AccountOrders
+from authsrv.accounts.own import OwnAccount
+from authsrv.accounts.summaries import Summaries
+from authsrv.accounts.ways_in import WaysIn
 from authsrv.audit import Audit
 from authsrv.config.registered_clients import faults
 from authsrv.endpoints.account import AccountEndpoint
@@ -22,9 +26,10 @@ from authsrv.endpoints.guests import GuestEndpoint
 from authsrv.endpoints.introspect import IntrospectionEndpoint
 from authsrv.endpoints.login import Callback, Departure, DirectDeparture, SignInPage
 from authsrv.endpoints.logout import LogoutConfirmation, LogoutEndpoint
+from authsrv.endpoints.me import IdentitiesEndpoint, OwnAccountEndpoint, OwnSession, TimelineEndpoint
 from authsrv.endpoints.register import ManagementEndpoint, RegistrationEndpoint
 from authsrv.endpoints.revoke import FeedEndpoint, RevocationEndpoint
-from authsrv.endpoints.routes import BrowserSurface, PlayerSurface, Served, TokenSurface, XsollaSurface
+from authsrv.endpoints.routes import BrowserSurface, OwnSurface, PlayerSurface, Served, TokenSurface, XsollaSurface
 from authsrv.endpoints.screens import Facts, Screens
 from authsrv.endpoints.silent import SilentEndpoint, TicketNonceEndpoint
 from authsrv.endpoints.token import TokenEndpoint
@@ -132,6 +137,7 @@ def served(parts: Parts, ring: KeyRing, server: TokenServer) -> Served:
         readiness=parts.readiness,
         registration=RegistrationEndpoint(registrar(parts, server)),
         management=ManagementEndpoint(ClientManagement(_office(parts, server))),
+        own=_own_surface(parts, server),
         browser=_browser_surface(parts, drivers),
         players=_player_surface(parts, server),
     )
@@ -167,6 +173,16 @@ def _xsolla_surface(parts: Parts, ring: KeyRing, server: TokenServer, drivers: _
 def _player_surface(parts: Parts, server: TokenServer) -> PlayerSurface:
     guests = Guests(server, parts.platforms, GuestPlatform.name, lambda: new_secret(parts.random))
     return PlayerSurface(guests=GuestEndpoint(guests, DEVICE_SECRET))
+
+
+def _own_surface(parts: Parts, server: TokenServer) -> OwnSurface:
+    session, provider_of = OwnSession(AccountAccess(server)), parts.platforms.provider_of
+    own = OwnAccount(server, Summaries(provider_of), WaysIn(server, provider_of))
+    return OwnSurface(
+        me=OwnAccountEndpoint(session, own),
+        identities=IdentitiesEndpoint(session, own),
+        timeline=TimelineEndpoint(session, own),
+    )
 
 
 def token_server(parts: Parts, ring: KeyRing) -> TokenServer:

@@ -80,3 +80,8 @@ def event_of(happening: Happening, project: Project, doer: Doer, event_id: int, 
         facts=json.dumps(happening.facts, separators=(",", ":")) if happening.facts else "",
         reversible_until=now + window if window else 0,
     )
+
+
+def can_be_undone(event: JournalEvent, now: int) -> bool:
+    """Whether its time is not up, and nobody undid it before."""
+    return now < event.reversible_until and not event.reversed_by

@@ -90,7 +90,7 @@ def _launcher() -> dict[str, Any]:
         "native": True,
         "redirect_uris": ["http://127.0.0.1/callback"],
         "grants": ["authorization_code", "refresh_token", TOKEN_EXCHANGE],
-        "scopes": _GAME_SCOPES,
+        "scopes": [*_GAME_SCOPES, "account"],
         "extra_scopes": [_JOIN],
         "audiences": _BACKENDS,
         "id_token_audiences": ["https://mod.io"],

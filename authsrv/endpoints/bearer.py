@@ -17,3 +17,11 @@ def bearer_in_header(request: Request) -> str:
     if scheme.lower() != "bearer" or not token.strip():
         raise InvalidToken("Send a token as Bearer in the Authorization header.", reason="no_token")
     return token.strip()
+
+
+def required_bearer(request: Request) -> str:
+    """The access token in the Authorization header. Raises `InvalidToken` without one."""
+    token = bearer_in_header(request)
+    if not token:
+        raise InvalidToken("Send an access token in the Authorization header.", reason="no_token")
+    return token

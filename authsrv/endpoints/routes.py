@@ -15,6 +15,7 @@ from authsrv.endpoints.health import live, ready
 from authsrv.endpoints.introspect import IntrospectionEndpoint
 from authsrv.endpoints.login import Callback, Departure, DirectDeparture, SignInPage
 from authsrv.endpoints.logout import LogoutConfirmation, LogoutEndpoint
+from authsrv.endpoints.me import IdentitiesEndpoint, OwnAccountEndpoint, TimelineEndpoint
 from authsrv.endpoints.register import ManagementEndpoint, RegistrationEndpoint
 from authsrv.endpoints.revoke import FeedEndpoint, RevocationEndpoint
 from authsrv.endpoints.silent import SilentEndpoint, TicketNonceEndpoint
@@ -72,6 +73,15 @@ class PlayerSurface:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnSurface:
+    """What players do with their own account, in JSON."""
+
+    me: OwnAccountEndpoint
+    identities: IdentitiesEndpoint
+    timeline: TimelineEndpoint
+
+
+@dataclass(frozen=True, slots=True)
 class Served:
     """What the routes lead to."""
 
@@ -80,6 +90,7 @@ class Served:
     ticket_nonce: TicketNonceEndpoint
     browser: BrowserSurface
     players: PlayerSurface
+    own: OwnSurface
     registration: RegistrationEndpoint
     management: ManagementEndpoint
     metadata: MetadataEndpoint
@@ -111,6 +122,9 @@ def routes(served: Served) -> list[BaseRoute]:
         Route("/oauth2/social/{provider}/cross_auth", Endpoint(served.silent, ("GET", "POST"), "silent")),
         Route("/oauth2/social/steam/nonce", Endpoint(served.ticket_nonce, ("POST",))),
         Route("/v1/guests", Endpoint(served.players.guests, ("POST",))),
+        Route("/v1/me", Endpoint(served.own.me, ("GET",), "resource")),
+        Route("/v1/me/identities", Endpoint(served.own.identities, ("GET",), "resource")),
+        Route("/v1/me/timeline", Endpoint(served.own.timeline, ("GET",), "resource")),
         Route("/oauth2/revoke", Endpoint(served.tokens.revoke, ("POST",), "token")),
         Route("/oauth2/introspect", Endpoint(served.tokens.introspect, ("POST",), "token")),
         Route("/oauth2/revocations", Endpoint(served.tokens.feed, READ)),

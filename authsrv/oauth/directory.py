@@ -8,10 +8,14 @@ from authsrv.platforms.base import Platform
 
 
 class PlatformDirectory:
-    """The verifiers, by project key and platform name. `known` names every platform that there is."""
+    """The verifiers, by project key and platform name.
 
-    def __init__(self, known: frozenset[str]) -> None:
+    `known` names every platform that there is, and the kinds of the identities that it vouches for.
+    """
+
+    def __init__(self, known: Mapping[str, tuple[str, ...]]) -> None:
         self._known = known
+        self._by_kind = {kind: name for name, kinds in known.items() for kind in kinds}
         self._running: Mapping[tuple[str, str], Platform[Any]] = {}
 
     def replace(self, running: Mapping[tuple[str, str], Platform[Any]]) -> None:
@@ -22,6 +26,10 @@ class PlatformDirectory:
         """The project's platforms that sign players in by the browser, in the order of the configuration."""
         running = [(name, platform) for (key, name), platform in self._running.items() if key == project]
         return tuple(name for name, platform in running if platform.signs_in_browsers)
+
+    def provider_of(self, kind: str) -> str:
+        """The name of the platform that vouches for identities of this kind, whether a project has it or not."""
+        return self._by_kind[kind]
 
     def require_known(self, name: str) -> None:
         """Raise `UnsupportedProvider` for a name that no platform has."""

@@ -110,6 +110,11 @@ def newest(events: Iterable[JournalEvent], limit: int) -> tuple[JournalEvent, ..
     return tuple(sorted(each.values(), key=attrgetter("id"), reverse=True)[:limit])
 
 
+def link_code_of(row: Row) -> LinkCode:
+    """A link code."""
+    return LinkCode(*row)
+
+
 def loaded_link_code_of(row: Row) -> LoadedLinkCode:
     """A link code and its player."""
     return LoadedLinkCode(LinkCode(*row[:_LINK_CODE]), player_of(row[_LINK_CODE:]))

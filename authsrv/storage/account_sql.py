@@ -40,12 +40,16 @@ SELECT_BANS = f"SELECT {_BAN} FROM bans b WHERE b.player_id = :player_id ORDER B
 
 SELECT_EVENT = f"SELECT {_EVENT} FROM events e WHERE e.id = :event_id"  # noqa: S608 - as above
 
-# What an account was part of before it was merged is its survivor's past too. An event may be found by two of these.
+_NEWEST = "AND e.id < :before ORDER BY e.id DESC LIMIT :limit"
+
+# What an account was part of before it was merged is its survivor's past too, and gets no longer. An event may be
+# found by two of these.
 SELECT_EVENTS = f"""
-    SELECT {_EVENT} FROM events e WHERE e.player_id = :player_id
-    UNION ALL SELECT {_EVENT} FROM events e WHERE e.other_id = :player_id AND e.other_id <> 0
+    SELECT * FROM (SELECT {_EVENT} FROM events e WHERE e.player_id = :player_id {_NEWEST}) AS candidates
+    UNION ALL SELECT * FROM (
+        SELECT {_EVENT} FROM events e WHERE e.other_id = :player_id AND e.other_id <> 0 {_NEWEST}) AS candidates
     UNION ALL SELECT {_EVENT} FROM players a JOIN events e ON e.player_id = a.id
-    WHERE a.merged_into = :player_id"""  # noqa: S608 - as above
+    WHERE a.merged_into = :player_id AND e.id < :before"""  # noqa: S608 - as above
 
 SELECT_IDENTITY_EVENTS = f"""
     SELECT {_EVENT} FROM events e
@@ -57,6 +61,10 @@ SELECT_LINK_CODE = f"""
     SELECT {_LINK_CODE}, {PLAYER}
     FROM link_codes c JOIN players p ON p.id = c.player_id
     WHERE c.code_hash = :code_hash"""  # noqa: S608 - as above
+
+SELECT_NEWEST_LINK_CODE = f"""
+    SELECT {_LINK_CODE} FROM link_codes c
+    WHERE c.player_id = :player_id ORDER BY c.id DESC LIMIT 1"""  # noqa: S608 - as above
 
 # --- links ---
 

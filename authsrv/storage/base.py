@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from authsrv.account_models import Account, EventKind, JournalEvent, LoadedLinkCode, Ownership
+from authsrv.account_models import Account, EventKind, JournalEvent, LinkCode, LoadedLinkCode, Ownership
 from authsrv.models import (
     Consent,
     Digest,
@@ -27,6 +27,9 @@ from authsrv.models import (
     Visit,
 )
 from authsrv.storage.changes import Change, DeclaredClient
+
+LAST_ROW = 2**63 - 1
+"""After the id of every row."""
 
 
 class StorageError(Exception):
@@ -132,8 +135,11 @@ class Storage(Protocol):
         What changed in between has changed the player's version too, which the next `AdvanceVersion` finds out.
         """
 
-    async def load_events(self, player_id: int, limit: int) -> tuple[JournalEvent, ...]:
-        """At most `limit` events of an account and of those merged into it, the newest first."""
+    async def load_events(self, player_id: int, limit: int, before: int = LAST_ROW) -> tuple[JournalEvent, ...]:
+        """At most `limit` events of an account and of those merged into it, the newest first.
+
+        `before` is the row of an event; only older ones come.
+        """
 
     async def load_identity_events(
         self, key: IdentityKey, limit: int, kind: EventKind | Literal[""] = ""
@@ -145,6 +151,9 @@ class Storage(Protocol):
 
     async def load_link_code(self, code_hash: Digest) -> LoadedLinkCode | None:
         """A link code and the player who asked for it, used and expired ones included."""
+
+    async def load_newest_link_code(self, player_id: int) -> LinkCode | None:
+        """The link code that a player asked for last, used or expired though it may be."""
 
     async def load_profile(self, player_id: int) -> str:
         """What is told of a player, as a JSON object of standard claims; empty without one."""

@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Literal
 
-from authsrv.account_models import Account, EventKind, JournalEvent, LoadedLinkCode, Ownership
+from authsrv.account_models import Account, EventKind, JournalEvent, LinkCode, LoadedLinkCode, Ownership
 from authsrv.models import (
     Consent,
     Digest,
@@ -28,9 +28,17 @@ from authsrv.models import (
     StoredKey,
     Visit,
 )
-from authsrv.storage.base import StorageError, StorageUnavailable, StoredClient, Swept
+from authsrv.storage.base import LAST_ROW, StorageError, StorageUnavailable, StoredClient, Swept
 from authsrv.storage.changes import Change
-from authsrv.storage.memory_accounts import account, events, identity_events, link_code, ownership, subs_of
+from authsrv.storage.memory_accounts import (
+    account,
+    events,
+    identity_events,
+    link_code,
+    newest_link_code,
+    ownership,
+    subs_of,
+)
 from authsrv.storage.memory_browsers import loaded_request, open_sessions, player_sessions, visit
 from authsrv.storage.memory_revocations import revocations, standing
 from authsrv.storage.memory_tables import Tables, write
@@ -132,10 +140,10 @@ class MemoryStorage:
         await self._turn()
         return account(self._tables, player_id)
 
-    async def load_events(self, player_id: int, limit: int) -> tuple[JournalEvent, ...]:
-        checked(player_id=player_id)
+    async def load_events(self, player_id: int, limit: int, before: int = LAST_ROW) -> tuple[JournalEvent, ...]:
+        checked(player_id=player_id, limit=limit, before=before)
         await self._turn()
-        return events(self._tables, player_id, limit)
+        return events(self._tables, player_id, limit, before)
 
     async def load_identity_events(
         self, key: IdentityKey, limit: int, kind: EventKind | Literal[""] = ""
@@ -153,6 +161,11 @@ class MemoryStorage:
         digest_column("code_hash", code_hash)
         await self._turn()
         return link_code(self._tables, code_hash)
+
+    async def load_newest_link_code(self, player_id: int) -> LinkCode | None:
+        checked(player_id=player_id)
+        await self._turn()
+        return newest_link_code(self._tables, player_id)
 
     async def load_profile(self, player_id: int) -> str:
         checked(player_id=player_id)

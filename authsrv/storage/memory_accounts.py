@@ -70,11 +70,11 @@ def subs_of(tables: Tables, player_id: int) -> set[str]:
     return {tables.players[player_id].sub, *(alias.sub for alias in _aliases(tables, player_id))}
 
 
-def events(tables: Tables, player_id: int, limit: int) -> tuple[JournalEvent, ...]:
+def events(tables: Tables, player_id: int, limit: int, before: int) -> tuple[JournalEvent, ...]:
     """What was done to an account and to those merged into it, the newest first."""
     mine = {player_id, *(alias.id for alias in _aliases(tables, player_id))}
     found = [e for e in tables.events.values() if e.player_id in mine or e.other_id == player_id != 0]
-    return newest(found, limit)
+    return newest((e for e in found if e.id < before), limit)
 
 
 def identity_events(
@@ -88,6 +88,15 @@ def link_code(tables: Tables, code_hash: Digest) -> LoadedLinkCode | None:
     """A link code and its player."""
     code = next((code for code in tables.link_codes.values() if code.code_hash == code_hash), None)
     return LoadedLinkCode(code, tables.players[code.player_id]) if code else None
+
+
+def newest_link_code(tables: Tables, player_id: int) -> LinkCode | None:
+    """The last link code of a player."""
+    return max(
+        (code for code in tables.link_codes.values() if code.player_id == player_id),
+        key=lambda code: code.id,
+        default=None,
+    )
 
 
 def _player(tables: Tables, player_id: int, change: Change) -> Player:

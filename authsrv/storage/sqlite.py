@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from authsrv.account_models import Account, EventKind, JournalEvent, LoadedLinkCode, Ownership
+from authsrv.account_models import Account, EventKind, JournalEvent, LinkCode, LoadedLinkCode, Ownership
 from authsrv.models import (
     Consent,
     Digest,
@@ -32,8 +32,8 @@ from authsrv.models import (
     Visit,
 )
 from authsrv.storage import account_sql, browser_sql, client_sql, key_sql, revocation_sql, sql
-from authsrv.storage.account_rows import account_of, event_of, loaded_link_code_of, newest, ownership_of
-from authsrv.storage.base import SchemaMismatch, StorageError, StorageUnavailable, StoredClient, Swept
+from authsrv.storage.account_rows import account_of, event_of, link_code_of, loaded_link_code_of, newest, ownership_of
+from authsrv.storage.base import LAST_ROW, SchemaMismatch, StorageError, StorageUnavailable, StoredClient, Swept
 from authsrv.storage.browser_rows import (
     consent_of,
     loaded_request_of,
@@ -188,8 +188,9 @@ class SqliteStorage:
         rows = await self._reading().run(partial(read_account, values=checked(player_id=player_id)))
         return account_of(*rows) if rows else None
 
-    async def load_events(self, player_id: int, limit: int) -> tuple[JournalEvent, ...]:
-        rows = await self._read(account_sql.SELECT_EVENTS, checked(player_id=player_id))
+    async def load_events(self, player_id: int, limit: int, before: int = LAST_ROW) -> tuple[JournalEvent, ...]:
+        values = checked(player_id=player_id, limit=limit, before=before)
+        rows = await self._read(account_sql.SELECT_EVENTS, values)
         return newest(map(event_of, rows), limit)
 
     async def load_identity_events(
@@ -206,6 +207,10 @@ class SqliteStorage:
         values = checked(code_hash=digest_column("code_hash", code_hash))
         rows = await self._read(account_sql.SELECT_LINK_CODE, values)
         return loaded_link_code_of(rows[0]) if rows else None
+
+    async def load_newest_link_code(self, player_id: int) -> LinkCode | None:
+        rows = await self._read(account_sql.SELECT_NEWEST_LINK_CODE, checked(player_id=player_id))
+        return link_code_of(rows[0]) if rows else None
 
     async def load_profile(self, player_id: int) -> str:
         rows = await self._read(browser_sql.SELECT_PROFILE, checked(player_id=player_id))

@@ -397,6 +397,9 @@ async def test_the_newest_events_of_an_account_and_its_aliases_come_first_and_on
     assert [one.id for one in await storage.load_events(1, 9)] == [15, 14, 12, 11]
     assert [one.id for one in await storage.load_events(1, 2)] == [15, 14]
     assert [one.id for one in await storage.load_events(3, 9)] == [16, 14, 13]
+    assert [one.id for one in await storage.load_events(1, 2, before=15)] == [14, 12]
+    assert [one.id for one in await storage.load_events(1, 9, before=12)] == [11]
+    assert await storage.load_events(1, 9, before=11) == ()
     assert await storage.load_events(9, 9) == ()
 
 
@@ -441,6 +444,15 @@ async def test_a_newer_link_code_of_a_player_replaces_the_unused_ones(storage: S
     await storage.apply([AddLinkCode(link_code(3, player_id=2)), AddLinkCode(link_code(4))])
     loaded = [await storage.load_link_code(digest(f"code {number}")) for number in range(1, 5)]
     assert [one.code.id for one in loaded if one] == [1, 3, 4]
+
+
+async def test_the_newest_link_code_of_a_player_is_found_used_or_not(storage: Storage) -> None:
+    await three_players(storage)
+    assert await storage.load_newest_link_code(1) is None
+    await storage.apply([AddLinkCode(link_code(1)), UseLinkCode(1, NOW), AddLinkCode(link_code(2, player_id=2))])
+    assert await storage.load_newest_link_code(1) == replace(link_code(1), used_at=NOW)
+    await storage.apply([AddLinkCode(link_code(3))])
+    assert await storage.load_newest_link_code(1) == link_code(3)
 
 
 async def test_a_link_code_that_somebody_has_is_a_conflict(storage: Storage) -> None:

@@ -70,7 +70,7 @@ async def staged(edit: Edit | None = None) -> AsyncIterator[Stage]:
         server.http = listener.http
         browser = Browser(server)
         others = {"own_token": await own_token(server), "xsolla_token": await xsolla_token(server)}
-        tokens = await browser.tokens() | others
+        tokens = await browser.tokens(scope="openid profile offline account") | others
         ring = server.app.desk.keys.ring
         with connections() as connected:
             asked = (await browser.open(LOGOUT)).forms[0].fields
@@ -105,7 +105,8 @@ def _edited(edit: Edit | None) -> Edit:
         clients(block)["backend"] |= may
         games = ["authorization_code", TOKEN_EXCHANGE]
         clients(block)["40"] |= {"grants": games, "exchange_from": ["shop"]}
-        clients(block)["shop"] |= {"backchannel_logout_uri": "https://shop.example/backchannel"}
+        shop = clients(block)["shop"]
+        shop |= {"backchannel_logout_uri": "https://shop.example/backchannel", "scopes": [*shop["scopes"], "account"]}
         platforms = demo(block)["platforms"]
         # The key lists of the others are fetched in the background, at any moment.
         demo(block)["platforms"] = {"steam": platforms["steam"]}
@@ -189,6 +190,10 @@ async def to_xsollas_logout(stage: Stage, token: str) -> httpx.Response:
     return await stage.server.http.get("/api/oauth2/logout", headers=bearer(token))
 
 
+async def to_the_account(stage: Stage, token: str) -> httpx.Response:
+    return await stage.server.http.get("/v1/me", headers=bearer(token))
+
+
 async def exchanged(stage: Stage, subject: str, **actor: str) -> httpx.Response:
     asked = {"grant_type": TOKEN_EXCHANGE, "subject_token": subject, "subject_token_type": ACCESS_TOKEN, **actor}
     return await stage.server.http.post("/oauth2/token", data={**BACKEND, **asked})
@@ -264,6 +269,7 @@ class Door:
 DOORS = (
     Door("userinfo", "access", in_the_header, by_a_resource, INVALID_TOKEN, (200, "", "")),
     Door("userinfo-form", "access", in_the_form, by_a_resource, INVALID_TOKEN, (200, "", "")),
+    Door("account", "access", to_the_account, by_a_resource, INVALID_TOKEN, (200, "", "")),
     Door("introspection", "access", to_introspect, by_an_endpoint, (200, False), (200, True), also=("xsolla",)),
     Door("introspection-xsolla", "xsolla", to_introspect, by_an_endpoint, (200, False), (200, True), also=("access",)),
     Door("revocation", "access", to_revoke, by_an_endpoint, (200, ""), (200, ""), writes=True, also=("xsolla",)),

@@ -187,7 +187,7 @@ async def bench(
         opaque=tokens,
         own_tokens=own_tokens,
         live_tokens=LiveTokens(storage=storage, registry=registry, opaque=tokens, own_tokens=own_tokens, clock=clock),
-        proofs=PlatformProofs(logins, PlatformDirectory(frozenset()), TicketNonces(ring().derive(b"n"), random)),
+        proofs=PlatformProofs(logins, PlatformDirectory({}), TicketNonces(ring().derive(b"n"), random)),
         claim_sources=ClaimSources(),
         limits=limits,
         audit=audit,

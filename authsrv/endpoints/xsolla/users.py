@@ -4,11 +4,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from authsrv.endpoints import dialects
-from authsrv.endpoints.bearer import bearer_in_header
+from authsrv.endpoints.bearer import required_bearer
 from authsrv.endpoints.endpoint import sender
 from authsrv.endpoints.forms import parse_form
 from authsrv.endpoints.json_objects import read_untyped_object
-from authsrv.errors import InvalidRequest, InvalidToken
+from authsrv.errors import InvalidRequest
 from authsrv.oauth.xsolla.logout import PARAMETERS, GameLogout
 from authsrv.oauth.xsolla.me import Me
 from authsrv.oauth.xsolla.validation import TokenValidation
@@ -53,11 +53,3 @@ class ValidationEndpoint:
             raise InvalidRequest("Send the token.", parameter="token")
         await self._validation.check(token)
         return Response(status_code=204)
-
-
-def required_bearer(request: Request) -> str:
-    """The access token in the Authorization header. Raises `InvalidToken` without one."""
-    token = bearer_in_header(request)
-    if not token:
-        raise InvalidToken("Send an access token in the Authorization header.", reason="no_token")
-    return token
