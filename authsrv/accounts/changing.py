@@ -11,7 +11,7 @@ from authsrv.errors import LinkLimit, StateChanged, UserNotFound
 from authsrv.models import IdentityKey, Player
 from authsrv.players import barred
 from authsrv.storage.account_changes import AdvanceVersion, EndGrants
-from authsrv.storage.changes import Change
+from authsrv.storage.changes import Change, EndSessions
 
 
 def advanced(*players: Player) -> list[Change]:
@@ -21,10 +21,13 @@ def advanced(*players: Player) -> list[Change]:
     return [AdvanceVersion(player.id, player.version) for player in sorted(players, key=lambda player: player.id)]
 
 
-def grants_ended(account: Account, key: IdentityKey, now: int, reason: str) -> Iterator[Change]:
-    """What an account gave to clients by an identity that it loses, also what it gave before it was merged."""
+def lost(account: Account, key: IdentityKey, now: int, reason: str) -> Iterator[Change]:
+    """What ends when an account loses an identity: what clients were given by it, also before the account was merged,
+    and the sessions that it signed in.
+    """
     for owner in (account.player, *account.aliases):
         yield EndGrants(owner.id, key.kind, key.subject, now, reason)
+    yield EndSessions(account.player.id, now, reason, key.kind, key.subject)
 
 
 def require_changeable(account: Account, occasion: Occasion) -> None:

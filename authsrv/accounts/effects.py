@@ -5,10 +5,10 @@ Owns the form of it in the journal's `facts`. Decides nothing, reads and writes 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
-from authsrv.account_models import LinkedIdentity
-from authsrv.models import IdentityKey
+from authsrv.account_models import Account, LinkedIdentity
+from authsrv.models import BarKind, IdentityKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Standing:
 
     age_group: str
     barred_until: int
-    barred_as: str
+    barred_as: BarKind | Literal[""]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +56,16 @@ class Union:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """Everything that an event did."""
+    """Everything that an event did. `ghosts` are the accounts that had no identity before."""
 
     moves: tuple[Move, ...] = ()
     union: Union | None = None
+    ghosts: tuple[int, ...] = ()
 
-    def inverse(self) -> "Effect":
-        """What takes it back."""
+    def inverse(self, ghosts: tuple[int, ...]) -> "Effect":
+        """What takes it back, from a time at which these are ghosts."""
         moves = tuple(Move(move.key, move.after, move.before) for move in self.moves)
-        return Effect(moves, _inverse(self.union) if self.union else None)
+        return Effect(moves, _inverse(self.union) if self.union else None, ghosts)
 
     @property
     def players(self) -> frozenset[int]:
@@ -76,12 +77,18 @@ class Effect:
     def facts(self) -> Mapping[str, Any]:
         """The form in the journal."""
         moves = [[*_words(move.key), _pair(move.before), _pair(move.after)] for move in self.moves]
-        return {"moves": moves} | ({"union": _told(self.union)} if self.union else {})
+        union = {"union": _told(self.union)} if self.union else {}
+        return {"moves": moves, **union, **({"ghosts": list(self.ghosts)} if self.ghosts else {})}
 
 
 def held(linked: LinkedIdentity) -> Held:
     """As an account has it."""
     return Held(linked.player_id, linked.linked_at)
+
+
+def ghosts_of(*accounts: Account) -> tuple[int, ...]:
+    """Those of the accounts that have no identity."""
+    return tuple(account.player.id for account in accounts if not account.identities)
 
 
 def effect_of(project: str, facts: Mapping[str, Any]) -> Effect:
@@ -90,7 +97,7 @@ def effect_of(project: str, facts: Mapping[str, Any]) -> Effect:
         Move(IdentityKey(project, *words), _held(before), _held(after)) for *words, before, after in facts["moves"]
     )
     union = facts.get("union")
-    return Effect(moves, _union(union) if union else None)
+    return Effect(moves, _union(union) if union else None, tuple(facts.get("ghosts", ())))
 
 
 def _inverse(union: Union) -> Union:

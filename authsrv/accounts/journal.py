@@ -13,7 +13,7 @@ from authsrv.account_models import Doer, EventKind, JournalEvent
 from authsrv.models import IdentityKey, Project
 from authsrv.storage.changes import Change
 
-REVERSIBLE: frozenset[EventKind] = frozenset({"linked", "unlinked", "transferred", "merged"})
+REVERSIBLE: frozenset[EventKind] = frozenset({"linked", "unlinked", "transferred", "merged", "undone"})
 """Events that can be undone; the facts of each are those of an `authsrv.accounts.effects.Effect`."""
 
 
@@ -30,6 +30,8 @@ class Happening:
     rule: str = ""
     reason: str = ""
     facts: Mapping[str, Any] | None = None
+    is_final: bool = False
+    """Whether it cannot be undone, although others of its kind can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,8 @@ class Planned:
 
 def event_of(happening: Happening, project: Project, doer: Doer, event_id: int, now: int) -> JournalEvent:
     """The row of the journal; what can be undone can be for as long as the project allows."""
-    window = project.accounts.undo_window if happening.kind in REVERSIBLE else 0
+    is_final = happening.is_final or happening.kind not in REVERSIBLE
+    window = 0 if is_final else project.accounts.undo_window
     return JournalEvent(
         id=event_id,
         project=project.key,

@@ -8,7 +8,7 @@ from typing import Any
 
 from authsrv.account_models import Account, JournalEvent
 from authsrv.accounts.changing import advanced, of_kind, require_changeable, require_room
-from authsrv.accounts.effects import Effect, Held, Move
+from authsrv.accounts.effects import Effect, Held, Move, ghosts_of
 from authsrv.accounts.journal import Happening, Occasion, Planned
 from authsrv.errors import RelinkCooldown
 from authsrv.models import AccountRules, IdentityKey
@@ -45,7 +45,7 @@ def link(
     require_changeable(account, occasion)
     require_room(account, key, occasion)
     player, now = account.player, occasion.now
-    effect = Effect((Move(key, None, Held(player.id, now)),))
+    effect = Effect((Move(key, None, Held(player.id, now)),), ghosts=ghosts_of(account))
     event = occasion.event(Happening("linked", player.id, identity=key, facts={**effect.facts(), **(told or {})}))
     changes = (*advanced(player), LinkIdentity(key, player.id, now, marks.of(key)), RecordEvent(event))
     return Planned(event, changes)

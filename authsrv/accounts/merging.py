@@ -5,13 +5,14 @@ Owns which players may be merged, and what of them remains. The survivor's name,
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from authsrv.account_models import Account, Ban, LinkedIdentity
-from authsrv.accounts.changing import advanced, grants_ended, of_kind, require_changeable
-from authsrv.accounts.effects import Effect, Held, Move, Standing, Union, held
+from authsrv.accounts.changing import advanced, lost, of_kind, require_changeable
+from authsrv.accounts.effects import Effect, Held, Move, Standing, Union, ghosts_of, held
 from authsrv.accounts.journal import Happening, Occasion, Planned
 from authsrv.errors import AccountConflict, InvalidRequest
-from authsrv.models import Player
+from authsrv.models import BarKind, Player
 from authsrv.oauth.marks import IdentityMarks
 from authsrv.storage.account_changes import (
     AddBan,
@@ -23,10 +24,10 @@ from authsrv.storage.account_changes import (
     SetAgeGroup,
     UnlinkIdentity,
 )
-from authsrv.storage.changes import Change, SetNotBefore
+from authsrv.storage.changes import Change, EndSessions, SetNotBefore
 
 MERGED = "merged"
-"""`revoked_reason` of a grant whose identity belongs to nobody since its player was merged."""
+"""Why a session of a merged player ended, and a grant whose identity is nobody's since."""
 
 _STRICTEST_FIRST = ("child", "teen", "adult", "")
 """Age groups; what is known of either account is known of the one person."""
@@ -43,7 +44,8 @@ class _Sorted:
 def merge(
     loser: Account, survivor: Account, occasion: Occasion, marks: IdentityMarks, *, drop_duplicates: bool = False
 ) -> Planned:
-    """Merge one account into another. Neither one's clients lose what they were given, but by detached identities.
+    """Merge one account into another. The loser's browser sessions end; no client loses what it was given, but by what
+    is detached.
 
     With `drop_duplicates`, identities that the survivor may have no more of belong to nobody afterwards. Whether the
     project lets players choose this is the caller's to ask. Raises `AccountConflict` with the reason `age_group` or
@@ -62,6 +64,7 @@ def merge(
             *advanced(loser.player, survivor.player),
             *_handed_over(loser, survivor, found, occasion.now),
             MergePlayers(loser.player.id, survivor.player.id),
+            EndSessions(loser.player.id, occasion.now, MERGED),
             *_made_stricter(survivor.player, effect.union),
             *(_banned(ban, loser, survivor, found, marks) if ban else ()),
             RecordEvent(event),
@@ -107,7 +110,7 @@ def _effect(loser: Account, survivor: Account, found: _Sorted, ban: Ban | None, 
     age_group = min(loser.player.age_group, before.age_group, key=_STRICTEST_FIRST.index)
     after = Standing(age_group, ban.until, ban.kind) if ban else Standing(age_group, *_bar(survivor.player))
     union = Union(loser.player.id, survivor.player.id, aliases, before, after, ban.id if ban else 0)
-    return Effect((*moved, *detached), union)
+    return Effect((*moved, *detached), union, ghosts_of(loser, survivor))
 
 
 def standing_of(player: Player) -> Standing:
@@ -115,14 +118,14 @@ def standing_of(player: Player) -> Standing:
     return Standing(player.age_group, *_bar(player))
 
 
-def _bar(player: Player) -> tuple[int, str]:
+def _bar(player: Player) -> tuple[int, BarKind | Literal[""]]:
     return player.barred_until, player.barred_as
 
 
 def _handed_over(loser: Account, survivor: Account, found: _Sorted, now: int) -> list[Change]:
     moved = [MoveIdentity(linked.key, loser.player.id, survivor.player.id, now) for linked in found.moved]
     detached = [UnlinkIdentity(linked.key, loser.player.id) for linked in found.detached]
-    ended = [end for linked in found.detached for end in grants_ended(loser, linked.key, now, MERGED)]
+    ended = [end for linked in found.detached for end in lost(loser, linked.key, now, MERGED)]
     return [*moved, *detached, *ended]
 
 
@@ -160,5 +163,6 @@ def _banned(ban: Ban, loser: Account, survivor: Account, found: _Sorted, marks: 
         AddBan(ban),
         *(MarkIdentity(marks.of(key), ban.id) for key in keys),
         BarPlayer(survivor.player.id, ban.until, ban.kind),
+        EndSessions(survivor.player.id, ban.created_at, ban.kind),
         *(SetNotBefore("player", player.sub, ban.created_at + 1) for player in players),
     ]

@@ -5,15 +5,15 @@ an undo gives back.
 """
 
 from authsrv.account_models import Account, LinkedIdentity
-from authsrv.accounts.changing import advanced, grants_ended, require_changeable, require_room
-from authsrv.accounts.effects import Effect, Held, Move, held
+from authsrv.accounts.changing import advanced, lost, require_changeable, require_room
+from authsrv.accounts.effects import Effect, Held, Move, ghosts_of, held
 from authsrv.accounts.journal import Happening, Occasion, Planned
 from authsrv.errors import InvalidRequest, NotLinked
 from authsrv.models import IdentityKey
 from authsrv.storage.account_changes import MoveIdentity, RecordEvent
 
 TRANSFERRED = "transferred"
-"""`revoked_reason` of a grant that ended because its identity went to another player."""
+"""Why a grant or a session ended whose identity went to another player."""
 
 
 def transfer(key: IdentityKey, giver: Account, taker: Account, occasion: Occasion) -> Planned:
@@ -29,14 +29,14 @@ def transfer(key: IdentityKey, giver: Account, taker: Account, occasion: Occasio
     linked = _found(key, giver)
     require_room(taker, key, occasion)
     now, giver_id, taker_id = occasion.now, giver.player.id, taker.player.id
-    effect = Effect((Move(key, held(linked), Held(taker_id, now)),))
+    effect = Effect((Move(key, held(linked), Held(taker_id, now)),), ghosts=ghosts_of(taker))
     event = occasion.event(Happening("transferred", taker_id, giver_id, key, facts=effect.facts()))
     return Planned(
         event,
         (
             *advanced(giver.player, taker.player),
             MoveIdentity(key, giver_id, taker_id, now),
-            *grants_ended(giver, key, now, TRANSFERRED),
+            *lost(giver, key, now, TRANSFERRED),
             RecordEvent(event),
         ),
     )

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from authsrv.account_models import Account
+from authsrv.account_models import Account, Doer
 from authsrv.accounts.effects import effect_of
 from authsrv.accounts.merging import merge
 from authsrv.errors import AccessDenied, AccountConflict, AuthsrvError, InvalidRequest, StateChanged, UserNotFound
@@ -13,7 +13,19 @@ from authsrv.models import NEVER
 from authsrv.storage.base import Storage
 from authsrv.storage.changes import AddGrant
 from authsrv.strict_json import strict_json
-from tests.support.accounts import ADMIN, MARKS, account, done, key, occasion, reloaded, stored
+from tests.support.accounts import (
+    ADMIN,
+    BACKEND,
+    MARKS,
+    account,
+    done,
+    ending_of,
+    key,
+    occasion,
+    reloaded,
+    signed_in,
+    stored,
+)
 from tests.support.storage import NOW, grant, memory_storage
 from tests.support.storage_accounts import ban
 
@@ -162,6 +174,17 @@ async def test_a_merge_that_bans_the_survivor_voids_what_both_were_given(storage
     await done(storage, merge(loser, SURVIVOR, occasion(ADMIN), MARKS))
     found = await storage.load_revocations(0, NOW + 100)
     assert found.not_befores == {("player", f"sub-{number}"): NOW + 101 for number in (1, 2, 7)}
+
+
+@pytest.mark.parametrize(("doer", "of_survivor"), [(BACKEND, ""), (ADMIN, "banned")])
+async def test_the_losers_sessions_end_and_those_of_a_survivor_who_becomes_banned(
+    storage: Storage, doer: Doer, of_survivor: str
+) -> None:
+    loser = account(1, "steam", bans=[ban()] if of_survivor else [])
+    await stored(storage, loser, SURVIVOR)
+    await signed_in(storage, (1, "steam", "steam-1"), (2, "xbox", "xbox-2"))
+    await done(storage, merge(loser, SURVIVOR, occasion(doer), MARKS))
+    assert [await ending_of(storage, number) for number in (1, 2)] == ["merged", of_survivor]
 
 
 async def test_a_merge_voids_nothing_of_players_who_are_not_banned(storage: Storage) -> None:

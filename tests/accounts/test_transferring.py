@@ -12,7 +12,7 @@ from authsrv.errors import AccessDenied, AuthsrvError, InvalidRequest, LinkLimit
 from authsrv.storage.base import Storage
 from authsrv.storage.changes import AddGrant, SetProfile
 from authsrv.strict_json import strict_json
-from tests.support.accounts import ADMIN, account, done, key, occasion, reloaded, stored
+from tests.support.accounts import ADMIN, account, done, ending_of, key, occasion, reloaded, signed_in, stored
 from tests.support.storage import NOW, grant, memory_storage
 from tests.support.storage_accounts import ban
 
@@ -53,6 +53,14 @@ async def test_the_givers_grants_by_that_identity_end_also_those_of_its_aliases(
     await done(storage, transfer(STEAM, giver, TAKER, occasion()))
     loaded = [await storage.load_grant(number) for number in range(1, 5)]
     assert [one.grant.revoked_reason for one in loaded if one] == ["transferred", "transferred", "", ""]
+
+
+async def test_the_givers_sessions_by_that_identity_end(storage: Storage) -> None:
+    await stored(storage, GIVER, TAKER)
+    by = [(1, "steam", "steam-1"), (1, "xbox", "xbox-1"), (2, "xbox", "xbox-2")]
+    await signed_in(storage, *by)
+    await done(storage, transfer(STEAM, GIVER, TAKER, occasion()))
+    assert [await ending_of(storage, number) for number in (1, 2, 3)] == ["transferred", "", ""]
 
 
 async def test_both_versions_rise_and_the_journal_tells_it_with_what_an_undo_needs(storage: Storage) -> None:

@@ -10,8 +10,9 @@ from authsrv.models import AccountRules, IdentityKey, Project
 from authsrv.oauth.marks import IdentityMarks
 from authsrv.storage.account_changes import AddBan, BarPlayer, MarkIdentity, MergePlayers
 from authsrv.storage.base import Storage
-from authsrv.storage.changes import AddPlayer, Change, LinkIdentity
+from authsrv.storage.changes import AddBrowser, AddPlayer, Change, LinkIdentity, StartSession
 from tests.support.storage import NOW, player
+from tests.support.storage_browsers import browser, session
 
 MARKS = IdentityMarks(bytes(32))
 ADMIN, BACKEND = Doer("admin", "operator"), Doer("client", "backend", "backend", "203.0.113.0")
@@ -59,6 +60,20 @@ async def stored(storage: Storage, *accounts: Account) -> None:
 async def done(storage: Storage, planned: Planned) -> None:
     """Carry out a plan."""
     await storage.apply(list(planned.changes))
+
+
+async def signed_in(storage: Storage, *by: tuple[int, str, str]) -> None:
+    """A session for each player, kind and subject, each in a browser of its own; they are numbered from 1."""
+    for number, (player_id, idp, subject) in enumerate(by, 1):
+        started = replace(session(number, browser_id=number, player_id=player_id), idp=idp, idp_subject=subject)
+        await storage.apply([AddBrowser(browser(number)), StartSession(started)])
+
+
+async def ending_of(storage: Storage, number: int) -> str:
+    """Why a session ended; empty for one in force."""
+    found = await storage.load_session(number)
+    assert found is not None
+    return found.session.ended_reason
 
 
 async def reloaded(storage: Storage, number: int) -> Account:
