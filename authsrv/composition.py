@@ -164,7 +164,7 @@ def _xsolla_surface(parts: Parts, ring: KeyRing, server: TokenServer, drivers: _
         login_redirect=LoginRedirectEndpoint(drivers.direct, answers, cookie, issuer),
         login_url=LoginUrlEndpoint(drivers.direct, issuer),
         logout=GameLogoutEndpoint(GameLogout(server, drivers.sessions)),
-        me=MeEndpoint(Me(bearers)),
+        me=MeEndpoint(Me(server, bearers)),
         validation=ValidationEndpoint(TokenValidation(server, project_ids)),
         keys=ProjectKeysEndpoint(keys, project_ids),
     )

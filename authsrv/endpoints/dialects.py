@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from authsrv import errors
 from authsrv.errors import AuthsrvError
 from authsrv.oauth.request import Surface
+from authsrv.oauth.xsolla.times import moment
 
 Endpoint = Literal["token", "silent", "resource", "validation", "other"]
 """Which table of error codes applies."""
@@ -159,6 +160,19 @@ def _redirect_code(error: AuthsrvError) -> str:
 _BARRED = (errors.AccessDenied, errors.InteractionRequired, errors.UserNotFound)
 """What the token endpoint, where RFC 6749 knows no such thing, tells as a grant that is not good for tokens."""
 
+_TOLD_BY_NAME = (
+    errors.RateLimited,
+    errors.UserNotFound,
+    errors.NotLinked,
+    errors.ReauthenticationRequired,
+    errors.AccountConflict,
+    errors.LastIdentity,
+    errors.LinkLimit,
+    errors.RelinkCooldown,
+    errors.StateChanged,
+)
+"""Errors whose name stands in Xsolla's details, where several share a code."""
+
 _MALFORMED = (errors.InvalidRequest, errors.InvalidScope, errors.InvalidTarget, errors.UnsupportedResponseType)
 
 _BY_REASON: Mapping[str, tuple[int, str]] = {
@@ -179,6 +193,8 @@ _BY_KIND: Sequence[tuple[tuple[type[AuthsrvError], ...], int, str]] = (
     ((errors.InvalidGrant, errors.AccessDenied, errors.InteractionRequired), 422, "010-015"),
     ((errors.InvalidToken,), 401, "010-017"),
     ((errors.InsufficientScope, errors.ReauthenticationRequired), 403, "010-026"),
+    ((errors.AccountConflict, errors.LinkLimit, errors.RelinkCooldown, errors.StateChanged), 422, "010-016"),
+    ((errors.LastIdentity,), 422, "003-020"),
     ((errors.UserNotFound,), 404, "003-002"),
     ((errors.NotFound,), 404, "003-061"),
     ((errors.RateLimited,), 429, "002-057"),
@@ -220,10 +236,15 @@ def _xsolla_code(error: AuthsrvError, endpoint: Endpoint) -> tuple[int, str]:
 def _xsolla_details(error: AuthsrvError) -> dict[str, str]:
     reason = _TICKET_REASONS.get(error.reason, error.reason) or _reason_of_kind(error)
     details = {"reason": reason, "parameter": error.parameter, "interaction_url": error.interaction_url}
+    details |= {theirs: moment(error.facts[ours]) for ours, theirs in _TIMES.items() if ours in error.facts}
     return {name: value for name, value in details.items() if value}
 
 
+_TIMES: Mapping[str, str] = {"until": "date_to", "retry_at": "retry_at"}
+"""Facts that Xsolla's details tell too, by the names that they have there. Others may be about another player."""
+
+
 def _reason_of_kind(error: AuthsrvError) -> str:
-    if isinstance(error, errors.RateLimited | errors.UserNotFound):
+    if isinstance(error, _TOLD_BY_NAME):
         return error.error
     return "invalid_parameter" if isinstance(error, _MALFORMED) else ""

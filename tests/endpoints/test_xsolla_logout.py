@@ -1,17 +1,17 @@
 """`GET /api/oauth2/logout`: what ends with the browser's session alone, what with everything, and who may order it."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from unittest.mock import patch
 
 import pytest
 
-from authsrv.models import TOKEN_EXCHANGE
-from authsrv.storage.account_changes import MergePlayers
+from authsrv.emulator.base import PLAYERS
+from authsrv.models import TOKEN_EXCHANGE, IdentityKey
+from authsrv.storage.account_changes import MergePlayers, MoveIdentity
 from tests.support.browser import Browser
 from tests.support.ending import Block, down, feed, is_active, refused_offline, with_everybody
 from tests.support.exchange import ACCESS_TOKEN
-from tests.support.refusals import clients, tables
+from tests.support.refusals import clients
 from tests.support.server import Server, running
 from tests.support.xsolla import BLANK, Game, Refusal, change_player, player_id, redeemed, refusal
 
@@ -153,11 +153,8 @@ async def test_after_all_the_player_may_come_back(server: Server, game: Game) ->
 async def test_all_reaches_tokens_in_the_name_of_an_account_that_was_merged(server: Server, game: Game) -> None:
     old, new = await game.access_token(player="birch"), await game.access_token()
     loser, survivor = await player_id(server, "birch"), await player_id(server)
-    found = tables(server)
-    for identity, owner in list(found.identities.items()):
-        if owner.player_id == loser:
-            found.identities[identity] = replace(owner, player_id=survivor)
-    await change_player(server, MergePlayers(loser, survivor))
+    birch = IdentityKey("demo", "steam", "", PLAYERS["birch"].steam_id)
+    await change_player(server, MoveIdentity(birch, loser, survivor, 1), MergePlayers(loser, survivor))
     assert await works(game, old)
     await end(game, new)
     assert not await works(game, old)

@@ -12,8 +12,10 @@ import httpx
 import pytest
 
 from authsrv.demo.players import PROFILE
-from authsrv.models import NotBeforeKind
-from authsrv.storage.changes import SetProfile
+from authsrv.emulator.base import PLAYERS
+from authsrv.models import IdentityKey, NotBeforeKind
+from authsrv.storage.account_changes import MergePlayers, MoveIdentity, UnlinkIdentity
+from authsrv.storage.changes import LinkIdentity, SetProfile
 from tests.support.ending import Block, Kept, reload, void_before
 from tests.support.refusals import clients, tables
 from tests.support.server import Server, running
@@ -282,6 +284,27 @@ async def test_the_times_are_those_of_the_first_and_of_the_last_login(game: Game
     game.server.clock.now += 3600.75
     found = await told(game, await game.access_token())
     assert (found["registered"], found["last_login"]) == (NOW, "2026-09-21T15:13:20+00:00")
+
+
+async def test_a_player_who_has_nothing_but_a_device_is_anonymous_until_a_platform_is_linked(game: Game) -> None:
+    token, row = await game.access_token(), await player_id(game.server)
+    steam = IdentityKey("demo", "steam", "", PLAYERS["amber"].steam_id)
+    device = IdentityKey("demo", "guest", "", "d" * 43)
+    await change_player(game.server, LinkIdentity(device, row, 1))
+    assert (await told(game, token))["is_anonymous"] is False
+    await change_player(game.server, UnlinkIdentity(steam, row))
+    assert (await told(game, token))["is_anonymous"] is True
+
+
+async def test_a_player_who_was_merged_keeps_the_id_that_the_token_has(game: Game) -> None:
+    old, new = await game.access_token(player="birch"), await game.access_token()
+    survivor = await player_id(game.server)
+    birch = IdentityKey("demo", "steam", "", PLAYERS["birch"].steam_id)
+    loser = await player_id(game.server, "birch")
+    await change_player(game.server, MoveIdentity(birch, loser, survivor, 1), MergePlayers(loser, survivor))
+    found = [await told(game, token) for token in (old, new)]
+    assert [one["id"] for one in found] == [game.server.claims(token)["sub"] for token in (old, new)]
+    assert [one["nickname"] for one in found] == ["Amber", "Amber"]
 
 
 # --- Unity takes a body with certain words for an error ---

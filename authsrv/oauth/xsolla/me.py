@@ -5,12 +5,16 @@ Owns its members and their forms. What is told at all is what the token's scope 
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
-from authsrv.models import LoadedGrant
+from authsrv.account_models import Account
+from authsrv.errors import InvalidToken
 from authsrv.oauth import claims
+from authsrv.oauth.outages import outages_answered
+from authsrv.oauth.own_tokens import AccessToken
+from authsrv.oauth.server import TokenServer
 from authsrv.oauth.xsolla.bearer import Bearer, Bearers
+from authsrv.oauth.xsolla.times import moment
 
 _GUEST = "guest"
 _WHOLE_DATE = re.compile(r"[1-9][0-9]{3}-[0-9]{2}-[0-9]{2}")
@@ -22,20 +26,26 @@ _GENDERS: Mapping[str, str] = {"female": "f", "male": "m", "prefer not to answer
 class Me:
     """Answers for the access tokens of players."""
 
-    def __init__(self, bearers: Bearers) -> None:
+    def __init__(self, server: TokenServer, bearers: Bearers) -> None:
+        self._server = server
         self._bearers = bearers
 
     async def answer(self, access_token: str) -> Mapping[str, Any]:
         """The player as one JSON object. Raises `InvalidToken`."""
-        return described(await self._bearers.find(access_token))
+        bearer = await self._bearers.find(access_token)
+        with outages_answered():
+            account = await self._server.storage.load_account(bearer.loaded.player.id)
+        if account is None:
+            raise InvalidToken(detail="the player is gone")
+        return described(bearer, account)
 
 
-def described(bearer: Bearer) -> Mapping[str, Any]:
+def described(bearer: Bearer, account: Account) -> Mapping[str, Any]:
     """Every member that some SDK reads; what is not known, or not promised by the scope, is null."""
     player = bearer.loaded.player
     known = claims.told(player, bearer.loaded.profile, bearer.token.scope, (), "userinfo")
     return {
-        **_always(bearer.loaded),
+        **_always(bearer.token, account),
         "name": _text(known, "name") or player.display_name or None,
         "nickname": _text(known, "nickname") or player.display_name or None,
         "first_name": _text(known, "given_name"),
@@ -50,27 +60,23 @@ def described(bearer: Bearer) -> Mapping[str, Any]:
     }
 
 
-def _always(loaded: LoadedGrant) -> Mapping[str, Any]:
-    """What needs no scope. iOS cannot do without `is_user_active`, `groups` and the times.
+def _always(token: AccessToken, account: Account) -> Mapping[str, Any]:
+    """What needs no scope. The `id` is the token's `sub`, also when the player was merged into another since.
 
-    Nobody has a user name, a tag or an id of elsewhere here, and a player who is banned gets no answer at all.
+    iOS cannot do without `is_user_active`, `groups` and the times. Nobody has a user name, a tag or an id of elsewhere
+    here, and a player who is banned gets no answer at all.
     """
-    player = loaded.player
+    player, linked = account.player, account.identities
     nothing = ("username", "tag", "external_id", "connection_information", "phone_auth", "presence", "ban")
     return {
-        "id": player.sub,
-        "is_anonymous": loaded.grant.platform == _GUEST,
+        "id": token.sub,
+        "is_anonymous": bool(linked) and all(one.key.kind == _GUEST for one in linked),
         "is_user_active": True,
         "groups": [],
-        "registered": _time(player.created_at),
-        "last_login": _time(player.last_login_at),
+        "registered": moment(player.created_at),
+        "last_login": moment(player.last_login_at),
         **dict.fromkeys(nothing),
     }
-
-
-def _time(seconds: int) -> str:
-    """Whole seconds with a numeric offset: iOS reads no other form."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
 def _text(known: Mapping[str, Any], name: str) -> str | None:
