@@ -22,12 +22,15 @@ def advanced(*players: Player) -> list[Change]:
 
 
 def lost(account: Account, key: IdentityKey, now: int, reason: str) -> Iterator[Change]:
-    """What ends when an account loses an identity: what clients were given by it, also before the account was merged,
-    and the sessions that it signed in.
-    """
+    """What ends when an account loses an identity: what clients got by it, and the sessions that it signed in."""
+    yield from grants_ended(account, key, now, reason)
+    yield EndSessions(account.player.id, now, reason, key.kind, key.subject)
+
+
+def grants_ended(account: Account, key: IdentityKey, now: int, reason: str) -> Iterator[Change]:
+    """What an account gave to clients by an identity, also what it gave before it was merged."""
     for owner in (account.player, *account.aliases):
         yield EndGrants(owner.id, key.kind, key.subject, now, reason)
-    yield EndSessions(account.player.id, now, reason, key.kind, key.subject)
 
 
 def require_changeable(account: Account, occasion: Occasion) -> None:

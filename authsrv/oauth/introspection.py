@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from authsrv.errors import InvalidClient, UnauthorizedClient
-from authsrv.models import Client
+from authsrv.models import Client, LoadedGrant
 from authsrv.oauth import scopes
 from authsrv.oauth.live_tokens import LiveAccess, LiveFamily
 from authsrv.oauth.own_tokens import NotOurs
@@ -54,7 +54,7 @@ class Introspection:
         return {
             "active": True,
             "iss": self._server.tokens.issuer,
-            "sub": family.loaded.player.sub,
+            **_subject(family.loaded, family.loaded.issued_as),
             "client_id": grant.client_id,
             "scope": " ".join(scopes.remaining(family.client, grant.scope)),
             "exp": min(grant.expires_at, grant.absolute_expires_at),
@@ -66,4 +66,11 @@ class Introspection:
 def _of_access_token(live: LiveAccess) -> Mapping[str, Any]:
     claims = {**live.token.claims, "scope": " ".join(live.token.scope)}
     told = {name: claims[name] for name in _TOLD if name in claims}
-    return {"active": True, **told, "token_type": "Bearer"}
+    subject = _subject(live.loaded, live.token.sub) if live.loaded else {}
+    return {"active": True, **told, **subject, "token_type": "Bearer"}
+
+
+def _subject(loaded: LoadedGrant, named: str) -> Mapping[str, Any]:
+    """Whose a token is that names this `sub`: whoever was merged into another player since is that one."""
+    sub = loaded.player.sub
+    return {"sub": sub} if named == sub else {"sub": sub, "merged_from": [named]}

@@ -103,8 +103,8 @@ class LiveTokens:
             raise NotOurs("the gid is not ours")
         origin_jti = token.origin.jti if token.origin else ""
         with outages_answered():
-            loaded = await self._storage.load_grant(grant_id, token.jti, client.client_id, origin_jti)
-        if loaded is None or token.sub not in {loaded.player.sub, loaded.issued_as}:
+            loaded = await self._storage.load_grant(grant_id, token.jti, client.client_id, origin_jti, token.sub)
+        if loaded is None or not loaded.sub_is_players:
             raise NotOurs("the grant is gone, or another player's")
         if loaded.grant.revoked_at is not None:
             raise Ended("the grant ended")

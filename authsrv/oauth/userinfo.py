@@ -27,7 +27,8 @@ class UserInfo:
         player, asked = live.loaded.player, live.loaded.grant.claims
         found = {
             **claims.told(player, live.loaded.profile, live.token.scope, asked, "userinfo"),
-            "sub": player.sub,
+            # What the id_token said too, although the player may have been merged since (section 5.3.2).
+            "sub": live.token.sub,
         }
         if live.client.userinfo_alg is None:
             return found

@@ -16,10 +16,14 @@ from authsrv.orders.desk import Desk, OrderRefused
 
 @dataclass(frozen=True, slots=True)
 class _Concerned:
-    """Whose tokens it is about, and the key of the project that they are in."""
+    """Whose tokens it is about, and the key of the project that they are in.
+
+    A player may have several subjects: tokens made before a merge still name the account that was merged, and verifiers
+    know no other name. The first one is that of the account that remains.
+    """
 
     kind: NotBeforeKind
-    subject: str
+    subjects: tuple[str, ...]
     project: str
 
 
@@ -35,7 +39,7 @@ async def revoke_tokens(desk: Desk, arguments: Mapping[str, Any]) -> Mapping[str
     concerned = await _FIND[kind](server, subject)
     not_before = server.now() + 1
     if not arguments.get("dry_run"):
-        not_before = await void_until_now(server, concerned.kind, [concerned.subject])
+        not_before = await void_until_now(server, concerned.kind, concerned.subjects)
         server.audit.record(_event(concerned))
     told = {"kind": concerned.kind, "subject": subject, "project": concerned.project}
     return {**told, "not_before": not_before, "done": not arguments.get("dry_run")}
@@ -44,35 +48,37 @@ async def revoke_tokens(desk: Desk, arguments: Mapping[str, Any]) -> Mapping[str
 def _event(concerned: _Concerned) -> AuditEvent:
     named = {"player": "sub", "client": "client_id"}.get(concerned.kind)
     return AuditEvent(
-        "tokens.revoked_before", project=concerned.project, **({named: concerned.subject} if named else {})
+        "tokens.revoked_before", project=concerned.project, **({named: concerned.subjects[0]} if named else {})
     )
 
 
 async def _player(server: TokenServer, sub: str) -> _Concerned:
     player = await server.storage.load_subject(sub)
-    if player is None:
+    account = await server.storage.load_account(player.merged_into or player.id) if player else None
+    if account is None:
         raise OrderRefused("no player has this sub; it stands in access tokens and in the audit trail")
-    return _Concerned("player", sub, player.project)
+    subjects = (account.player.sub, *(alias.sub for alias in account.aliases))
+    return _Concerned("player", subjects, account.player.project)
 
 
 async def _client(server: TokenServer, client_id: str) -> _Concerned:
     """One of the file, also one that left it, or one that registered itself."""
     client = server.registry.get(client_id)
     if client is not None:
-        return _Concerned("client", client_id, client.project.key)
+        return _Concerned("client", (client_id,), client.project.key)
     left = {stored.client.client_id: stored.client.project for stored in await server.storage.load_clients()}
     registered = await server.storage.load_registered_client(client_id)
     project = registered.project if registered else left.get(client_id)
     if project is None:
         raise OrderRefused("no client has or had this client_id")
-    return _Concerned("client", client_id, project)
+    return _Concerned("client", (client_id,), project)
 
 
 async def _project(server: TokenServer, key: str) -> _Concerned:
     if server.registry.of_project(key):
-        return _Concerned("project", key, key)
+        return _Concerned("project", (key,), key)
     if any(stored.client.project == key for stored in await server.storage.load_clients()):
-        return _Concerned("project", key, key)
+        return _Concerned("project", (key,), key)
     raise OrderRefused("no project with clients has this key; it is the name of its table in the configuration")
 
 

@@ -5,7 +5,7 @@ name; what a sign-in needs is decided in `authsrv/signin.py`.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from authsrv import errors
 from authsrv.account_models import JournalEvent
@@ -19,6 +19,7 @@ from authsrv.oauth.browser.request import Target
 from authsrv.oauth.clients import unknown_client
 from authsrv.oauth.grants.code import Authorized
 from authsrv.oauth.opaque import digest
+from authsrv.oauth.outages import outages_answered
 from authsrv.oauth.request import Sender
 from authsrv.oauth.server import ATTEMPTS, TokenServer
 from authsrv.signin import Step, is_usable, next_step
@@ -103,10 +104,11 @@ class Authorizer:
 
     async def begin(self, target: Target, sent: Mapping[str, str], cookie: str, sender: Sender) -> Outcome:
         """Answer a new request, or keep it until the player has done what it needs."""
-        checked = self._check.new(target, sent)
+        asked = self._check.new(target, sent)
         presented = self._browsers.read(cookie)
         for _ in range(ATTEMPTS):
             visit = await self._pending.visit(presented, target.client)
+            checked = await self._as_known_now(asked, visit)
             step = _next(checked, visit, frozenset())
             if step is not None and checked.request.silent:
                 raise _forbidden(step, checked)
@@ -162,9 +164,21 @@ class Authorizer:
     async def _checked(self, kept: LoadedRequest) -> Checked | Refused:
         """A kept request as its client may ask it now: a reload may have taken something from it."""
         try:
-            return self._check.kept(kept.request)
+            checked = self._check.kept(kept.request)
         except errors.AuthsrvError as error:
             return await self.refuse(kept, error)
+        return await self._as_known_now(checked, kept.visit)
+
+    async def _as_known_now(self, checked: Checked, visit: Visit | None) -> Checked:
+        """The request, naming the player by their present `sub`, if it named one who was merged into them."""
+        signed_in, expected = _signed_in(visit), checked.demands.expected_sub
+        if signed_in is None or expected in {"", signed_in.player.sub}:
+            return checked
+        with outages_answered():
+            named = await self._server.storage.load_subject(expected)
+        if named is None or named.merged_into != signed_in.player.id:
+            return checked
+        return replace(checked, demands=replace(checked.demands, expected_sub=signed_in.player.sub))
 
     async def _resume(self, kept: LoadedRequest, caller: Caller) -> Outcome | None:
         checked = await self._checked(kept)

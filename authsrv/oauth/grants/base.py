@@ -82,6 +82,10 @@ class LoadingGrant(BaseGrant):
         """The refresh token that goes with the answer, or nothing."""
         return ""
 
+    def may_have_id_token(self) -> bool:
+        """Whether an id_token may go with the answer, if the scope asks for one."""
+        return True
+
     def player(self) -> Player | None:
         """Whose tokens these are; None for a client's own."""
         return None

@@ -31,7 +31,7 @@ class IdToken:
         """Put the id_token into the answer that the grant made."""
         _, token, _ = response
         facts = grant.told
-        if facts and "openid" in facts.scope and grant.registered.profile == "standard":
+        if facts and "openid" in facts.scope and grant.registered.profile == "standard" and grant.may_have_id_token():
             token["id_token"] = grant.server.tokens.id_token(facts, token["access_token"], grant.request.now)
 
 

@@ -63,6 +63,12 @@ class RefreshTokenGrant(StoredGrant, AuthlibRefreshGrant):
         self._successor = self.server.opaque.new("refresh", grant.id, grant.refresh_generation + 1)
         return self._successor.text
 
+    def may_have_id_token(self) -> bool:
+        """Not once the player was merged into another: it would have to name the one that the client knows (OpenID
+        Connect Core section 12.2).
+        """
+        return self.loaded.issued_as == self.loaded.player.sub
+
     def revoke_old_credential(self, refresh_token: RefreshAdapter) -> None:
         """Put the successor in the old token's place; a repeat has nothing to write."""
         self.notices.append("token.refreshed")
