@@ -22,6 +22,8 @@ AuditKind = Literal[
     "token.exchanged",
     "session.started",
     "session.ended",
+    "identity.linked",
+    "identity.unlinked",
     "consent.given",
     "consent.withdrawn",
     "logout.told",

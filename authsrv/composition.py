@@ -11,7 +11,9 @@ from authsrv.accounts.access import AccountAccess
 from authsrv.accounts.browser.desk import AccountDesk
 from authsrv.accounts.browser.orders import AccountOrders
 from authsrv.accounts.own import OwnAccount
+from authsrv.accounts.own_unlinking import OwnUnlinking
 from authsrv.accounts.summaries import Summaries
+from authsrv.accounts.unlinking import Unlinking
 from authsrv.accounts.ways_in import WaysIn
 from authsrv.audit import Audit
 from authsrv.config.registered_clients import faults
@@ -26,7 +28,7 @@ from authsrv.endpoints.guests import GuestEndpoint
 from authsrv.endpoints.introspect import IntrospectionEndpoint
 from authsrv.endpoints.login import Callback, Departure, DirectDeparture, SignInPage
 from authsrv.endpoints.logout import LogoutConfirmation, LogoutEndpoint
-from authsrv.endpoints.me import IdentitiesEndpoint, OwnAccountEndpoint, OwnSession, TimelineEndpoint
+from authsrv.endpoints.me import IdentitiesEndpoint, OwnAccountEndpoint, OwnSession, TimelineEndpoint, UnlinkEndpoint
 from authsrv.endpoints.register import ManagementEndpoint, RegistrationEndpoint
 from authsrv.endpoints.revoke import FeedEndpoint, RevocationEndpoint
 from authsrv.endpoints.routes import BrowserSurface, OwnSurface, PlayerSurface, Served, TokenSurface, XsollaSurface
@@ -137,7 +139,7 @@ def served(parts: Parts, ring: KeyRing, server: TokenServer) -> Served:
         readiness=parts.readiness,
         registration=RegistrationEndpoint(registrar(parts, server)),
         management=ManagementEndpoint(ClientManagement(_office(parts, server))),
-        own=_own_surface(parts, server),
+        own=_own_surface(parts, server, drivers),
         browser=_browser_surface(parts, drivers),
         players=_player_surface(parts, server),
     )
@@ -175,13 +177,16 @@ def _player_surface(parts: Parts, server: TokenServer) -> PlayerSurface:
     return PlayerSurface(guests=GuestEndpoint(guests, DEVICE_SECRET))
 
 
-def _own_surface(parts: Parts, server: TokenServer) -> OwnSurface:
+def _own_surface(parts: Parts, server: TokenServer, drivers: _Drivers) -> OwnSurface:
     session, provider_of = OwnSession(AccountAccess(server)), parts.platforms.provider_of
-    own = OwnAccount(server, Summaries(provider_of), WaysIn(server, provider_of))
+    summaries, ways_in = Summaries(provider_of), WaysIn(server, provider_of)
+    own = OwnAccount(server, summaries, ways_in)
+    unlinking = Unlinking(server, drivers.sessions, ways_in)
     return OwnSurface(
         me=OwnAccountEndpoint(session, own),
         identities=IdentitiesEndpoint(session, own),
         timeline=TimelineEndpoint(session, own),
+        unlink=UnlinkEndpoint(session, OwnUnlinking(server, unlinking, summaries)),
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from authsrv.account_models import GUEST, Account, JournalEvent, LinkedIdentity
 from authsrv.accounts.journal import can_be_undone
+from authsrv.errors import AuthsrvError
 from authsrv.models import IdentityKey
 
 
@@ -56,6 +57,17 @@ def undo_of(event: JournalEvent, public_id: str, now: int) -> dict[str, str] | N
     if not can_be_undone(event, now):
         return None
     return {"event": public_id, "until": moment(event.reversible_until)}
+
+
+def blocked(error: AuthsrvError) -> dict[str, Any]:
+    """What a preview tells of something that would be refused."""
+    return {
+        "outcome": "blocked",
+        "error": error.error,
+        "error_description": error.description,
+        **({"reason": error.reason} if error.reason else {}),
+        **error.facts,
+    }
 
 
 def moment(seconds: int) -> str:

@@ -16,7 +16,7 @@ class WaysIn:
 
     def __init__(self, server: TokenServer, provider_of: Callable[[str], str]) -> None:
         self._server = server
-        self._provider_of = provider_of
+        self.provider_of = provider_of
 
     async def usable(self, account: Account, project: Project) -> frozenset[IdentityKey]:
         """The identities that are ways in now."""
@@ -24,7 +24,7 @@ class WaysIn:
         return frozenset([linked.key for linked in open_ones if not await self._is_banned(linked.key)])
 
     def _counts(self, linked: LinkedIdentity, project: Project) -> bool:
-        provider = self._provider_of(linked.key.kind)
+        provider = self.provider_of(linked.key.kind)
         return provider in project.platforms and (provider != GUEST or project.accounts.guests_may_stay)
 
     async def _is_banned(self, key: IdentityKey) -> bool:

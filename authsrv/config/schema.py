@@ -201,7 +201,9 @@ class AccountSettings(Settings):
     )
     guests_may_stay: Flag = Field(False, description="Let a player unlink all but the device they began on as a guest.")
     unlink_ends: UnlinkEnds = Field(
-        "identity", description="Which sign-ins an unlink ends: none, those by this account (identity), or all."
+        "identity",
+        description="What an unlink ends but the tokens that the account gave: no more (none), the sign-ins in "
+        "browsers by it (identity), or everything of the player (all).",
     )
     segments: tuple[str, ...] = Field((), description="Keys of the segments that games may store about a player.")
 

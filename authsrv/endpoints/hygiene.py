@@ -6,6 +6,7 @@ the last line of defence against exceptions, and the access log. Knows no surfac
 """
 
 import random
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -46,6 +47,7 @@ _SECURITY: Final[tuple[Header, ...]] = (
     (b"x-frame-options", b"DENY"),
 )
 _TRANSPORT: Final[Header] = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
+_IDENTIFIER: Final = re.compile(r"(?<=/)(?=[^/]{0,99}\d)[^/]{8,}")
 _RESOURCE_POLICY: Final = b"cross-origin-resource-policy"
 
 _FROM_ROUTER: Final[dict[int, type[AuthsrvError]]] = {
@@ -232,5 +234,8 @@ def _access_event(exchange: _Exchange, seconds: float) -> Event:
 
 
 def _route(scope: Scope) -> str:
-    """The route's own path where there is one, so that no identifier in an address is logged; never the query."""
-    return getattr(scope.get("route"), "path", "") or scope["path"][:100]
+    """The route's own path where there is one, so that no identifier in an address is logged; never the query.
+
+    Where there is none, whatever may be an identifier is left out: an address of ours with a slash too many holds one.
+    """
+    return getattr(scope.get("route"), "path", "") or _IDENTIFIER.sub("*", scope["path"][:100])

@@ -51,3 +51,11 @@ def text(sent: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str) or len(value) > LIMITS.get(name, DEFAULT_LIMIT) or "\0" in value:
         raise InvalidRequest(_NO_TEXT, parameter=name)
     return value
+
+
+def flag(sent: Mapping[str, Any], name: str) -> bool:
+    """A member that is true or false, false if it is not there. Raises `InvalidRequest` with `parameter` set."""
+    value = sent.get(name, False)
+    if not isinstance(value, bool):
+        raise InvalidRequest(f"{name} is true or false.", parameter=name)
+    return value

@@ -2,18 +2,25 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from authsrv.accounts.access import AccountAccess, AccountSession
 from authsrv.accounts.own import MOST, PAGE, OwnAccount, Paging
+from authsrv.accounts.own_unlinking import OwnUnlinking
+from authsrv.accounts.unlinking import Wanted
 from authsrv.endpoints.bearer import required_bearer
 from authsrv.endpoints.endpoint import sender
 from authsrv.endpoints.forms import parse_form
+from authsrv.endpoints.json_objects import flag, read_object, text
 from authsrv.errors import InvalidRequest, UriTooLong
+from authsrv.oauth.parameters import boolean
 
 MAX_QUERY = 4 * 1024
+MAX_BODY = 4 * 1024
 _LIMIT = re.compile(r"[1-9][0-9]{0,2}")
 
 
@@ -63,6 +70,56 @@ class TimelineEndpoint:
         """A page of what was done to the account."""
         session = await self._session(request)
         return JSONResponse(await self._own.timeline(session, _paging(read_query(request, {"cursor", "limit"}))))
+
+
+class UnlinkEndpoint:
+    """`DELETE /v1/me/identities/{provider}/{subject}`, and `POST /v1/me/identities/unlink` with the same in its body.
+
+    An address stands in the logs of proxies on the way; a body does not.
+    """
+
+    def __init__(self, session: OwnSession, unlinking: OwnUnlinking) -> None:
+        self._session = session
+        self._unlinking = unlinking
+
+    async def __call__(self, request: Request) -> Response:
+        """The account as it is afterwards, or with `preview` as it would be."""
+        session = await self._session(request)
+        wish = await self._wish(request)
+        answer = self._unlinking.preview if wish.preview else self._unlinking.unlink
+        return JSONResponse(await answer(session, wish.wanted))
+
+    async def _wish(self, request: Request) -> "_Wish":
+        if request.method == "POST":
+            return _wish_in_body(await read_object(request, MAX_BODY))
+        sent = read_query(request, {"kind", "environment", "preview"})
+        wanted = Wanted(
+            request.path_params["provider"], request.path_params["subject"], sent.get("kind"), sent.get("environment")
+        )
+        return _Wish(wanted, boolean(sent, "preview", default=False))
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    wanted: Wanted
+    preview: bool
+
+
+def _wish_in_body(sent: Mapping[str, Any]) -> _Wish:
+    wanted = Wanted(
+        _required(sent, "provider"),
+        _required(sent, "subject"),
+        text(sent, "kind") if "kind" in sent else None,
+        text(sent, "environment") if "environment" in sent else None,
+    )
+    return _Wish(wanted, flag(sent, "preview"))
+
+
+def _required(sent: Mapping[str, Any], name: str) -> str:
+    found = text(sent, name)
+    if not found:
+        raise InvalidRequest(f"Send the {name}.", parameter=name)
+    return found
 
 
 def read_query(request: Request, names: set[str]) -> Mapping[str, str]:

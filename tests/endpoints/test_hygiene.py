@@ -240,6 +240,21 @@ async def test_I01_an_unknown_path_is_logged_short_and_without_its_query() -> No
     assert site.events[0]["path"] == "/" + "x" * 99
 
 
+@pytest.mark.parametrize(
+    ("path", "logged"),
+    [
+        pytest.param("/v1/me/identities/steam/76561202255232001/", "/v1/me/identities/steam/*/", id="SteamID"),
+        pytest.param("/v1/me/x/a11ce0000000000000000000000000a1", "/v1/me/x/*", id="Epic account id"),
+        pytest.param("/v1/me/xbox/2814600000000001/x", "/v1/me/xbox/*/x", id="XUID"),
+        pytest.param("/oauth2/tokens", "/oauth2/tokens", id="none"),
+    ],
+)
+async def test_I01_an_unknown_path_is_logged_without_what_may_be_an_identifier(path: str, logged: str) -> None:
+    site = Site()
+    await site.ask(path)
+    assert site.events[0]["path"] == logged
+
+
 async def test_I04_an_exception_becomes_a_reference_and_its_cause_goes_to_the_log() -> None:
     site = Site()
     answer = await site.ask("/broken")

@@ -1,0 +1,147 @@
+"""Unlinking: a platform account is a player's no longer, and what began with it ends.
+
+Owns that nobody loses their last way in, not even by two unlinks at once, and what ends with an identity. Knows no HTTP
+framework and no platform by name.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from authsrv.account_models import Account, LinkedIdentity
+from authsrv.accounts.changing import advanced, grants_ended, require_changeable
+from authsrv.accounts.effects import Effect, Move, held
+from authsrv.accounts.journal import Happening, Occasion, Planned
+from authsrv.accounts.ways_in import WaysIn
+from authsrv.errors import InvalidRequest, LastIdentity, NotLinked, TemporarilyUnavailable, UserNotFound
+from authsrv.models import IdentityKey, SignedIn
+from authsrv.oauth.browser.sessions import BrowserSessions
+from authsrv.oauth.outages import outages_answered
+from authsrv.oauth.server import ATTEMPTS, TokenServer
+from authsrv.storage.account_changes import EndGrants, RecordEvent, UnlinkIdentity
+from authsrv.storage.base import Conflict
+from authsrv.storage.changes import Change, EndSessions
+
+UNLINKED = "unlinked"
+"""`revoked_reason` of a grant, and `ended_reason` of a session, that ended because its identity was unlinked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which of a player's identities is meant. `kind` and `environment` are None unless they are given."""
+
+    provider: str
+    subject: str
+    kind: str | None = None
+    environment: str | None = None
+
+    def is_meant(self, key: IdentityKey) -> bool:
+        """Whether everything that is given is so."""
+        kind, environment = key.kind, key.environment
+        return (key.subject, self.kind or kind) == (self.subject, kind) and self.environment in {None, environment}
+
+
+@dataclass(frozen=True, slots=True)
+class Unlinked:
+    """What an unlink comes to: the identity, what is planned, and the account without it."""
+
+    linked: LinkedIdentity
+    planned: Planned
+    account: Account
+
+
+def unlink(linked: LinkedIdentity, account: Account, usable: frozenset[IdentityKey], occasion: Occasion) -> Planned:
+    """Take an identity from a player. `usable` are the ways in that there are now.
+
+    Raises `LastIdentity` where it would leave none, and what `require_changeable` raises.
+    """
+    require_changeable(account, occasion)
+    if not usable - {linked.key}:
+        raise LastIdentity
+    player_id, key = account.player.id, linked.key
+    effect = Effect((Move(key, held(linked), None),))
+    event = occasion.event(Happening("unlinked", player_id, identity=key, facts=effect.facts()))
+    changes = (*advanced(account.player), UnlinkIdentity(key, player_id), *_ended(account, key, occasion))
+    return Planned(event, (*changes, RecordEvent(event)))
+
+
+def _ended(account: Account, key: IdentityKey, occasion: Occasion) -> Iterator[Change]:
+    """What clients were given by the identity ends in any case, the rest as the project wants."""
+    now, ends = occasion.now, occasion.project.accounts.unlink_ends
+    yield from grants_ended(account, key, now, UNLINKED)
+    for owner in (account.player, *account.aliases):
+        if ends == "all":
+            yield EndGrants(owner.id, "", "", now, UNLINKED)
+        if ends != "none":
+            which = ("", "") if ends == "all" else (key.kind, key.subject)
+            yield EndSessions(owner.id, now, UNLINKED, *which)
+
+
+class Unlinking:
+    """Loads, decides and writes."""
+
+    def __init__(self, server: TokenServer, sessions: BrowserSessions, ways_in: WaysIn) -> None:
+        self._server = server
+        self._sessions = sessions
+        self._ways_in = ways_in
+
+    async def plan(self, player_id: int, wanted: Wanted, occasion: Occasion) -> Unlinked:
+        """What an unlink would come to now. Raises `AuthsrvError`."""
+        account = await self._account(player_id)
+        linked = self._found(account, wanted)
+        usable = await self._ways_in.usable(account, occasion.project)
+        planned = unlink(linked, account, usable, occasion)
+        return Unlinked(linked, planned, _without(linked, account))
+
+    async def unlink(self, player_id: int, wanted: Wanted, occasion: Occasion) -> Unlinked:
+        """Unlink. Whoever loses a race against another change of the account is decided again."""
+        for _ in range(ATTEMPTS):
+            unlinked = await self.plan(player_id, wanted, occasion)
+            told = await self._told(unlinked, occasion)
+            try:
+                await self._server.apply([*unlinked.planned.changes, *told])
+            except Conflict:
+                continue
+            return unlinked
+        raise TemporarilyUnavailable(retry_after=1, detail="lost every race")
+
+    async def _account(self, player_id: int) -> Account:
+        with outages_answered():
+            account = await self._server.storage.load_account(player_id)
+        if account is None:
+            raise UserNotFound("There is no such player in this project.")
+        return account
+
+    def _found(self, account: Account, wanted: Wanted) -> LinkedIdentity:
+        provider_of = self._ways_in.provider_of
+        own = [linked for linked in account.identities if provider_of(linked.key.kind) == wanted.provider]
+        found = [linked for linked in own if wanted.is_meant(linked.key)]
+        if not found:
+            raise NotLinked
+        if len(found) > 1:
+            raise InvalidRequest("Several platform accounts have this subject; add kind and environment.")
+        return found[0]
+
+    async def _told(self, unlinked: Unlinked, occasion: Occasion) -> Sequence[Change]:
+        """The ends of the sessions that are known now, with the notices to the clients that take part in them."""
+        endings = [
+            await self._sessions.ended(one, UNLINKED, occasion.now) for one in await self._ending(unlinked, occasion)
+        ]
+        return [change for ending in endings for change in ending.changes]
+
+    async def _ending(self, unlinked: Unlinked, occasion: Occasion) -> Sequence[SignedIn]:
+        ends, key = occasion.project.accounts.unlink_ends, unlinked.linked.key
+        if ends == "none":
+            return ()
+        account = unlinked.account
+        with outages_answered():
+            found = [
+                one
+                for owner in (account.player, *account.aliases)
+                for one in await self._server.storage.load_player_sessions(owner.id)
+            ]
+        theirs = (key.kind, key.subject)
+        return [one for one in found if ends == "all" or (one.session.idp, one.session.idp_subject) == theirs]
+
+
+def _without(linked: LinkedIdentity, account: Account) -> Account:
+    return replace(account, identities=tuple(one for one in account.identities if one != linked))
