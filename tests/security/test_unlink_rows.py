@@ -204,13 +204,13 @@ async def test_D58_a_browser_that_signs_in_in_the_middle_of_the_unlink(
     assert (await browser.authorize(prompt="none")).answer.get("error") == "login_required"
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("_", range(8))
 async def test_D58_whoever_races_nothing_is_left(
-    server: Server, amber: Resident, seed: int, monkeypatch: pytest.MonkeyPatch
+    server: Server, amber: Resident, chance: Random, _: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sessions = [(await resident(server, "epicgames")).tokens for _ in range(4)]
     codes = [await server.code("epicgames") for _ in range(3)]
-    pauses = Pauses(Random(seed), 12)
+    pauses = Pauses(chance, most=12)
     for step in ("load_grant", "load_account", "load_ownership", "apply"):
         stepped(server, step, pauses.around, monkeypatch)
     racers = [refreshing(server, tokens) for tokens in sessions] + [server.redeem(code) for code in codes]
