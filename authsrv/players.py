@@ -127,6 +127,8 @@ def sign_in(presence: Presence, found: Ownership, *, may_create: bool, new: NewP
 def came(presence: Presence, owner: Player) -> Change:
     """What a login of a known identity leaves."""
     name = clean_display_name(presence.display_name)
+    if name == owner.display_name:
+        name = ""  # nothing to write
     return RecordLogin(presence.key, owner.id, owner.version, name, presence.now)
 
 

@@ -42,6 +42,11 @@ def test_a_known_identity_signs_its_player_in() -> None:
     assert not decided.created
 
 
+def test_a_login_under_the_name_that_the_player_has_writes_no_name() -> None:
+    decided = sign_in(coming(KNOWN.display_name), Ownership(KNOWN), may_create=False, new=NEW)
+    assert decided.changes == (RecordLogin(KEY, 3, 5, "", 100),)
+
+
 def test_D53_an_unknown_identity_that_may_not_be_created_is_refused() -> None:
     with pytest.raises(UserNotFound):
         sign_in(coming(), Ownership(), may_create=False, new=NEW)

@@ -4,9 +4,11 @@ from collections.abc import Iterable, Sequence
 from operator import attrgetter
 
 from authsrv.account_models import Account, Ban, JournalEvent, LinkCode, LinkedIdentity, LoadedLinkCode, Ownership
-from authsrv.models import IdentityKey
-from authsrv.storage.rows import PLAYER_COLUMNS, Row, Values, checked, digest_column, player_of, required
+from authsrv.models import IdentityKey, Player
+from authsrv.storage.rows import PLAYER_COLUMNS, Row, Values, checked, digest_column, name_key, player_of, required
 
+_LAST_CHARACTER = "\U0010ffff"
+"""Behind every character that a name can have."""
 _LINK_CODE = 10
 """How many columns a link code has in a SELECT."""
 
@@ -72,6 +74,13 @@ def ownership_of(rows: Sequence[Row]) -> Ownership:
     players = [player_of(row[:PLAYER_COLUMNS]) for row in rows if row[0] is not None]
     bans = [Ban(*row[PLAYER_COLUMNS:]) for row in rows if row[0] is None]
     return Ownership(players[0] if players else None, longest(bans))
+
+
+def names_between(prefix: str, after: Player | None) -> Values:
+    """Where the names that begin so lie among all, by name and row; only those after one of them, if one is given."""
+    first = name_key(prefix)
+    last_key, last_id = (name_key(after.display_name), after.id) if after else (first, -1)
+    return checked(after_key=last_key, after_id=last_id, beyond=first + _LAST_CHARACTER)
 
 
 def longest(bans: Iterable[Ban]) -> Ban | None:

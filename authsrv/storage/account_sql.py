@@ -34,6 +34,26 @@ SELECT_IDENTITIES = """
     SELECT project, kind, environment, subject, player_id, linked_at, last_used_at
     FROM identities WHERE player_id = :player_id ORDER BY linked_at, kind, environment, subject"""
 
+# In every environment: each is found by one step in the primary key, however many identities there are.
+SELECT_IDENTITIES_OF_SUBJECT = """
+    WITH RECURSIVE environments (environment) AS (
+        SELECT min(f.environment) FROM identities f WHERE f.project = :project AND f.kind = :kind
+        UNION ALL
+        SELECT (SELECT min(n.environment) FROM identities n
+            WHERE n.project = :project AND n.kind = :kind AND n.environment > environments.environment)
+        FROM environments WHERE environments.environment IS NOT NULL)
+    SELECT i.project, i.kind, i.environment, i.subject, i.player_id, i.linked_at, i.last_used_at
+    FROM environments JOIN identities i ON i.project = :project AND i.kind = :kind
+        AND i.environment = environments.environment AND i.subject = :subject
+    ORDER BY i.environment"""
+
+# Written with ranges, which every database finds by an index, in whatever language its texts are compared.
+SELECT_PLAYERS_NAMED = f"""
+    SELECT {PLAYER} FROM players p
+    WHERE p.project = :project AND p.name_key <> '' AND (p.name_key, p.id) > (:after_key, :after_id)
+        AND p.name_key < :beyond
+    ORDER BY p.name_key, p.id LIMIT :limit"""  # noqa: S608 - columns from another file of ours
+
 SELECT_ALIASES = f"SELECT {PLAYER} FROM players p WHERE p.merged_into = :player_id ORDER BY p.id"  # noqa: S608 - as above
 
 SELECT_BANS = f"SELECT {_BAN} FROM bans b WHERE b.player_id = :player_id ORDER BY b.id"  # noqa: S608 - as above
@@ -123,7 +143,9 @@ LIFT_BAN = "UPDATE bans SET lifted_at = :now WHERE id = :ban_id AND lifted_at IS
 
 # --- what is told of a player ---
 
-SET_DISPLAY_NAME = "UPDATE players SET display_name = :display_name, name_from = :name_from WHERE id = :player_id"
+SET_DISPLAY_NAME = """
+    UPDATE players SET display_name = :display_name, name_key = :name_key, name_from = :name_from
+    WHERE id = :player_id"""
 
 SET_SEGMENTS = "UPDATE players SET segments = :segments WHERE id = :player_id"
 

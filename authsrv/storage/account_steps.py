@@ -25,7 +25,7 @@ from authsrv.storage.account_changes import (
     UseOnce,
 )
 from authsrv.storage.account_rows import ban_values, event_values, link_code_values
-from authsrv.storage.rows import checked, digest_column, identity_values, required
+from authsrv.storage.rows import checked, digest_column, identity_values, name_key, required
 from authsrv.storage.steps import Step, steps_of
 
 
@@ -108,7 +108,12 @@ def _(change: LiftBan) -> Iterator[Step]:
 
 @steps_of.register
 def _(change: SetDisplayName) -> Iterator[Step]:
-    values = checked(player_id=change.player_id, display_name=change.display_name, name_from=change.name_from)
+    values = checked(
+        player_id=change.player_id,
+        display_name=change.display_name,
+        name_key=name_key(change.display_name),
+        name_from=change.name_from,
+    )
     yield Step(sql.SET_DISPLAY_NAME, values)
 
 

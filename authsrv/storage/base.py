@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from authsrv.account_models import Account, EventKind, JournalEvent, LinkCode, LoadedLinkCode, Ownership
+from authsrv.account_models import Account, EventKind, JournalEvent, LinkCode, LinkedIdentity, LoadedLinkCode, Ownership
 from authsrv.models import (
     Consent,
     Digest,
@@ -125,6 +125,17 @@ class Storage(Protocol):
 
     async def load_player(self, key: IdentityKey) -> Player | None:
         """The player an identity belongs to."""
+
+    async def load_identities(self, project: str, kind: str, subject: str) -> tuple[LinkedIdentity, ...]:
+        """Whose the platform accounts of this kind and id are, in every environment, in the order of those."""
+
+    async def load_players_named(
+        self, project: str, prefix: str, limit: int, after: Player | None = None
+    ) -> tuple[Player, ...]:
+        """At most `limit` players of a project whose display name begins with a text, whatever its case, by name.
+
+        Players who were merged into another are among them. `after` is the last one of the page before.
+        """
 
     async def load_ownership(self, key: IdentityKey, mark: Digest, now: int) -> Ownership:
         """The player an identity belongs to, and the longest ban in force that holds for its `mark`."""

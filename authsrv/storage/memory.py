@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Literal
 
-from authsrv.account_models import Account, EventKind, JournalEvent, LinkCode, LoadedLinkCode, Ownership
+from authsrv.account_models import Account, EventKind, JournalEvent, LinkCode, LinkedIdentity, LoadedLinkCode, Ownership
 from authsrv.models import (
     Consent,
     Digest,
@@ -28,13 +28,16 @@ from authsrv.models import (
     StoredKey,
     Visit,
 )
+from authsrv.storage.account_rows import names_between
 from authsrv.storage.base import LAST_ROW, StorageError, StorageUnavailable, StoredClient, Swept
 from authsrv.storage.changes import Change
 from authsrv.storage.memory_accounts import (
     account,
     events,
+    identities,
     identity_events,
     link_code,
+    named,
     newest_link_code,
     ownership,
     subs_of,
@@ -129,6 +132,18 @@ class MemoryStorage:
         await self._turn()
         linked = self._tables.identities.get(key)
         return self._tables.players[linked.player_id] if linked else None
+
+    async def load_identities(self, project: str, kind: str, subject: str) -> tuple[LinkedIdentity, ...]:
+        checked(project=project, kind=kind, subject=subject)
+        await self._turn()
+        return identities(self._tables, project, kind, subject)
+
+    async def load_players_named(
+        self, project: str, prefix: str, limit: int, after: Player | None = None
+    ) -> tuple[Player, ...]:
+        checked(project=project, limit=limit, **names_between(prefix, after))
+        await self._turn()
+        return named(self._tables, project, prefix, after)[:limit]
 
     async def load_ownership(self, key: IdentityKey, mark: Digest, now: int) -> Ownership:
         identity_values(key, mark=digest_column("mark", mark), now=now)

@@ -6,7 +6,16 @@ Owns guards and row changes; the model that `account_sql.py` is held against. Kn
 from dataclasses import replace
 from typing import Literal
 
-from authsrv.account_models import Account, Ban, EventKind, JournalEvent, LinkCode, LoadedLinkCode, Ownership
+from authsrv.account_models import (
+    Account,
+    Ban,
+    EventKind,
+    JournalEvent,
+    LinkCode,
+    LinkedIdentity,
+    LoadedLinkCode,
+    Ownership,
+)
 from authsrv.models import Digest, Grant, IdentityKey, Player
 from authsrv.storage.account_changes import (
     AddBan,
@@ -33,6 +42,7 @@ from authsrv.storage.account_rows import longest, newest
 from authsrv.storage.base import Conflict
 from authsrv.storage.changes import Change
 from authsrv.storage.memory_tables import Tables, bans_on, end_grants, guard, write
+from authsrv.storage.rows import name_key
 
 
 def ownership(tables: Tables, key: IdentityKey, mark: Digest, now: int) -> Ownership:
@@ -55,6 +65,23 @@ def account(tables: Tables, player_id: int) -> Account | None:
         tables.segments.get(player_id, ""),
         tables.profiles.get(player_id, ""),
     )
+
+
+def identities(tables: Tables, project: str, kind: str, subject: str) -> tuple[LinkedIdentity, ...]:
+    """The identities of this kind and id in every environment."""
+    found = [key for key in tables.identities if (key.project, key.kind, key.subject) == (project, kind, subject)]
+    return tuple(tables.identities[key] for key in sorted(found, key=_words))
+
+
+def named(tables: Tables, project: str, prefix: str, after: Player | None) -> tuple[Player, ...]:
+    """Players whose name begins so, those after one of them."""
+
+    def place(player: Player) -> tuple[str, int]:
+        return name_key(player.display_name), player.id
+
+    of_project = [player for player in tables.players.values() if player.project == project and player.display_name]
+    found = [player for player in of_project if place(player)[0].startswith(name_key(prefix))]
+    return tuple(player for player in sorted(found, key=place) if after is None or place(player) > place(after))
 
 
 def _words(key: IdentityKey) -> tuple[str, str, str]:

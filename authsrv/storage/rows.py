@@ -3,6 +3,7 @@
 Column values are text, int64, bytes or NULL. Knows no SQL and no driver.
 """
 
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from itertools import count
@@ -89,9 +90,17 @@ def joined(name: str, words: Sequence[str]) -> str:
     return " ".join(words)
 
 
+def name_key(name: str) -> str:
+    """What a player's name is found by: the same for names that differ in case or width alone. Made here, so that every
+    database finds the same names.
+    """
+    return unicodedata.normalize("NFKC", name).casefold()
+
+
 def player_values(player: Player) -> Values:
     """The columns of a player."""
     return checked(
+        name_key=name_key(player.display_name),
         id=player.id,
         sub=required("sub", player.sub),
         project=player.project,

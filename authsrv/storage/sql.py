@@ -15,15 +15,18 @@ PLAYER = """p.id, p.sub, p.project, p.display_name, p.created_at, p.last_login_a
 
 INSERT_PLAYER = """
     INSERT INTO players (id, sub, project, display_name, created_at, last_login_at, version, barred_until, barred_as,
-        age_group, name_from, merged_into)
+        age_group, name_from, merged_into, name_key)
     VALUES (:id, :sub, :project, :display_name, :created_at, :last_login_at, :version, :barred_until, :barred_as,
-        :age_group, :name_from, :merged_into)
+        :age_group, :name_from, :merged_into, :name_key)
     ON CONFLICT DO NOTHING"""
 
-UPDATE_PLAYER_LOGIN = """
+# Names are indexed, so most logins, which bring no new one, leave them alone.
+UPDATE_PLAYER_LOGIN = "UPDATE players SET last_login_at = :now WHERE id = :player_id AND version = :version"
+
+UPDATE_PLAYER_LOGIN_AND_NAME = """
     UPDATE players SET last_login_at = :now,
-        display_name = CASE WHEN :display_name <> '' AND name_from IN ('', :kind) THEN :display_name
-            ELSE display_name END
+        display_name = CASE WHEN name_from IN ('', :kind) THEN :display_name ELSE display_name END,
+        name_key = CASE WHEN name_from IN ('', :kind) THEN :name_key ELSE name_key END
     WHERE id = :player_id AND version = :version"""
 
 # Who was merged into another player owns nothing, whatever the caller took them for.

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from authsrv.account_models import Account, EventKind, JournalEvent, LinkCode, LoadedLinkCode, Ownership
+from authsrv.account_models import Account, EventKind, JournalEvent, LinkCode, LinkedIdentity, LoadedLinkCode, Ownership
 from authsrv.models import (
     Consent,
     Digest,
@@ -32,7 +32,16 @@ from authsrv.models import (
     Visit,
 )
 from authsrv.storage import account_sql, browser_sql, client_sql, key_sql, revocation_sql, sql
-from authsrv.storage.account_rows import account_of, event_of, link_code_of, loaded_link_code_of, newest, ownership_of
+from authsrv.storage.account_rows import (
+    account_of,
+    event_of,
+    link_code_of,
+    linked_identity_of,
+    loaded_link_code_of,
+    names_between,
+    newest,
+    ownership_of,
+)
 from authsrv.storage.base import LAST_ROW, SchemaMismatch, StorageError, StorageUnavailable, StoredClient, Swept
 from authsrv.storage.browser_rows import (
     consent_of,
@@ -179,6 +188,17 @@ class SqliteStorage:
     async def load_player(self, key: IdentityKey) -> Player | None:
         rows = await self._read(sql.SELECT_PLAYER_BY_IDENTITY, identity_values(key))
         return player_of(rows[0]) if rows else None
+
+    async def load_identities(self, project: str, kind: str, subject: str) -> tuple[LinkedIdentity, ...]:
+        values = checked(project=project, kind=kind, subject=subject)
+        rows = await self._read(account_sql.SELECT_IDENTITIES_OF_SUBJECT, values)
+        return tuple(map(linked_identity_of, rows))
+
+    async def load_players_named(
+        self, project: str, prefix: str, limit: int, after: Player | None = None
+    ) -> tuple[Player, ...]:
+        values = checked(project=project, limit=limit, **names_between(prefix, after))
+        return tuple(map(player_of, await self._read(account_sql.SELECT_PLAYERS_NAMED, values)))
 
     async def load_ownership(self, key: IdentityKey, mark: Digest, now: int) -> Ownership:
         values = identity_values(key, mark=digest_column("mark", mark), now=now)

@@ -30,6 +30,7 @@ from authsrv.storage.rows import (
     digest_column,
     grant_values,
     identity_values,
+    name_key,
     player_values,
     required,
 )
@@ -99,10 +100,11 @@ def _(change: RecordLogin) -> Iterator[Step]:
         player_id=change.player_id,
         version=change.version,
         display_name=change.display_name,
+        name_key=name_key(change.display_name),
         now=change.now,
     )
     yield Step(sql.UPDATE_IDENTITY_USE, values)
-    yield Step(sql.UPDATE_PLAYER_LOGIN, values)
+    yield Step(sql.UPDATE_PLAYER_LOGIN_AND_NAME if change.display_name else sql.UPDATE_PLAYER_LOGIN, values)
 
 
 @steps_of.register

@@ -1,5 +1,7 @@
 """What players own and see: merged accounts, bans, the journal, link codes, proofs that count once, use of sessions."""
 
+import unicodedata
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -11,6 +13,11 @@ depends_on = None
 INT64 = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 TEXT = sa.Text()
 BYTES = sa.LargeBinary()
+# Compared byte by byte, on a database that would sort texts by a language.
+BYTEWISE = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
+
+ROWS_AT_A_TIME = 10_000
 
 
 def text(name: str) -> sa.Column[str]:
@@ -50,6 +57,21 @@ def extend_players() -> None:
     op.add_column("players", sa.Column("barred_until", INT64, nullable=False, server_default="0"))
     op.add_column("players", sa.Column("merged_into", INT64, nullable=True))
     index_where("merged_into IS NOT NULL", "players_merged", "players", ["merged_into"])
+    op.add_column("players", sa.Column("name_key", BYTEWISE, nullable=False, server_default=""))
+    write_name_keys()
+    index_where("name_key <> ''", "players_by_name", "players", ["project", "name_key", "id"])
+
+
+def write_name_keys() -> None:
+    """As `authsrv.storage.rows.name_key` makes them, some rows at a time: there may be millions."""
+    players = sa.table("players", sa.column("id", INT64), sa.column("display_name", TEXT), sa.column("name_key", TEXT))
+    page = sa.select(players.c.id, players.c.display_name).order_by(players.c.id).limit(ROWS_AT_A_TIME)
+    write = sa.update(players).where(players.c.id == sa.bindparam("row")).values(name_key=sa.bindparam("key"))
+    connection, last = op.get_bind(), 0
+    while found := connection.execute(page.where(players.c.id > last)).all():
+        keys = [{"row": row, "key": unicodedata.normalize("NFKC", name).casefold()} for row, name in found]
+        connection.execute(write, keys)
+        last = found[-1].id
 
 
 def extend_sessions() -> None:
@@ -152,7 +174,8 @@ def downgrade() -> None:
     for table in ("used_proofs", "link_codes", "events", "identity_bans", "bans"):
         op.drop_table(table)
     op.drop_column("sessions", "used_at")
+    op.drop_index("players_by_name", "players")
     op.drop_index("players_merged", "players")
     with op.batch_alter_table("players") as players:
-        for column in ("merged_into", "barred_until", "segments", "name_from", "age_group", "barred_as"):
+        for column in ("name_key", "merged_into", "barred_until", "segments", "name_from", "age_group", "barred_as"):
             players.drop_column(column)

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from authsrv.account_models import Account, Ban, LinkedIdentity, LoadedLinkCode, Ownership
-from authsrv.models import NEVER, Player
+from authsrv.models import NEVER, IdentityKey, Player
 from authsrv.storage.account_changes import (
     AddBan,
     AddIdentityBan,
@@ -34,7 +34,7 @@ from authsrv.storage.account_changes import (
     UseOnce,
 )
 from authsrv.storage.base import Conflict, Storage
-from authsrv.storage.changes import AddGrant, AddPlayer, Change, LinkIdentity, SetNotBefore, SetProfile
+from authsrv.storage.changes import AddGrant, AddPlayer, Change, LinkIdentity, RecordLogin, SetNotBefore, SetProfile
 from tests.support.storage import NOW, digest, grant, identity, player
 from tests.support.storage_accounts import ban, event, full_event, link_code
 
@@ -129,6 +129,79 @@ async def test_a_version_is_raised_once_by_whoever_knew_it(storage: Storage) -> 
     assert sum(outcome is None for outcome in outcomes) == 1
     assert all(isinstance(outcome, Conflict) for outcome in outcomes if outcome is not None)
     assert (await account(storage)).player.version == 2
+
+
+# --- finding ---
+
+
+def called(number: int, name: str, project: str = "skyforge") -> Player:
+    return replace(player(number, name=name), project=project)
+
+
+async def rows_named(storage: Storage, prefix: str, limit: int = 9, after: Player | None = None) -> list[int]:
+    """The rows of the players whose name begins so."""
+    return [one.id for one in await storage.load_players_named("skyforge", prefix, limit, after)]
+
+
+@pytest.mark.parametrize(
+    ("prefix", "ids"),
+    [
+        ("ann", [3, 1, 2]),
+        ("ANN", [3, 1, 2]),
+        ("Anna", [2]),
+        ("\uff21nn", [3, 1, 2]),
+        ("STRASSE", [4]),
+        ("stra\u00df", [4]),
+        ("\u00e9", [5]),
+        ("e", []),
+        ("n", []),
+        ("%", [6]),
+        ("_", []),
+    ],
+)
+async def test_players_are_found_by_how_their_name_begins_in_whatever_case(
+    storage: Storage, prefix: str, ids: list[int]
+) -> None:
+    names = {1: "Ann", 2: "ANNA", 3: "ann", 4: "Stra\u00dfe", 5: "\u00c9mile", 6: "%", 7: ""}
+    await storage.apply([AddPlayer(called(number, name)) for number, name in names.items() if number != 3])
+    await storage.apply(
+        [AddPlayer(called(3, "An")), SetDisplayName(3, "ann", ""), AddPlayer(called(8, "Ann", "other"))]
+    )
+    assert sorted(await rows_named(storage, prefix)) == sorted(ids)
+    assert await rows_named(storage, prefix) == sorted(ids, key=lambda id_: ({2: 1}.get(id_, 0), id_))
+
+
+async def test_players_found_by_name_come_page_by_page_each_once(storage: Storage) -> None:
+    await storage.apply([AddPlayer(called(number, name)) for number, name in enumerate(["b", "a", "B", "a", "c"], 1)])
+    first = await storage.load_players_named("skyforge", "", 2)
+    assert [one.id for one in first] == [2, 4]
+    assert await rows_named(storage, "", 2, first[-1]) == [1, 3]
+    assert await rows_named(storage, "b", 2, called(1, "b")) == [3]
+    assert await rows_named(storage, "", 2, called(3, "B")) == [5]
+    assert await rows_named(storage, "", 2, called(5, "c")) == []
+
+
+async def test_a_player_is_found_by_the_name_that_a_login_brought_and_no_longer_by_the_old_one(
+    storage: Storage,
+) -> None:
+    await three_players(storage)
+    await storage.apply([MergePlayers(LAST, 1), RecordLogin(identity("a"), 1, 1, "Birch", NOW)])
+    assert (await rows_named(storage, "birch"), await rows_named(storage, "amber")) == ([1], [2, LAST])
+    await storage.apply([SetDisplayName(2, "Cedar", "epic"), RecordLogin(identity("b"), 2, 1, "Birch", NOW)])
+    await storage.apply([RecordLogin(identity("a"), 1, 1, "", NOW)])
+    assert (await rows_named(storage, "birch"), await rows_named(storage, "cedar")) == ([1], [2])
+
+
+async def test_an_identity_is_found_in_every_environment(storage: Storage) -> None:
+    await three_players(storage)
+    environments = ("", "RETAIL", "a|b", "z")
+    keys = [IdentityKey("skyforge", "xbox", environment, "x") for environment in environments]
+    others = [replace(keys[0], kind="xuid"), replace(keys[1], subject="y"), replace(keys[1], project="other")]
+    await storage.apply([LinkIdentity(key, 1 + number % 2, NOW) for number, key in enumerate([*keys, *others])])
+    expected = [LinkedIdentity(key, 1 + number % 2, NOW, NOW) for number, key in enumerate(keys)]
+    assert list(await storage.load_identities("skyforge", "xbox", "x")) == expected
+    assert await storage.load_identities("skyforge", "xbox", "z") == ()
+    assert await storage.load_identities("nowhere", "xbox", "x") == ()
 
 
 # --- links ---

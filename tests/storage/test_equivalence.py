@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from authsrv.storage import browser_steps, memory_browsers
 from authsrv.storage.base import Storage, StorageError
-from tests.support.storage import NOW, digest, identity, memory_storage, migrated_sqlite
+from tests.support.storage import NOW, digest, identity, memory_storage, migrated_sqlite, player
 from tests.support.storage_changes import BEGINNING, CALLS, Call, applying
 
 
@@ -40,6 +40,9 @@ async def everything(storage: Storage) -> list[object]:
             for now in (NOW, NOW + 10)
         ),
         *(storage.load_account(number) for number in (1, 2, 3)),
+        *(storage.load_identities("skyforge", kind, subject) for kind in ("steam", "epic") for subject in ("a", "b")),
+        *(storage.load_players_named("skyforge", prefix, limit) for prefix in ("", "b", "AMB") for limit in (1, 9)),
+        storage.load_players_named("skyforge", "", 9, after=player(2)),
         *(storage.load_events(number, limit) for number in (0, 1, 2, 3) for limit in (1, 9)),
         *(storage.load_event(number) for number in (21, 22, 23, 24)),
         *(storage.load_link_code(digest(code)) for code in ("code 1", "code 2")),

@@ -251,6 +251,21 @@ async def test_keys_of_an_older_schema_are_the_first_of_their_algorithms_and_sig
     await storage.close()
 
 
+async def test_players_of_an_older_schema_are_found_by_name_however_many_they_are(at_0001: Path) -> None:
+    insert = "INSERT INTO players VALUES (?, ?, 'skyforge', ?, 1, 1, 1)"
+    with closing(sqlite3.connect(at_0001)) as driver:
+        for number, name in ((2, "\u00c4rger"), (3, ""), (4, "AMBER"), (5, "amb"), (99_999, "zoe")):
+            driver.execute(insert, (number, f"sub-{number}", name))
+        driver.executemany(insert, ((number, f"sub-{number}", "many") for number in range(6, 20_020)))
+        driver.commit()
+    migrate(f"sqlite:///{at_0001}")
+    storage = SqliteStorage(at_0001)
+    await storage.open()
+    names = [await storage.load_players_named("skyforge", prefix, 9) for prefix in ("amb", "\u00e4", "Z")]
+    await storage.close()
+    assert [[one.id for one in found] for found in names] == [[5, 1, 4], [2], [99_999]]
+
+
 async def test_a_session_of_an_older_schema_was_last_used_when_its_player_signed_in(at_0001: Path) -> None:
     migrate(f"sqlite:///{at_0001}")
     storage = SqliteStorage(at_0001)
