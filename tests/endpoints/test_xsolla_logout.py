@@ -1,7 +1,7 @@
 """`GET /api/oauth2/logout`: what ends with the browser's session alone, what with everything, and who may order it."""
 
 from collections.abc import AsyncIterator
-from unittest.mock import patch
+from unittest.mock import AsyncMock, patch
 
 import pytest
 
@@ -131,6 +131,15 @@ async def test_all_ends_every_session_and_voids_every_token(server: Server, game
     assert (await server.refresh(standard["refresh_token"])).json()["error"] == "invalid_grant"
 
 
+async def test_all_ends_a_session_that_began_while_the_others_were_looked_for(
+    server: Server, game: Game, browser: Browser
+) -> None:
+    tokens = await game.browser_tokens(browser)
+    with patch.object(server.app.storage, "load_player_sessions", AsyncMock(return_value=())):
+        await end(game, tokens["access_token"], "all")
+    assert not await is_signed_in(browser)
+
+
 async def test_all_ends_a_code_that_was_not_redeemed_yet(game: Game) -> None:
     code = await game.code()
     await end(game, await game.access_token())
@@ -204,8 +213,21 @@ async def test_the_audit_trail_has_what_ended(
 @both
 async def test_a_logout_may_be_repeated(game: Game, browser: Browser, sessions: str) -> None:
     token = (await game.browser_tokens(browser))["access_token"]
+    await browser.tokens_at_once()
     for _ in range(3):
         await end(game, token, sessions)
+    assert await told_to_clients(game.server) == [SHOP_HEARS]
+    assert len(game.server.audited("session.ended")) == 1
+
+
+@both
+async def test_so_may_one_with_a_token_of_a_family_that_ended(game: Game, sessions: str) -> None:
+    tokens = await game.tokens()
+    await game.refresh(tokens["refresh_token"])
+    game.server.clock.now += 31
+    await game.refresh(tokens["refresh_token"])
+    assert not await works(game, tokens["access_token"])
+    await end(game, tokens["access_token"], sessions)
 
 
 @both

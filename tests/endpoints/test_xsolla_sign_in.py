@@ -309,7 +309,12 @@ async def test_a_sign_in_with_a_page_of_ours_cannot_be_sent_to_a_platform_by_a_l
     assert "code" in (await browser.prove(begun)).answer
 
 
-async def test_a_direct_sign_in_shows_no_page_of_ours_wherever_it_is_gone_on_with(browser: Browser) -> None:
+@pytest.mark.parametrize("signed_in", [True, False])
+async def test_a_direct_sign_in_shows_no_page_of_ours_wherever_it_is_gone_on_with(
+    browser: Browser, signed_in: bool
+) -> None:
+    if signed_in:
+        await browser.sign_in()
     path = await url_for(browser.server)
     there = await browser.open(f"/login?{urlsplit(path).query}")
     assert at_platform(there)
@@ -588,6 +593,13 @@ async def test_another_account_is_chosen_at_the_platform_too(browser: Browser) -
     landed = await browser.press(asking, "allow")
     token = redeemed(await Game(browser.server, "46").redeem(code_of(landed)))["access_token"]
     assert (await Game(browser.server, "46").me(token)).json()["nickname"] == "Birch"
+
+
+async def test_a_form_of_ours_sends_nobody_to_another_platform_than_the_game_named(browser: Browser) -> None:
+    asking = await browser.press(await begin(browser, URL, client_id="46"), "amber", case="good")
+    before = counts(browser.server)
+    page(await browser.follow(await browser.post("/login/xbox", asking.forms[0].fields)))
+    assert counts(browser.server) == before
 
 
 async def test_the_page_speaks_the_language_that_the_game_asked_for(browser: Browser) -> None:
