@@ -6,7 +6,7 @@ Times are Unix seconds. Knows neither HTTP, OAuth nor SQL.
 from dataclasses import dataclass
 from typing import Literal
 
-from authsrv.models import BarKind, Digest, IdentityKey, Player
+from authsrv.models import BarKind, Consent, Digest, IdentityKey, Player, Session
 
 EventKind = Literal[
     "created",
@@ -113,9 +113,10 @@ class JournalEvent:
     """Something that was done to an account; one row that is never changed but for `reversed_by`.
 
     `player_id` is the account it is about, as it is afterwards; `other_id` the other one: who lost the identity, or was
-    merged. Both are 0 once erased. `actor_name` is a client_id, or an operator's name. `address` is the cut form.
-    `rule` is the row of the decision table. `facts` is a JSON object of what an undo needs. `reversible_until` is 0 for
-    what cannot be undone; `reversed_by` the event that undid it, 0 if none did.
+    merged. For a player who was erased stands a negative number, which no row has. `actor_name` is a client_id, or an
+    operator's name. `address` is the cut form. `rule` is the row of the decision table. `facts` is a JSON object of
+    what an undo needs. `reversible_until` is 0 for what cannot be undone; `reversed_by` the event that undid it, 0 if
+    none did.
     """
 
     id: int
@@ -162,3 +163,64 @@ class LoadedLinkCode:
 
     code: LinkCode
     player: Player
+
+
+@dataclass(frozen=True, slots=True)
+class GrantRecord:
+    """What is told of a grant to the player who gave it: the members of `Grant` that are no secret and no digest.
+
+    `is_offline` tells whether refresh tokens were issued, `refreshed_at` when the last one was replaced, 0 for never.
+    """
+
+    client_id: str
+    scope: tuple[str, ...]
+    audience: tuple[str, ...]
+    platform: str
+    idp: str
+    idp_subject: str
+    auth_time: int
+    created_at: int
+    expires_at: int
+    absolute_expires_at: int
+    is_offline: bool
+    refreshed_at: int
+    revoked_at: int | None
+    revoked_reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRecord:
+    """A browser session, ended ones too, and the client_ids that took part in it, sorted."""
+
+    session: Session
+    clients: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRecord:
+    """An account with what was given by it, each in the order of its rows; consents by client_id."""
+
+    account: Account
+    consents: tuple[Consent, ...] = ()
+    sessions: tuple[SessionRecord, ...] = ()
+    grants: tuple[GrantRecord, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Dossier:
+    """Everything that is stored about a player and told to them, as it was at one moment. No secret, no digest.
+
+    `merged` are the accounts merged into it, with what is still theirs; `events` those of all of them, oldest first.
+    """
+
+    own: AccountRecord
+    merged: tuple[AccountRecord, ...] = ()
+    events: tuple[JournalEvent, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """That a player was erased, and when. Remembered as long as a backup could bring them back."""
+
+    sub: str
+    erased_at: int

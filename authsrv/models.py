@@ -52,6 +52,23 @@ class SessionRules:
 
 
 @dataclass(frozen=True, slots=True)
+class Retention:
+    """For how many seconds things are kept that are of no more use than to be looked up.
+
+    `journal` counts from an event, `addresses` too, after which it has no address any more; `bans` from the end of a
+    ban, `withdrawn_consents` from the withdrawal, `erasures` from an erasure, which is remembered as long as a backup
+    could bring the player back. `inactive_accounts` counts from the last login; with 0 nobody is erased for that.
+    """
+
+    journal: int = 365 * 86400
+    addresses: int = 7 * 86400
+    bans: int = 90 * 86400
+    withdrawn_consents: int = 365 * 86400
+    erasures: int = 30 * 86400
+    inactive_accounts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ProjectLook:
     """What a project's pages show. `logo` is a file's path, colours are `#rrggbb`, the others https addresses."""
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from authsrv.jobs.sweeper import BATCH, INTERVAL, PAUSE, Sweeper
-from authsrv.storage.base import StorageUnavailable, Swept
+from authsrv.models import Retention
+from authsrv.storage.base import KEPT, StorageUnavailable, Swept
 from authsrv.storage.changes import AddGrant, AddPlayer
 from authsrv.storage.memory import MemoryStorage
 from tests.support.storage import NOW, grant, memory_storage, player
@@ -33,9 +34,11 @@ class Scripted(MemoryStorage):
         super().__init__()
         self._script = list(script)
         self.calls: list[tuple[int, int]] = []
+        self.kept: list[Retention] = []
 
-    async def sweep(self, now: int, limit: int) -> Swept:
+    async def sweep(self, now: int, limit: int, retention: Retention = KEPT) -> Swept:
         self.calls.append((now, limit))
+        self.kept.append(retention)
         answer = self._script.pop(0)
         if isinstance(answer, Exception):
             raise answer
@@ -94,6 +97,14 @@ async def test_chores_are_done_after_each_round_and_count() -> None:
     night = Night(ends_after=9)
     tidy = Sweeper(storage, clock=lambda: NOW, sleep=night.sleep, chance=lambda: 0.5, chores=[chore, chore])
     assert (await tidy.round(), done) == (BATCH + 12, ["chore", "chore"])
+
+
+async def test_P08_each_batch_is_told_for_how_long_things_are_kept_now() -> None:
+    storage, kept = Scripted(Swept(BATCH, True), Swept(0, False)), iter((Retention(journal=60), Retention(journal=90)))
+    night = Night(ends_after=9)
+    tidy = Sweeper(storage, clock=lambda: NOW, sleep=night.sleep, chance=lambda: 0.5, retention=lambda: next(kept))
+    await tidy.round()
+    assert [rules.journal for rules in storage.kept] == [60, 90]
 
 
 async def test_R34_a_round_removes_all_that_expired_and_nothing_else() -> None:

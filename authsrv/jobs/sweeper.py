@@ -6,6 +6,7 @@ Owns the rhythm. What counts as expired is the storage's rule; it knows no datab
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 
+from authsrv.models import Retention
 from authsrv.storage.base import Storage, StorageError, Swept
 
 INTERVAL = 60.0
@@ -21,8 +22,8 @@ log = logging.getLogger("authsrv.sweeper")
 class Sweeper:
     """Sweeps the whole storage once in a while. `clock` gives Unix time, `chance` a number from 0 to 1.
 
-    The chance spreads the rounds of several nodes that were started together. `chores` are done after each round, by
-    those who must know what goes; each returns how many rows went.
+    The chance spreads the rounds of several nodes that were started together. `retention` tells for how long things are
+    kept now. `chores` are done after each round, by those who must know what goes; each returns how many rows went.
     """
 
     def __init__(
@@ -32,12 +33,14 @@ class Sweeper:
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]],
         chance: Callable[[], float],
+        retention: Callable[[], Retention] = Retention,
         chores: Sequence[Callable[[], Awaitable[int]]] = (),
     ) -> None:
         self._storage = storage
         self._clock = clock
         self._sleep = sleep
         self._chance = chance
+        self._retention = retention
         self._chores = chores
 
     async def run(self) -> None:
@@ -57,7 +60,7 @@ class Sweeper:
         return removed + sum([await chore() for chore in self._chores])
 
     async def _batch(self) -> Swept:
-        return await self._storage.sweep(int(self._clock()), BATCH)
+        return await self._storage.sweep(int(self._clock()), BATCH, self._retention())
 
     async def _try_round(self) -> None:
         try:

@@ -11,7 +11,9 @@ from authsrv.storage import (  # noqa: F401 - they register what writes their ch
     memory_browsers,
     memory_clients,
     memory_keys,
+    memory_privacy,
     memory_revocations,
+    privacy_steps,
     revocation_steps,
 )
 from authsrv.storage.base import Storage, StorageError

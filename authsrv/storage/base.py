@@ -8,7 +8,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from authsrv.account_models import Account, EventKind, JournalEvent, LinkCode, LinkedIdentity, LoadedLinkCode, Ownership
+from authsrv.account_models import (
+    Account,
+    Dossier,
+    Erasure,
+    EventKind,
+    JournalEvent,
+    LinkCode,
+    LinkedIdentity,
+    LoadedLinkCode,
+    Ownership,
+)
 from authsrv.models import (
     Consent,
     Digest,
@@ -20,6 +30,7 @@ from authsrv.models import (
     Player,
     RegisteredClient,
     Reservation,
+    Retention,
     Revocations,
     SignedIn,
     Standing,
@@ -30,6 +41,9 @@ from authsrv.storage.changes import Change, DeclaredClient
 
 LAST_ROW = 2**63 - 1
 """After the id of every row."""
+
+KEPT = Retention()
+"""For how long things are kept unless the configuration says otherwise."""
 
 
 class StorageError(Exception):
@@ -62,7 +76,7 @@ class StoredClient:
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """How many rows a sweep removed, and whether it stopped at its limit (there may be more)."""
+    """How many rows a sweep removed or emptied, and whether it stopped at its limit (there may be more)."""
 
     rows: int
     more: bool
@@ -166,6 +180,18 @@ class Storage(Protocol):
     async def load_newest_link_code(self, player_id: int) -> LinkCode | None:
         """The link code that a player asked for last, used or expired though it may be."""
 
+    async def load_dossier(self, player_id: int) -> Dossier | None:
+        """Everything that is stored about a player and told to them, read in one transaction."""
+
+    async def load_erasure(self, sub: str) -> Erasure | None:
+        """When the player of this `sub` was erased, as long as that is remembered."""
+
+    async def load_resurrected(self) -> tuple[Player, ...]:
+        """Players who are there although they were erased: a backup from before it was restored.
+
+        Known by what the backend keeps outside of what is restored; one that keeps nothing there finds nobody.
+        """
+
     async def load_profile(self, player_id: int) -> str:
         """What is told of a player, as a JSON object of standard claims; empty without one."""
 
@@ -214,12 +240,14 @@ class Storage(Protocol):
     async def load_registered_client(self, client_id: str) -> RegisteredClient | None:
         """A client that registered itself, by its client_id."""
 
-    async def sweep(self, now: int, limit: int) -> Swept:
+    async def sweep(self, now: int, limit: int, retention: Retention = KEPT) -> Swept:
         """Remove at most `limit` expired rows, in short writes.
 
         That is reservations, requests, trips, browsers, link codes, revoked tokens and used proofs, then sessions whose
-        absolute limit has passed, with who took part in them: of each what expired first goes first. Grants come last,
-        in the order of their ids.
+        absolute limit has passed, with who took part in them: of each what expired first goes first. Then what has been
+        kept for as long as `retention` says: whom a used credential proved (two minutes), events, addresses in them,
+        bans that ended or were lifted, and erasures. That a player was erased stays in the journal for good. Grants
+        come last, in the order of their ids.
 
         A used code stays for 30 minutes after its use, a revoked grant until `expires_at`, so that reuse is seen, and
         for a day and a minute after it was revoked, so that `load_revocations` tells of it.

@@ -5,12 +5,13 @@ Owns tables, columns and guards as SQL text, written once with `:name` placehold
 
 from authsrv.storage.sql import PLAYER
 
-_SESSION = """s.id, s.browser_id, s.project, s.player_id, s.platform, s.idp, s.idp_subject, s.auth_time, s.created_at,
+SESSION = """s.id, s.browser_id, s.project, s.player_id, s.platform, s.idp, s.idp_subject, s.auth_time, s.created_at,
         s.expires_at, s.absolute_expires_at, s.used_at, s.ended_at, s.ended_reason"""
+"""The columns of a session, whose table every statement calls `s`."""
 _REQUEST = """r.id, r.browser_id, r.project, r.client_id, r.parameters, r.created_at, r.expires_at, r.expected_sub,
         r.progress, r.completed_at"""
 _TRIP = "t.id, t.browser_id, t.request_id, t.platform, t.state_hash, t.created_at, t.expires_at, t.used_at"
-_VISIT = f"b.id, b.secret_hash, b.created_at, b.expires_at, {_SESSION}, {PLAYER}, c.scope"
+_VISIT = f"b.id, b.secret_hash, b.created_at, b.expires_at, {SESSION}, {PLAYER}, c.scope"
 
 # --- browsers ---
 
@@ -121,17 +122,17 @@ REVOKE_OF_CLIENT = """
     WHERE session_id = :session_id AND session_id <> 0 AND client_id = :client_id AND revoked_at IS NULL"""
 
 SELECT_SESSIONS = f"""
-    SELECT {_SESSION}, {PLAYER}
+    SELECT {SESSION}, {PLAYER}
     FROM sessions s JOIN players p ON p.id = s.player_id
     WHERE s.browser_id = :browser_id AND s.ended_at IS NULL ORDER BY s.id"""  # noqa: S608 - columns from this file
 
 SELECT_PLAYER_SESSIONS = f"""
-    SELECT {_SESSION}, {PLAYER}
+    SELECT {SESSION}, {PLAYER}
     FROM sessions s JOIN players p ON p.id = s.player_id
     WHERE s.player_id = :player_id AND s.ended_at IS NULL ORDER BY s.id"""  # noqa: S608 - columns from this file
 
 SELECT_SESSION = f"""
-    SELECT {_SESSION}, {PLAYER}
+    SELECT {SESSION}, {PLAYER}
     FROM sessions s JOIN players p ON p.id = s.player_id
     WHERE s.id = :session_id"""  # noqa: S608 - columns from this file
 

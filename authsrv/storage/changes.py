@@ -21,6 +21,7 @@ from authsrv.models import (
     Trip,
 )
 from authsrv.storage.account_changes import AccountChange
+from authsrv.storage.privacy_changes import PrivacyChange
 
 MOST_PENDING = 8
 """Requests that wait in one browser, and trips under way for one request; a newer one removes the oldest."""
@@ -505,4 +506,5 @@ Change = (
     | RemoveClient
     | ExpireClient
     | AccountChange
+    | PrivacyChange
 )

@@ -9,7 +9,17 @@ from dataclasses import replace
 from itertools import islice
 from typing import Literal
 
-from authsrv.account_models import Account, EventKind, JournalEvent, LinkCode, LinkedIdentity, LoadedLinkCode, Ownership
+from authsrv.account_models import (
+    Account,
+    Dossier,
+    Erasure,
+    EventKind,
+    JournalEvent,
+    LinkCode,
+    LinkedIdentity,
+    LoadedLinkCode,
+    Ownership,
+)
 from authsrv.models import (
     Consent,
     Digest,
@@ -22,6 +32,7 @@ from authsrv.models import (
     Player,
     RegisteredClient,
     Reservation,
+    Retention,
     Revocations,
     SignedIn,
     Standing,
@@ -29,7 +40,7 @@ from authsrv.models import (
     Visit,
 )
 from authsrv.storage.account_rows import names_between
-from authsrv.storage.base import LAST_ROW, StorageError, StorageUnavailable, StoredClient, Swept
+from authsrv.storage.base import KEPT, LAST_ROW, StorageError, StorageUnavailable, StoredClient, Swept
 from authsrv.storage.changes import Change
 from authsrv.storage.memory_accounts import (
     account,
@@ -43,8 +54,10 @@ from authsrv.storage.memory_accounts import (
     subs_of,
 )
 from authsrv.storage.memory_browsers import loaded_request, open_sessions, player_sessions, visit
+from authsrv.storage.memory_privacy import dossier, remove_outdated
 from authsrv.storage.memory_revocations import revocations, standing
 from authsrv.storage.memory_tables import Tables, write
+from authsrv.storage.privacy_steps import retention_times
 from authsrv.storage.rows import checked, digest_column, identity_values, reservation_values, row_ids
 from authsrv.storage.steps import sweep_times, writes_of
 
@@ -182,6 +195,20 @@ class MemoryStorage:
         await self._turn()
         return newest_link_code(self._tables, player_id)
 
+    async def load_dossier(self, player_id: int) -> Dossier | None:
+        checked(player_id=player_id)
+        await self._turn()
+        return dossier(self._tables, player_id)
+
+    async def load_erasure(self, sub: str) -> Erasure | None:
+        checked(sub=sub)
+        await self._turn()
+        return Erasure(sub, self._tables.erasures[sub]) if sub in self._tables.erasures else None
+
+    async def load_resurrected(self) -> tuple[Player, ...]:
+        await self._turn()
+        return ()
+
     async def load_profile(self, player_id: int) -> str:
         checked(player_id=player_id)
         await self._turn()
@@ -259,12 +286,14 @@ class MemoryStorage:
         await self._turn()
         return self._tables.registered.get(client_id)
 
-    async def sweep(self, now: int, limit: int) -> Swept:
+    async def sweep(self, now: int, limit: int, retention: Retention = KEPT) -> Swept:
         if limit < 1:
             raise ValueError("a sweep's limit is at least 1")
-        checked(limit=limit, **sweep_times(now))
+        times = retention_times(now, retention)
+        checked(limit=limit, **sweep_times(now), **times)
         await self._turn()
         removed = self._tables.remove_expired(now, limit)
+        removed += remove_outdated(self._tables, times, limit - removed)
         if removed == limit:
             return Swept(removed, more=True)
         return self._sweep_grants(now, limit - removed, removed)

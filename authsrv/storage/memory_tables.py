@@ -73,6 +73,7 @@ class Tables:
     events: dict[int, JournalEvent] = field(default_factory=dict)
     link_codes: dict[int, LinkCode] = field(default_factory=dict)
     used_proofs: dict[Digest, int] = field(default_factory=dict)
+    erasures: dict[str, int] = field(default_factory=dict)
 
     def copy(self) -> "Tables":
         """Tables of their own with the same rows."""

@@ -13,7 +13,17 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from authsrv.account_models import Account, EventKind, JournalEvent, LinkCode, LinkedIdentity, LoadedLinkCode, Ownership
+from authsrv.account_models import (
+    Account,
+    Dossier,
+    Erasure,
+    EventKind,
+    JournalEvent,
+    LinkCode,
+    LinkedIdentity,
+    LoadedLinkCode,
+    Ownership,
+)
 from authsrv.models import (
     Consent,
     Digest,
@@ -25,13 +35,14 @@ from authsrv.models import (
     Player,
     RegisteredClient,
     Reservation,
+    Retention,
     Revocations,
     SignedIn,
     Standing,
     StoredKey,
     Visit,
 )
-from authsrv.storage import account_sql, browser_sql, client_sql, key_sql, revocation_sql, sql
+from authsrv.storage import account_sql, browser_sql, client_sql, key_sql, privacy_sql, revocation_sql, sql
 from authsrv.storage.account_rows import (
     account_of,
     event_of,
@@ -42,7 +53,7 @@ from authsrv.storage.account_rows import (
     newest,
     ownership_of,
 )
-from authsrv.storage.base import LAST_ROW, SchemaMismatch, StorageError, StorageUnavailable, StoredClient, Swept
+from authsrv.storage.base import KEPT, LAST_ROW, SchemaMismatch, StorageError, StorageUnavailable, StoredClient, Swept
 from authsrv.storage.browser_rows import (
     consent_of,
     loaded_request_of,
@@ -53,9 +64,13 @@ from authsrv.storage.browser_rows import (
 )
 from authsrv.storage.changes import Change
 from authsrv.storage.client_rows import registered_client_of
+from authsrv.storage.erasure_ledger import ErasureLedger
 from authsrv.storage.files import exists, path_of, refuse_network, tighten
 from authsrv.storage.key_steps import key_of
 from authsrv.storage.lock import ProcessLock
+from authsrv.storage.privacy_changes import ErasePlayer
+from authsrv.storage.privacy_rows import dossier_of
+from authsrv.storage.privacy_steps import retention_times
 from authsrv.storage.revocation_steps import revocations_of, standing_of
 from authsrv.storage.rows import (
     INT64,
@@ -76,11 +91,14 @@ from authsrv.storage.sqlite_connection import (
     READER,
     WRITER,
     Connection,
+    Unit,
     connect,
     opening_error,
 )
+from authsrv.storage.sqlite_erasures import SqliteErasures
 from authsrv.storage.sqlite_groups import read_group, write_group
 from authsrv.storage.sqlite_lane import Lane
+from authsrv.storage.sqlite_privacy import read_dossier
 from authsrv.storage.sqlite_units import (
     check_schema_and_raise_epoch,
     fetch,
@@ -105,6 +123,8 @@ class SqliteStorage:
         self._reader: Lane | None = None
         self._writer: Lane | None = None
         self._ids: Iterator[int] | None = None
+        self._erasures: SqliteErasures | None = None
+        self._following: set[asyncio.Task[None]] = set()
         self._swept_up_to = 0
 
     @classmethod
@@ -126,8 +146,11 @@ class SqliteStorage:
             for leave in (reader.close, reader.drain):
                 stack.push_async_callback(leave)
             await reader.open()
+            erasures = SqliteErasures(ErasureLedger(self._path), writer, reader)
+            await erasures.begin()
+            stack.push_async_callback(self._follow_up)
             self._opened = stack.pop_all()
-        self._ids = row_ids(epoch)
+        self._ids, self._erasures = row_ids(epoch), erasures
         self._writer, self._reader = writer, reader
         log.info("opened %s with SQLite %s, start number %d", self._path, sqlite3.sqlite_version, epoch)
 
@@ -146,7 +169,7 @@ class SqliteStorage:
             raise opening_error(error, self._path) from error
 
     async def close(self) -> None:
-        self._writer = self._reader = self._ids = None
+        self._writer = self._reader = self._ids = self._erasures = None
         # A second signal must not cut off the final commit: what was begun ends by itself.
         await asyncio.shield(self._opened.pop_all().aclose())
 
@@ -156,8 +179,27 @@ class SqliteStorage:
         return next(self._ids)
 
     async def apply(self, changes: Sequence[Change]) -> None:
-        if changes:
-            await self._writing().run(partial(write_all, writes=writes_of(changes)))
+        if not changes:
+            return
+        writing, unit = self._writing(), partial(write_all, writes=writes_of(changes))
+        erased = [Erasure(sub, one.now) for one in changes if isinstance(one, ErasePlayer) for sub in one.subs]
+        if not erased:
+            await writing.run(unit)
+            return
+        # The ledger must hear of what was committed, also when the caller is gone by then.
+        following = asyncio.create_task(self._erase(writing, unit, erased))
+        self._following.add(following)
+        following.add_done_callback(self._following.discard)
+        await asyncio.shield(following)
+
+    async def _erase(self, writing: Lane, unit: Unit, erased: Sequence[Erasure]) -> None:
+        erasures = self._following_erasures()
+        await writing.run(unit)
+        await erasures.follow(erased)
+
+    async def _follow_up(self) -> None:
+        """Let the erasures that are under way end."""
+        await asyncio.gather(*self._following, return_exceptions=True)
 
     async def reserve(self, reservation: Reservation, *, take_over: bool) -> Reservation:
         values = {**reservation_values(reservation), "take_over": int(take_over)}
@@ -232,6 +274,17 @@ class SqliteStorage:
         rows = await self._read(account_sql.SELECT_NEWEST_LINK_CODE, checked(player_id=player_id))
         return link_code_of(rows[0]) if rows else None
 
+    async def load_dossier(self, player_id: int) -> Dossier | None:
+        rows = await self._reading().run(partial(read_dossier, values=checked(player_id=player_id)))
+        return dossier_of(*rows) if rows else None
+
+    async def load_erasure(self, sub: str) -> Erasure | None:
+        rows = await self._read(privacy_sql.SELECT_ERASURE, checked(sub=sub))
+        return Erasure(*rows[0]) if rows else None
+
+    async def load_resurrected(self) -> tuple[Player, ...]:
+        return await self._following_erasures().resurrected()
+
     async def load_profile(self, player_id: int) -> str:
         rows = await self._read(browser_sql.SELECT_PROFILE, checked(player_id=player_id))
         return str(rows[0][0]) if rows else ""
@@ -291,14 +344,16 @@ class SqliteStorage:
         rows = await self._read(client_sql.SELECT_REGISTERED_CLIENT, checked(client_id=client_id))
         return registered_client_of(rows[0]) if rows else None
 
-    async def sweep(self, now: int, limit: int) -> Swept:
+    async def sweep(self, now: int, limit: int, retention: Retention = KEPT) -> Swept:
         if limit < 1:
             raise ValueError("a sweep's limit is at least 1")
-        values = checked(limit=limit, **sweep_times(now))
-        removed = await self._writing().run(partial(sweep_expired, now=now, limit=limit))
+        times = checked(**sweep_times(now), **retention_times(now, retention))
+        removed = await self._writing().run(partial(sweep_expired, times=times, limit=limit))
         if removed == limit:
             return Swept(removed, more=True)
-        return await self._sweep_grants({**values, "after": self._swept_up_to, "limit": limit - removed}, removed)
+        await self._following_erasures().settle(now - retention.erasures)
+        values = checked(limit=limit - removed, after=self._swept_up_to, **sweep_times(now))
+        return await self._sweep_grants(values, removed)
 
     async def _sweep_grants(self, values: Values, removed: int) -> Swept:
         ((last, seen, expired, wipeable),) = await self._read(sql.SELECT_GRANT_WINDOW, values)
@@ -315,6 +370,11 @@ class SqliteStorage:
         if self._writer is None:
             raise StorageUnavailable("the storage is not open")
         return self._writer
+
+    def _following_erasures(self) -> SqliteErasures:
+        if self._erasures is None:
+            raise StorageUnavailable("the storage is not open")
+        return self._erasures
 
     def _reading(self) -> Lane:
         if self._reader is None:

@@ -81,15 +81,17 @@ class Lane:
         if self._task is not None:
             await self._task
 
-    async def checkpoint(self) -> None:
-        """Move the write-ahead log into the database. For the writer, after `drain`."""
+    async def checkpoint(self) -> bool:
+        """Move the write-ahead log into the database and empty it; whether it is done. For the writer."""
         if self._connection is None:
-            return
+            return False
         try:
-            await self._connection.run(lambda driver: driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
+            ((is_busy, _, _),) = await self._connection.run(_checkpoint)
         except sqlite3.Error as error:
-            # Nothing is lost: the next start reads the write-ahead log.
-            log.warning("the last checkpoint failed: %s", running_error(error))
+            # Nothing is lost: the next checkpoint, or the next start, reads the write-ahead log.
+            log.warning("a checkpoint failed: %s", running_error(error))
+            return False
+        return not is_busy
 
     async def close(self) -> None:
         """Close the connection."""
@@ -149,3 +151,7 @@ def _state_unknown(connection: Connection) -> bool:
         return connection.in_transaction
     except (ValueError, sqlite3.Error):
         return True
+
+
+def _checkpoint(driver: sqlite3.Connection) -> list[Any]:
+    return driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

@@ -7,7 +7,7 @@ loop and no transaction: `sqlite_groups.py` puts one around each unit.
 import sqlite3
 from collections.abc import Sequence
 
-from authsrv.storage import account_sql, browser_sql, revocation_sql, sql
+from authsrv.storage import account_sql, browser_sql, privacy_sql, revocation_sql, sql
 from authsrv.storage.base import Conflict, StorageError
 from authsrv.storage.changes import Change
 from authsrv.storage.rows import Row, Values
@@ -24,8 +24,14 @@ _SWEEPS = (
     revocation_sql.SWEEP_REVOKED_TOKENS,
     account_sql.SWEEP_USED_PROOFS,
     browser_sql.SWEEP_SESSIONS,
+    privacy_sql.WIPE_CREDENTIALS,
+    privacy_sql.SWEEP_EVENTS,
+    privacy_sql.SWEEP_WITHDRAWALS,
+    privacy_sql.CUT_ADDRESSES,
+    privacy_sql.SWEEP_BANS,
+    privacy_sql.SWEEP_LIFTED_BANS,
 )
-"""One for each table whose rows go as soon as they have expired."""
+"""One for each table whose rows go as soon as they have expired, then for what has been kept long enough."""
 
 
 def check_schema_and_raise_epoch(driver: sqlite3.Connection) -> int:
@@ -81,12 +87,17 @@ def reserve(driver: sqlite3.Connection, values: Values) -> Row | None:
     return row
 
 
-def sweep_expired(driver: sqlite3.Connection, now: int, limit: int) -> int:
+def sweep_expired(driver: sqlite3.Connection, times: Values, limit: int) -> int:
     """Remove expired rows, table by table, until the limit is reached; how many."""
     removed = 0
     for statement in _SWEEPS:
-        removed += driver.execute(statement, {"now": now, "limit": limit - removed}).rowcount
-    return removed
+        removed += driver.execute(statement, {**times, "limit": limit - removed}).rowcount
+    return removed + _sweep_erasures(driver, {**times, "limit": limit - removed})
+
+
+def _sweep_erasures(driver: sqlite3.Connection, values: Values) -> int:
+    driver.execute(privacy_sql.SWEEP_NOT_BEFORES_OF_ERASED, values)
+    return driver.execute(privacy_sql.SWEEP_ERASURES, values).rowcount
 
 
 def sweep_grants(driver: sqlite3.Connection, values: Values) -> int:

@@ -1,4 +1,4 @@
-"""What players own and see: merged accounts, bans, the journal, link codes, proofs that count once, use of sessions."""
+"""What players own and see: merged accounts, bans, the journal, link codes, use of sessions; and who was erased."""
 
 import unicodedata
 
@@ -49,6 +49,7 @@ def upgrade() -> None:
     create_events()
     create_link_codes()
     create_used_proofs()
+    create_erasures()
 
 
 def extend_players() -> None:
@@ -97,6 +98,7 @@ def create_bans() -> None:
     )
     op.create_index("bans_by_player", "bans", ["player_id"])
     op.create_index("bans_by_end", "bans", ["until"])
+    index_where("lifted_at IS NOT NULL", "bans_lifted", "bans", ["lifted_at"])
     op.create_table(
         "identity_bans",
         *digest("identity_bans", "digest"),
@@ -115,7 +117,7 @@ def create_events() -> None:
         text("project"),
         text("kind"),
         int64("at"),
-        # Both are 0 for nobody, and once the player was erased.
+        # 0 for nobody; once the player was erased a negative number, which no row has.
         int64("player_id"),
         int64("other_id"),
         text("identity_kind"),
@@ -135,7 +137,10 @@ def create_events() -> None:
     op.create_index("events_by_player", "events", ["player_id", "id"])
     index_where("other_id <> 0", "events_by_other", "events", ["other_id", "id"])
     index_where("identity_subject <> ''", "events_by_identity", "events", ["identity_subject", "identity_kind", "id"])
-    op.create_index("events_by_time", "events", ["at"])
+    # That a player was erased is never forgotten, a withdrawal after a time of its own.
+    index_where("kind NOT IN ('erased', 'consent_withdrawn')", "events_by_time", "events", ["at"])
+    index_where("kind = 'consent_withdrawn'", "events_of_withdrawals", "events", ["at"])
+    index_where("address <> ''", "events_with_address", "events", ["at"])
 
 
 def create_link_codes() -> None:
@@ -170,8 +175,23 @@ def create_used_proofs() -> None:
     op.create_index("used_proofs_by_expiry", "used_proofs", ["expires_at"])
 
 
+def create_erasures() -> None:
+    op.create_table(
+        "erasures",
+        sa.Column("sub", TEXT, primary_key=True, nullable=False),
+        int64("erased_at"),
+        sqlite_strict=True,
+    )
+    op.create_index("erasures_by_time", "erasures", ["erased_at", "sub"])
+    # Whom a used credential proved is kept for some minutes, and looked for when a player is erased.
+    index_where("identity_subject IS NOT NULL", "credentials_proving", "credentials", ["settled_at"])
+    index_where("expected_sub <> ''", "requests_expecting", "requests", ["expected_sub"])
+
+
 def downgrade() -> None:
-    for table in ("used_proofs", "link_codes", "events", "identity_bans", "bans"):
+    op.drop_index("requests_expecting", "requests")
+    op.drop_index("credentials_proving", "credentials")
+    for table in ("erasures", "used_proofs", "link_codes", "events", "identity_bans", "bans"):
         op.drop_table(table)
     op.drop_column("sessions", "used_at")
     op.drop_index("players_by_name", "players")

@@ -24,14 +24,14 @@ from authsrv.models import (
     StoredKey,
     Trip,
 )
-from authsrv.storage import account_sql, browser_sql, client_sql, key_sql, revocation_sql, sql
+from authsrv.storage import account_sql, browser_sql, client_sql, key_sql, privacy_sql, revocation_sql, sql
 from tests.support.storage import migrated_file, rows
 
 STATEMENTS = {
     name: text
-    for module in (sql, account_sql, browser_sql, client_sql, key_sql, revocation_sql)
+    for module in (sql, account_sql, browser_sql, client_sql, key_sql, privacy_sql, revocation_sql)
     for name, text in vars(module).items()
-    if name.isupper() and not name.startswith("_") and name != "PLAYER"
+    if name.isupper() and not name.startswith("_") and name not in {"PLAYER", "SESSION"}
 }
 SMALL = {"alembic_version", "epochs", "keys", "clients", "registered_clients"}
 """Tables with as many rows as the configuration has entries, or allows. Every other one grows with the players."""
@@ -145,7 +145,7 @@ def test_G07_every_table_of_ours_is_strict(template: Path) -> None:
     first = {"players", "identities", "grants", "credentials", "keys", "clients", "epochs"}
     later = {"browsers", "requests", "trips", "sessions", "session_clients", "consents", "profiles", "logout_notices"}
     latest = {"registered_clients", "revoked_tokens", "not_befores"}
-    accounts = {"bans", "identity_bans", "events", "link_codes", "used_proofs"}
+    accounts = {"bans", "identity_bans", "events", "link_codes", "used_proofs", "erasures"}
     assert ours == dict.fromkeys(first | later | latest | accounts, 1)
 
 
@@ -205,14 +205,20 @@ def test_indexes_over_a_part_of_a_table_hold_that_part_only(template: Path) -> N
     """What was answered, used or ended, and what nobody came for, is never walked and costs no entry."""
     query = "SELECT sql FROM sqlite_master WHERE type = 'index' AND sql LIKE '% WHERE %' ORDER BY name"
     assert [text for (text,) in rows(template, query)] == [
+        "CREATE INDEX bans_lifted ON bans (lifted_at) WHERE lifted_at IS NOT NULL",
         "CREATE INDEX consents_of_registered ON consents (client_id) WHERE substr(client_id, 1, 2) = 'c_'",
+        "CREATE INDEX credentials_proving ON credentials (settled_at) WHERE identity_subject IS NOT NULL",
         "CREATE INDEX events_by_identity ON events (identity_subject, identity_kind, id) WHERE identity_subject <> ''",
         "CREATE INDEX events_by_other ON events (other_id, id) WHERE other_id <> 0",
+        "CREATE INDEX events_by_time ON events (at) WHERE kind NOT IN ('erased', 'consent_withdrawn')",
+        "CREATE INDEX events_of_withdrawals ON events (at) WHERE kind = 'consent_withdrawn'",
+        "CREATE INDEX events_with_address ON events (at) WHERE address <> ''",
         "CREATE INDEX grants_by_session ON grants (session_id) WHERE session_id <> 0",
         "CREATE INDEX grants_of_registered ON grants (client_id) WHERE substr(client_id, 1, 2) = 'c_'",
         "CREATE INDEX grants_revoked ON grants (revoked_at) WHERE revoked_at IS NOT NULL",
         "CREATE INDEX players_by_name ON players (project, name_key, id) WHERE name_key <> ''",
         "CREATE INDEX players_merged ON players (merged_into) WHERE merged_into IS NOT NULL",
+        "CREATE INDEX requests_expecting ON requests (expected_sub) WHERE expected_sub <> ''",
         "CREATE INDEX requests_waiting ON requests (browser_id) WHERE browser_id <> 0 AND completed_at IS NULL",
         "CREATE UNIQUE INDEX sessions_one_open ON sessions (browser_id, project) WHERE ended_at IS NULL",
         "CREATE INDEX trips_under_way ON trips (request_id) WHERE used_at IS NULL",

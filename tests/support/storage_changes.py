@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
-from authsrv.models import NEVER, IdentityKey, Session
+from authsrv.models import NEVER, IdentityKey, Retention, Session
 from authsrv.storage.account_changes import (
     AddBan,
     AddLinkCode,
@@ -77,6 +77,7 @@ from authsrv.storage.changes import (
     UseTrip,
     WithdrawConsent,
 )
+from authsrv.storage.privacy_changes import ErasePlayer
 from tests.support.storage import NOW, digest, grant, identity, player, reservation, signing_key
 from tests.support.storage_accounts import ban, event, link_code
 from tests.support.storage_browsers import PROFILE, browser, notice, pending, session, trip
@@ -254,6 +255,17 @@ ACCOUNT_CHANGES: st.SearchStrategy[Change] = st.one_of(
 )
 """What is done to accounts."""
 
+ERASURES: st.SearchStrategy[Change] = st.builds(
+    ErasePlayer,
+    IDS,
+    st.sampled_from([1, 1, 2]),
+    st.sampled_from([("sub-1",), ("sub-2",), ("sub-1", "sub-2"), ("sub-2", "sub-1"), ("sub-1", "\0"), ("sub-3",)]),
+    st.sampled_from([-5, -6, 5]),
+    TIMES,
+    st.booleans(),
+)
+"""How a player is forgotten, with whom was merged into them or another."""
+
 
 def applying(changes: Sequence[Change]) -> Call:
     return lambda storage: storage.apply(changes)
@@ -264,8 +276,8 @@ def reserving(ticket: str, holder: bytes, now: int, take_over: bool) -> Call:
     return lambda storage: storage.reserve(wanted, take_over=take_over)
 
 
-def sweeping(now: int, limit: int) -> Call:
-    return lambda storage: storage.sweep(now, limit)
+def sweeping(now: int, limit: int, kept: int) -> Call:
+    return lambda storage: storage.sweep(now, limit, Retention(kept, kept, kept, kept, kept))
 
 
 async def reopen(storage: Storage) -> None:
@@ -283,7 +295,8 @@ CALLS: st.SearchStrategy[Call] = st.one_of(
         for changes in (CHANGES, BROWSER_CHANGES, CLIENT_CHANGES, ACCOUNT_CHANGES) * 2
     ),
     st.builds(reserving, TICKETS, HOLDERS, TIMES, st.booleans()),
-    st.builds(sweeping, TIMES, st.integers(1, 3)),
+    st.builds(sweeping, TIMES, st.integers(1, 3), st.sampled_from([15, 2000, 10**9])),
+    st.builds(applying, ERASURES.map(lambda change: [change])),
     st.just(reopen),
 )
 
