@@ -163,6 +163,7 @@ class Application:
             projects=lambda: self._projects,
             client=self._registry.get,
             platforms_of=self._platforms.for_browsers,
+            provider_of=self._platforms.provider_of,
         )
 
     async def reload(self, config: Config) -> None:

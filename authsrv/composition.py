@@ -111,6 +111,15 @@ class Parts:
 
 
 @dataclass(frozen=True, slots=True)
+class _Accounts:
+    """What tells of accounts and changes them, whoever asks for it."""
+
+    ways_in: WaysIn
+    own: OwnAccount
+    unlinking: OwnUnlinking
+
+
+@dataclass(frozen=True, slots=True)
 class _Drivers:
     """What decides and writes behind the browser's endpoints."""
 
@@ -119,8 +128,10 @@ class _Drivers:
     upstream: UpstreamSignIn
     direct: DirectSignIn
     sessions: BrowserSessions
+    accounts: _Accounts
     logout: Logout
     desk: AccountDesk
+    account_pages: AccountClients
     orders: AccountOrders
     userinfo: UserInfo
 
@@ -139,7 +150,7 @@ def served(parts: Parts, ring: KeyRing, server: TokenServer) -> Served:
         readiness=parts.readiness,
         registration=RegistrationEndpoint(registrar(parts, server)),
         management=ManagementEndpoint(ClientManagement(_office(parts, server))),
-        own=_own_surface(parts, server, drivers),
+        own=_own_surface(server, drivers.accounts),
         browser=_browser_surface(parts, drivers),
         players=_player_surface(parts, server),
     )
@@ -177,16 +188,23 @@ def _player_surface(parts: Parts, server: TokenServer) -> PlayerSurface:
     return PlayerSurface(guests=GuestEndpoint(guests, DEVICE_SECRET))
 
 
-def _own_surface(parts: Parts, server: TokenServer, drivers: _Drivers) -> OwnSurface:
-    session, provider_of = OwnSession(AccountAccess(server)), parts.platforms.provider_of
-    summaries, ways_in = Summaries(provider_of), WaysIn(server, provider_of)
-    own = OwnAccount(server, summaries, ways_in)
-    unlinking = Unlinking(server, drivers.sessions, ways_in)
+def _own_surface(server: TokenServer, accounts: _Accounts) -> OwnSurface:
+    session, own = OwnSession(AccountAccess(server)), accounts.own
     return OwnSurface(
         me=OwnAccountEndpoint(session, own),
         identities=IdentitiesEndpoint(session, own),
         timeline=TimelineEndpoint(session, own),
-        unlink=UnlinkEndpoint(session, OwnUnlinking(server, unlinking, summaries)),
+        unlink=UnlinkEndpoint(session, accounts.unlinking),
+    )
+
+
+def _accounts(parts: Parts, server: TokenServer, sessions: BrowserSessions) -> _Accounts:
+    provider_of = parts.platforms.provider_of
+    summaries, ways_in = Summaries(provider_of), WaysIn(server, provider_of)
+    return _Accounts(
+        ways_in=ways_in,
+        own=OwnAccount(server, summaries, ways_in),
+        unlinking=OwnUnlinking(server, Unlinking(server, sessions, ways_in), summaries),
     )
 
 
@@ -247,6 +265,7 @@ def _drivers(parts: Parts, ring: KeyRing, server: TokenServer) -> _Drivers:
     check, sessions = AuthorizationCheck(server, account_pages), BrowserSessions(server, parts.rules)
     pending, presence = PendingRequests(server, browsers, parts.rules), Presence(server, browsers)
     authorizer = Authorizer(server=server, check=check, browsers=browsers, pending=pending, rules=parts.rules)
+    accounts = _accounts(parts, server, sessions)
     logout = Logout(server=server, browsers=browsers, presence=presence, sessions=sessions)
     desk = AccountDesk(
         server=server,
@@ -256,6 +275,8 @@ def _drivers(parts: Parts, ring: KeyRing, server: TokenServer) -> _Drivers:
         logout=logout,
         platforms=parts.platforms,
         pages=account_pages,
+        own=accounts.own,
+        ways_in=accounts.ways_in,
         projects=parts.facts.projects,
     )
     logins = server.proofs.logins
@@ -284,9 +305,11 @@ def _drivers(parts: Parts, ring: KeyRing, server: TokenServer) -> _Drivers:
             upstream=upstream,
         ),
         sessions=sessions,
+        accounts=accounts,
         logout=logout,
         desk=desk,
-        orders=AccountOrders(server, desk, sessions),
+        account_pages=account_pages,
+        orders=AccountOrders(server, desk, sessions, accounts.unlinking),
         userinfo=UserInfo(server),
     )
 
@@ -320,7 +343,7 @@ def _browser_surface(parts: Parts, drivers: _Drivers) -> BrowserSurface:
             desk=drivers.desk,
             orders=drivers.orders,
             outcomes=outcomes,
-            screens=AccountScreens(screens, parts.facts),
+            screens=AccountScreens(screens, parts.facts, drivers.account_pages.address),
             cookie=cookie,
             issuer=issuer,
         ),

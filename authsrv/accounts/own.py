@@ -20,7 +20,8 @@ PAGE = 50
 MOST = 100
 """Events on a page, if the request does not say and at most."""
 
-_NOT_TOLD: frozenset[EventKind] = frozenset({"restricted", "unrestricted"})
+NOT_TOLD: frozenset[EventKind] = frozenset({"restricted", "unrestricted"})
+"""Events that players are not shown: nobody shall learn of a restriction."""
 _OF_TWO: frozenset[EventKind] = frozenset({"transferred", "merged"})
 _PLAYERS_UNDO: frozenset[EventKind] = frozenset({"linked", "unlinked"})
 
@@ -64,7 +65,7 @@ class OwnAccount:
         player_id, before = session.player.id, self._before(paging.cursor)
         with outages_answered():
             found = await self._server.storage.load_events(player_id, paging.limit, before)
-        told = [self._told(event, player_id) for event in found if event.kind not in _NOT_TOLD]
+        told = [self._told(event, player_id) for event in found if event.kind not in NOT_TOLD]
         return {"events": told, "next": self._public_id(found[-1]) if len(found) == paging.limit else None}
 
     async def load(self, session: AccountSession) -> Account:

@@ -14,7 +14,8 @@ from authsrv.endpoints.cookies import SessionCookie
 from authsrv.endpoints.endpoint import sender
 from authsrv.endpoints.forms import parse_form, read_form
 from authsrv.endpoints.login import require_same_origin
-from authsrv.errors import InvalidRequest
+from authsrv.errors import InvalidRequest, ReauthenticationRequired
+from authsrv.redirects import append_query
 
 MAX_BODY = 8 * 1024
 FORM_FIELDS = frozenset({"csrf", "session", "decision", "item"})
@@ -40,14 +41,17 @@ class AccountEndpoint:
         self._screens = screens
         self._cookie = cookie
         self._issuer = issuer
-        self._decisions: Mapping[str, Carry] = {"end": orders.sign_out, "withdraw": orders.withdraw}
+        self._decisions: Mapping[str, Carry] = {
+            "end": orders.sign_out,
+            "withdraw": orders.withdraw,
+            "unlink": orders.unlink,
+        }
 
     async def __call__(self, request: Request) -> Response:
         """GET shows the page, the choice of one, or the way to sign in; POST answers a form of ours."""
         if request.method == "POST":
             return await self._order(request)
-        query = parse_form(request.scope["query_string"]).take({"project", "done"})
-        call = AccountCall(self._cookie.read(request), sender(request), query.get("project", ""))
+        call, query = self._call(request), _query(request)
         shown = await self._desk.visit(call)
         match shown:
             case AccountView():
@@ -65,6 +69,18 @@ class AccountEndpoint:
         if carry is None:
             raise InvalidRequest("The form holds no decision.", parameter="decision")
         order = Order(form.get("csrf", ""), form.get("session", ""), form.get("item", ""))
-        done = await carry(AccountCall(self._cookie.read(request), sender(request)), order)
+        call = self._call(request)
+        try:
+            done = await carry(call, order)
+        except ReauthenticationRequired:
+            return self._outcomes.show(request, await self._desk.sign_in_again(call, order))
         # By GET again, so that a reload repeats nothing.
-        return redirect(request, f"{self._issuer}/account{f'?done={decision}' if done else ''}")
+        told = {"project": call.project, "done": decision if done else ""}
+        return redirect(request, append_query(f"{self._issuer}/account", [(k, v) for k, v in told.items() if v]))
+
+    def _call(self, request: Request) -> AccountCall:
+        return AccountCall(self._cookie.read(request), sender(request), _query(request).get("project", ""))
+
+
+def _query(request: Request) -> Mapping[str, str]:
+    return parse_form(request.scope["query_string"]).take({"project", "done"})

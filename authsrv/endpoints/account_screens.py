@@ -3,32 +3,51 @@
 Owns which facts become which row, and the address of every form. Decides nothing and draws nothing itself.
 """
 
+from collections.abc import Callable, Mapping
 from typing import get_args
-from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from authsrv.accounts.browser.desk import AccountView, Choice, OpenSession
+from authsrv.account_models import Account, EventKind, JournalEvent
+from authsrv.accounts.browser.desk import AccountView, Choice, OpenSession, OwnIdentity
 from authsrv.endpoints.screens import Facts, Screens, remember
 from authsrv.models import Consent, Project
 from authsrv.pages.views import (
     AccountPage,
     ChooseProjectPage,
     ConsentRow,
+    Doing,
     Done,
+    EventRow,
     Form,
+    IdentityRow,
     OpenLink,
     SessionRow,
 )
 
+_DOING: Mapping[EventKind, Doing] = {
+    "created": "created",
+    "linked": "linked",
+    "unlinked": "unlinked",
+    "switched": "switched",
+    "merged": "merged",
+    "undone": "undone",
+    "banned": "banned",
+    "unbanned": "unbanned",
+    "renamed": "renamed",
+    "consent_given": "consent_given",
+    "consent_withdrawn": "consent_withdrawn",
+}
+
 
 class AccountScreens:
-    """Draws the pages of `/account`."""
+    """Draws the pages of `/account`. `address` is that of a project's page."""
 
-    def __init__(self, screens: Screens, facts: Facts) -> None:
+    def __init__(self, screens: Screens, facts: Facts, address: Callable[[Project], str]) -> None:
         self._screens = screens
         self._facts = facts
+        self._address = address
 
     def account(self, request: Request, view: AccountView, done: str) -> Response:
         """The page of whoever is signed in. `done` is what its last form did."""
@@ -38,19 +57,43 @@ class AccountScreens:
             player=self._screens.player(resident.signed_in),
             since=resident.signed_in.player.created_at,
             now=view.now,
-            form=Form(f"{self._facts.issuer}/account", "", view.csrf, view.session),
+            form=Form(self._address(resident.project), "", view.csrf, view.session),
             sign_out=Form(f"{self._facts.issuer}/oauth2/logout/confirm", "", view.sign_out_csrf),
+            identities=tuple(self._identity(one, view) for one in view.identities),
             sessions=tuple(map(self._session, view.sessions)),
             consents=tuple(map(self._consent, view.consents)),
+            events=tuple(self._event(event, view.account) for event in view.events),
             games=tuple(OpenLink(client.name, self._screens.opening(client)) for client in view.games),
             elsewhere=tuple(map(self._link, view.elsewhere)),
             done=next((known for known in get_args(Done) if known == done), ""),
+            form_targets=self._screens.anywhere,
         )
         return self._screens.draw(request, page)
 
     def choice(self, request: Request, choice: Choice) -> Response:
         """Which account page the player wants."""
         return self._screens.draw(request, ChooseProjectPage(tuple(map(self._link, choice.projects))))
+
+    def _identity(self, one: OwnIdentity, view: AccountView) -> IdentityRow:
+        same = [other for other in view.identities if other.provider == one.provider]
+        mark = f"\u2026{one.linked.key.subject[-4:]}" if len(same) > 1 else ""
+        title = self._facts.titles.get(one.provider, one.provider)
+        return IdentityRow(
+            one.ref if one.may_unlink else "", title, mark, one.linked.linked_at, one.linked.last_used_at
+        )
+
+    def _event(self, event: JournalEvent, account: Account) -> EventRow:
+        own = {account.player.id, *(alias.id for alias in account.aliases)}
+        doing = _DOING[event.kind] if event.kind != "transferred" else "gained" if event.player_id in own else "lost"
+        return EventRow(doing, event.at, self._concerned(event), by_others=event.actor != "player")
+
+    def _concerned(self, event: JournalEvent) -> str:
+        """The platform or the client that an event is about."""
+        if event.identity:
+            name = self._facts.provider_of(event.identity.kind)
+            return self._facts.titles.get(name, name)
+        client = self._facts.client(event.client_id)
+        return client.name if client else event.client_id
 
     def _session(self, one: OpenSession) -> SessionRow:
         session = one.signed_in.session
@@ -63,4 +106,4 @@ class AccountScreens:
         return ConsentRow(consent.client_id, name, consent.scope, consent.given_at)
 
     def _link(self, project: Project) -> OpenLink:
-        return OpenLink(project.name, f"{self._facts.issuer}/account?{urlencode({'project': project.key})}")
+        return OpenLink(project.name, self._address(project))

@@ -65,6 +65,12 @@ _BY_REASON: Mapping[str, Problem] = {
 }
 _BY_KIND: tuple[tuple[type[AuthsrvError], Problem], ...] = (
     (errors.RateLimited, "rate_limited"),
+    (errors.LastIdentity, "last_identity"),
+    (errors.LinkLimit, "link_limit"),
+    (errors.RelinkCooldown, "relink_cooldown"),
+    (errors.StateChanged, "account_changed"),
+    (errors.LaterChanges, "account_changed"),
+    (errors.NotLinked, "account_changed"),
     (errors.NotFound, "not_found"),
     (errors.MethodNotAllowed, "method"),
     (errors.PayloadTooLarge, "too_large"),
@@ -76,7 +82,8 @@ _BY_KIND: tuple[tuple[type[AuthsrvError], Problem], ...] = (
 class Facts:
     """What the screens know of the server: its issuer, its projects, and its platforms by name.
 
-    `platforms_of` names those that sign players of a project in by the browser; `titles` are what players call them.
+    `platforms_of` names those that sign players of a project in by the browser; `titles` are what players call them;
+    `provider_of` names the one that vouches for a kind of identity.
     """
 
     issuer: str
@@ -85,6 +92,7 @@ class Facts:
     projects: Callable[[], Mapping[str, Project]]
     client: Callable[[str], Client | None]
     platforms_of: Callable[[str], tuple[str, ...]]
+    provider_of: Callable[[str], str]
 
 
 class Screens:
@@ -125,7 +133,7 @@ class Screens:
             remember(request, project)
         form = Form(f"{self._facts.issuer}/oauth2/logout/confirm", query, asked.csrf)
         client = _card(asked.client) if asked.client else None
-        page = LogoutPage(form, client, self.player(asked.signed_in), ("https:", *(("http:",) * self._facts.dev)))
+        page = LogoutPage(form, client, self.player(asked.signed_in), self.anywhere)
         return self._draw(request.scope, page)
 
     def logged_out(self, request: Request, ended: SignedOut) -> Response:
@@ -152,6 +160,7 @@ class Screens:
             problem_of(error),
             reference,
             again=scope["state"].get("again", ""),
+            account=self._account_page if scope["path"].startswith("/account") else "",
             parameter=error.parameter,
             platform=self._facts.titles.get(scope["state"].get("platform", ""), ""),
             action_url=error.interaction_url,
@@ -183,8 +192,12 @@ class Screens:
 
     def _targets(self, redirect_uri: str) -> tuple[str, ...]:
         """Where a form may end: the client's address, and whatever it leads to from there at once."""
-        anywhere = ("https:", "http:") if self._facts.dev else ("https:",)
-        return tuple(dict.fromkeys((*anywhere, form_target(redirect_uri))))
+        return tuple(dict.fromkeys((*self.anywhere, form_target(redirect_uri))))
+
+    @property
+    def anywhere(self) -> tuple[str, ...]:
+        """Where a form may end that leads to a platform's page."""
+        return ("https:", "http:") if self._facts.dev else ("https:",)
 
     def player(self, signed_in: SignedIn) -> PlayerCard:
         """Who is signed in, as pages call them."""

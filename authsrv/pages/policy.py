@@ -11,7 +11,9 @@ from urllib.parse import urlsplit
 from authsrv.pages.views import (
     AccountPage,
     ChooseAccountPage,
+    ConflictPage,
     ConsentPage,
+    DeleteAccountPage,
     FormPostPage,
     LoggedOutPage,
     LoginPage,
@@ -58,12 +60,12 @@ def _client_logo(page: Page) -> str:
 
 def _form_sources(page: Page) -> tuple[str, ...]:
     match page:
-        case LoginPage() | ChooseAccountPage() | ConsentPage() | LogoutPage():
+        case LoginPage() | ChooseAccountPage() | ConsentPage() | LogoutPage() | AccountPage():
             return ("'self'", *map(_checked, page.form_targets))
+        case ConflictPage() | DeleteAccountPage():
+            return ("'self'",)
         case FormPostPage():
             return tuple(map(_checked, page.form_targets))
-        case AccountPage():
-            return ("'self'",)
         case _:
             return ("'none'",)
 

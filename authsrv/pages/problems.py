@@ -31,6 +31,10 @@ Problem = Literal[
     "rate_limited",
     "server_error",
     "logout_refused",
+    "last_identity",
+    "link_limit",
+    "relink_cooldown",
+    "account_changed",
 ]
 
 
@@ -173,5 +177,25 @@ EXPLANATIONS: Final[Mapping[Problem, Explanation]] = {
         N_("You were not signed out"),
         N_("The request to sign you out did not prove that it came from a game or app that you use."),
         N_("Sign out in the game or app itself."),
+    ),
+    "last_identity": Explanation(
+        N_("This is your only way to sign in"),
+        N_("Without it you could not come back to your account, so it stays linked."),
+        N_("Link another platform first."),
+    ),
+    "link_limit": Explanation(
+        N_("There is another one already"),
+        N_("Your account has as many accounts of this platform as the game allows."),
+        N_("Unlink the other one first."),
+    ),
+    "relink_cooldown": Explanation(
+        N_("It is too early for that"),
+        N_("This platform account was unlinked from another player lately and cannot be linked yet."),
+        N_("Try again in a few days."),
+    ),
+    "account_changed": Explanation(
+        N_("Your account has changed meanwhile"),
+        N_("Something else was done to it at the same time, so nothing was done here."),
+        N_("Open your account and look again."),
     ),
 }

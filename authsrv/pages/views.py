@@ -8,8 +8,25 @@ from typing import ClassVar, Literal
 
 from authsrv.pages.problems import Problem
 
-Done = Literal["", "end", "withdraw"]
-"""The decision that the account page says was carried out: see `templates/pages/account.html` for the words."""
+Done = Literal["", "end", "withdraw", "link", "unlink", "again"]
+"""What the account page says was done, or that one can go on: see `templates/pages/account.html` for the words."""
+
+Doing = Literal[
+    "created",
+    "linked",
+    "unlinked",
+    "gained",
+    "lost",
+    "switched",
+    "merged",
+    "undone",
+    "banned",
+    "unbanned",
+    "renamed",
+    "consent_given",
+    "consent_withdrawn",
+]
+"""What was done to an account, in its player's words: see `templates/pages/account.html`."""
 
 Notice = Literal["", "again", "other_account", "expired", "cancelled", "provider_unavailable", "refused"]
 """Why the player is asked to sign in (again): see `templates/pages/login.html` for the words."""
@@ -144,7 +161,8 @@ class ConsentPage:
 class ErrorPage:
     """What went wrong and what to do. The HTTP status is the caller's.
 
-    `again` is an address of ours where the sign-in goes on, with whatever platform the player then chooses.
+    `again` is an address of ours where the sign-in goes on, with whatever platform the player then chooses; `account`
+    that of the account page, for what went wrong there.
     `parameter` is the name of a faulty request parameter, `platform` the title of the platform concerned,
     `action_url` its page for `account_action_required`, `retry_after` the seconds for `rate_limited`.
     """
@@ -159,6 +177,7 @@ class ErrorPage:
     platform: str = ""
     action_url: str = ""
     retry_after: int | None = None
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +212,42 @@ class ChooseProjectPage:
 
 
 @dataclass(frozen=True, slots=True)
+class IdentityRow:
+    """A platform account of the player: linked when, and used when, in Unix seconds.
+
+    `ref` names it in the form; it is empty for the only way in, which cannot be unlinked. `mark` tells several of one
+    platform apart.
+    """
+
+    ref: str
+    platform_title: str
+    mark: str
+    linked_at: int
+    used_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Linkable:
+    """A platform whose account the player may link. Its button has the id `link-<name>`."""
+
+    name: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """Something that was done to the account. `name` is the title of the platform or client concerned, if there is one.
+
+    `by_others` tells that the player did not do it by themselves.
+    """
+
+    doing: Doing
+    at: int
+    name: str = ""
+    by_others: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class SessionRow:
     """A browser in which the player is signed in: by which platform, since when, and used when, in Unix seconds.
 
@@ -219,8 +274,9 @@ class ConsentRow:
 class AccountPage:
     """A player's own page. Times are Unix seconds.
 
-    `form` posts `decision=end` or `withdraw` with the row concerned as `item`; `sign_out` signs out here, and with
-    `decision=everywhere` in all browsers. `games` open games, `elsewhere` the account pages of other projects.
+    `form` posts `decision=link`, `unlink`, `end` or `withdraw` with the row or platform concerned as `item`; `sign_out`
+    signs out here, and with `decision=everywhere` in all browsers. `games` open games, `elsewhere` the account pages of
+    other projects.
     """
 
     TEMPLATE: ClassVar[str] = "account.html"
@@ -230,11 +286,65 @@ class AccountPage:
     now: int
     form: Form
     sign_out: Form
+    identities: tuple[IdentityRow, ...]
     sessions: tuple[SessionRow, ...]
+    linkable: tuple[Linkable, ...] = ()
     consents: tuple[ConsentRow, ...] = ()
+    events: tuple[EventRow, ...] = ()
     games: tuple[OpenLink, ...] = ()
     elsewhere: tuple[OpenLink, ...] = ()
     done: Done = ""
+    form_targets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PlayerSummary:
+    """A player as one of two to choose between: since when, in Unix seconds, and the titles of their platforms."""
+
+    display_name: str
+    since: int
+    platforms: tuple[str, ...]
+
+
+ConflictChoice = Literal["switch", "transfer", "merge"]
+
+
+@dataclass(frozen=True, slots=True)
+class ConflictPage:
+    """A platform account that shall be linked is another player's.
+
+    Posts `decision=switch`, `transfer`, `merge-current`, `merge-other` or `cancel`, with `item`. `leaves_nothing` tells
+    that a transfer takes the other player's last way in.
+    """
+
+    TEMPLATE: ClassVar[str] = "conflict.html"
+
+    form: Form
+    item: str
+    platform_title: str
+    current: PlayerSummary
+    other: PlayerSummary
+    choices: tuple[ConflictChoice, ...]
+    leaves_nothing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteAccountPage:
+    """The second step to the end of an account. Posts `decision=delete`, and `confirm=yes` if the box is ticked."""
+
+    TEMPLATE: ClassVar[str] = "delete_account.html"
+
+    form: Form
+    player: PlayerCard
+    account: str
+    unconfirmed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeletedPage:
+    """The account is gone."""
+
+    TEMPLATE: ClassVar[str] = "deleted.html"
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +394,9 @@ Page = (
     | HomePage
     | ChooseProjectPage
     | AccountPage
+    | ConflictPage
+    | DeleteAccountPage
+    | DeletedPage
     | LogoutPage
     | LoggedOutPage
     | FormPostPage

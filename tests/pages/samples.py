@@ -1,7 +1,7 @@
 """One example or more of every page, with friendly texts or with those that an attacker would register."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import get_args
 
 from authsrv.pages.problems import Problem
@@ -10,14 +10,23 @@ from authsrv.pages.views import (
     ChooseAccountPage,
     ChooseProjectPage,
     ClientCard,
+    ConflictChoice,
+    ConflictPage,
     ConsentPage,
     ConsentRow,
+    DeleteAccountPage,
+    DeletedPage,
+    Doing,
+    Done,
     DonePage,
     ErrorPage,
+    EventRow,
     Form,
     FormPostPage,
     HomePage,
+    IdentityRow,
     Link,
+    Linkable,
     LoggedOutPage,
     LoginPage,
     LogoutPage,
@@ -27,6 +36,7 @@ from authsrv.pages.views import (
     Page,
     PlatformButton,
     PlayerCard,
+    PlayerSummary,
     SessionRow,
 )
 
@@ -115,6 +125,7 @@ def _errors(words: Words) -> Iterator[tuple[str, Page]]:
         "error-all",
         ErrorPage("bad_request", words.value, back, "https://login.example/login?request=r", words.value, words.value),
     )
+    yield "error-account", ErrorPage("link_limit", "9f86d081884c7d65", account="/account")
     action = f"https://platform.example/?{words.query}"
     yield "error-action", ErrorPage("account_action_required", "9f86d081", back, action_url=action)
     for seconds in (1, 30, 300):
@@ -134,13 +145,24 @@ def _account(words: Words) -> Iterator[tuple[str, Page]]:
         for scopes in (("openid", "profile", "offline", words.scope), ())
     )
     sessions = (here, *(SessionRow(f"session-{days}", "Xbox", NOW - days * 86400, NOW - 60) for days in (9, 20)))
-    yield "account", AccountPage(named, NOW - 400 * 86400, now, OWN_FORM, FORM, (here,))
-    yield (
-        "account-full",
-        AccountPage(unnamed, NOW, now, OWN_FORM, FORM, sessions, consents, games, places, done="end"),
-    )
-    yield "account-withdrawn", AccountPage(named, NOW, now, OWN_FORM, FORM, (here,), consents[:1], done="withdraw")
+    only = IdentityRow("", "Steam", "", NOW - 400 * 86400, NOW - 60)
+    identities = (replace(only, ref="identity-1", mark=words.value), IdentityRow("identity-2", "Xbox", "", NOW, NOW))
+    linkable = tuple(Linkable(button.name, button.title) for button in PLATFORMS)
+    events = tuple(EventRow(doing, NOW - 86400, words.client, by_others=doing == "banned") for doing in get_args(Doing))
+    yield "account", AccountPage(named, NOW - 400 * 86400, now, OWN_FORM, FORM, (only,), (here,))
+    for done in get_args(Done):
+        full = AccountPage(
+            unnamed, NOW, now, OWN_FORM, FORM, identities, sessions, linkable, consents, events, games, places, done
+        )
+        yield f"account-full-{done}", full
     yield "choose-project", ChooseProjectPage(places)
+    summaries = (PlayerSummary(words.player, NOW, ("Steam", "Xbox")), PlayerSummary("", NOW - 86400, ("Guest",)))
+    every = get_args(ConflictChoice)
+    yield "conflict", ConflictPage(OWN_FORM, "item-1", "Steam", *summaries, every[:1])
+    yield "conflict-full", ConflictPage(OWN_FORM, words.value, "Xbox", *summaries, every, leaves_nothing=True)
+    yield "delete", DeleteAccountPage(OWN_FORM, named, "/account")
+    yield "delete-unconfirmed", DeleteAccountPage(OWN_FORM, unnamed, "/account", unconfirmed=True)
+    yield "deleted", DeletedPage()
 
 
 def _ends(words: Words) -> Iterator[tuple[str, Page]]:

@@ -11,7 +11,10 @@ from authsrv.pages.views import (
     ChooseAccountPage,
     ChooseProjectPage,
     ClientCard,
+    ConflictPage,
     ConsentPage,
+    DeleteAccountPage,
+    DeletedPage,
     DonePage,
     ErrorPage,
     FormPostPage,
@@ -21,6 +24,7 @@ from authsrv.pages.views import (
     LogoutPage,
     Page,
     PlayerCard,
+    PlayerSummary,
 )
 from tests.pages.documents import read
 from tests.pages.samples import FORM, LOOK, PLATFORMS, TARGETS
@@ -54,7 +58,17 @@ ROWS: dict[str, tuple[Page, str]] = {
     "done shows no logo": (DonePage(PICTURED), START + END + "'none'"),
     "login to the account page": (LoginPage(FORM, None, PLATFORMS), START + END + "'self'"),
     "home": (HomePage("/account"), START + END + "'none'"),
-    "account": (AccountPage(PLAYER, 0, 0, FORM, FORM, ()), START + END + "'self'"),
+    "account": (AccountPage(PLAYER, 0, 0, FORM, FORM, (), ()), START + END + "'self'"),
+    "account from which one can link": (
+        AccountPage(PLAYER, 0, 0, FORM, FORM, (), (), form_targets=("https:",)),
+        START + END + "'self' https:",
+    ),
+    "conflict": (
+        ConflictPage(FORM, "", "", PlayerSummary("", 0, ()), PlayerSummary("", 0, ()), ()),
+        START + END + "'self'",
+    ),
+    "delete": (DeleteAccountPage(FORM, PLAYER, "/account"), START + END + "'self'"),
+    "deleted": (DeletedPage(), START + END + "'none'"),
     "choose a project": (ChooseProjectPage(()), START + END + "'none'"),
     "logout": (LogoutPage(FORM, CARD, PLAYER, ("https:",)), START + END + "'self' https:"),
     "logged out": (LoggedOutPage(CARD, "https://game.example/"), START + END + "'none'"),

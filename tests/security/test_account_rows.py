@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
-from authsrv.models import ACCOUNT_PREFIX
-from tests.support.browser import SHOP_CALLBACK, Browser, Page
+from authsrv.models import ACCOUNT_PREFIX, IdentityKey
+from authsrv.storage.changes import LinkIdentity
+from tests.support.browser import SHOP_CALLBACK, Browser, Page, PageForm
 from tests.support.refusals import clients, counts, demo, page, tables
+from tests.support.residents import identity, kinds
 from tests.support.server import Server, running
 
 PAGE = "http://127.0.0.1:8080/account"
@@ -273,7 +275,7 @@ async def test_a_withdrawn_consent_ends_what_the_client_was_given_and_is_asked_f
     assert (await browser.userinfo(tokens["access_token"])).status_code == 200
     done = await browser.press(shown, "withdraw")
     assert "The access is withdrawn." in done.html
-    assert "<bdi>Partner</bdi>" not in done.html
+    assert 'value="withdraw"' not in done.html
     assert (await browser.userinfo(tokens["access_token"])).status_code == 401
     assert (await browser.refresh(tokens["refresh_token"])).json()["error"] == "invalid_grant"
     assert 'id="allow"' in (await browser.authorize()).html
@@ -310,6 +312,86 @@ async def test_what_a_client_was_given_without_asking_cannot_be_ended_by_a_made_
         assert answer.headers["location"] == PAGE
     for each in (own, tokens):
         assert (await browser.userinfo(each["access_token"])).status_code == 200
+
+
+# Platform accounts
+
+
+async def with_epic(browser: Browser) -> Browser:
+    """Signed in by Steam, with an Epic account besides that was linked without asking anybody."""
+    await browser.sign_in()
+    browser.server.clock.now += 1
+    (player,) = tables(browser.server).players
+    await browser.server.app.storage.apply([LinkIdentity(identity("epicgames"), player, int(browser.server.clock()))])
+    return browser
+
+
+def unlink_forms(shown: Page) -> list[PageForm]:
+    return [form for form in shown.forms if any(button.value == "unlink" for button in form.buttons)]
+
+
+async def unlinked(browser: Browser, form: PageForm, **changes: str) -> Page:
+    return await browser.follow(await browser.post("/account", {**form.fields, "decision": "unlink", **changes}))
+
+
+async def test_a_platform_account_is_unlinked_and_the_only_one_left_cannot_be(browser: Browser) -> None:
+    shown = await (await with_epic(browser)).open("/account")
+    steam, epic = unlink_forms(shown)
+    done = await unlinked(browser, epic)
+    assert "The platform is no longer linked to your account." in done.html
+    assert "<bdi>Epic Games</bdi> unlinked" in done.html
+    assert ("Your only way to sign in." in done.html, unlink_forms(done)) == (True, [])
+    assert kinds(browser.server) == ["unlinked"]
+    html = page(await unlinked(browser, steam), 409)
+    assert "This is your only way to sign in" in html
+    assert f'id="account" href="{PAGE}"' in html
+    assert set(tables(browser.server).identities) == {identity("steam")}
+
+
+async def test_what_was_unlinked_is_gone_from_the_page_and_its_session_is_over(browser: Browser) -> None:
+    shown = await (await with_epic(browser)).open("/account")
+    steam, _ = unlink_forms(shown)
+    left = await unlinked(browser, steam)
+    assert 'id="sign-in-steam"' in left.html
+    assert shows(await browser.prove(left, "epicgames")) == "Amber"
+
+
+async def test_D46_an_unlink_takes_a_sign_in_of_a_moment_ago_by_the_same_player(browser: Browser) -> None:
+    shown = await (await with_epic(browser)).open("/account")
+    _, epic = unlink_forms(shown)
+    browser.server.clock.now += 601
+    asked = await unlinked(browser, epic)
+    assert set(tables(browser.server).identities) == {identity("steam"), identity("epicgames")}
+    assert "Please sign in once more to go on." in asked.html
+    other = await browser.prove(asked, player="birch")
+    assert "Sign in with the account that you want to use." in other.html
+    back = await browser.prove(other)
+    assert "Now choose once more what you want to do." in back.html
+    assert "no longer linked" in (await unlinked(browser, unlink_forms(back)[1])).html
+
+
+async def test_D51_a_platform_account_is_named_for_one_browser_and_one_player(browser: Browser) -> None:
+    stranger = Browser(browser.server)
+    await with_epic(browser)
+    await stranger.sign_in(player="birch")
+    player = max(tables(browser.server).players)
+    key = IdentityKey("demo", "epic", "", "someone-elses")
+    await browser.server.app.storage.apply([LinkIdentity(key, player, int(browser.server.clock()))])
+    theirs = unlink_forms(await stranger.open("/account"))
+    mine = unlink_forms(await browser.open("/account"))
+    assert len({form.fields["item"] for form in (*theirs, *mine)}) == 4
+    for item in (theirs[1].fields["item"], "", "A" * 32, identity("epicgames").subject):
+        assert 'id="done"' not in (await unlinked(browser, mine[1], item=item)).html
+    assert len(tables(browser.server).identities) == 4
+
+
+async def test_two_accounts_of_one_platform_are_told_apart_by_their_ends(browser: Browser) -> None:
+    await with_epic(browser)
+    key, (player, *_) = IdentityKey("demo", "epic", "", "e" * 28 + "1234"), tables(browser.server).players
+    assert "\u2026" not in (await browser.open("/account")).html
+    await browser.server.app.storage.apply([LinkIdentity(key, player, int(browser.server.clock()))])
+    shown = await browser.open("/account")
+    assert [end in shown.html for end in ("\u20261234", f"\u2026{identity('epicgames').subject[-4:]}")] == [True, True]
 
 
 # What it says

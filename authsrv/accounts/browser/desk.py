@@ -3,12 +3,16 @@
 Owns that a form acts for the session whose page it stood on, and for nobody else. Knows no page and no address.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from authsrv.errors import NotFound, UnsupportedProvider
-from authsrv.models import Client, Consent, Project, SignedIn
-from authsrv.oauth.browser.account_client import AccountClients, entry
+from authsrv.account_models import Account, JournalEvent, LinkedIdentity
+from authsrv.accounts.access import AccountSession
+from authsrv.accounts.own import NOT_TOLD, OwnAccount
+from authsrv.accounts.ways_in import WaysIn
+from authsrv.errors import NotFound, StateChanged, UnsupportedProvider
+from authsrv.models import Client, Consent, IdentityKey, Project, SignedIn
+from authsrv.oauth.browser.account_client import AccountClients, entry, entry_again
 from authsrv.oauth.browser.authorize import Authorizer, Outcome
 from authsrv.oauth.browser.browsers import Browsers
 from authsrv.oauth.browser.logout import Logout
@@ -22,6 +26,7 @@ from authsrv.oauth.server import TokenServer
 from authsrv.signin import is_usable
 
 _PURPOSE = "account"
+_MOST_EVENTS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +66,30 @@ class OpenSession:
 
 
 @dataclass(frozen=True, slots=True)
-class AccountView:
-    """What the page shows, at `now`. `sessions` are the player's, that of this browser first, then the newest.
+class OwnIdentity:
+    """A platform account of the player's. `ref` is how forms of this browser name it."""
 
-    `games` can be opened from here; `elsewhere` are the other projects in which somebody is signed in in this browser.
-    `csrf` and `session` belong into the page's forms, `sign_out_csrf` into that of the logout.
+    linked: LinkedIdentity
+    provider: str
+    ref: str
+    may_unlink: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AccountView:
+    """What the page shows, at `now`.
+
+    `identities` are the player's platform accounts, `events` the newest of the journal. `sessions` are the player's,
+    that of this browser first, then the newest. `games` can be opened from here; `elsewhere` are the other projects in
+    which somebody is signed in in this browser. `csrf` and `session` belong into the page's forms, `sign_out_csrf` into
+    that of the logout.
     """
 
     resident: Resident
     now: int
+    account: Account
+    identities: Sequence[OwnIdentity]
+    events: Sequence[JournalEvent]
     sessions: Sequence[OpenSession]
     consents: Sequence[Consent]
     games: Sequence[Client]
@@ -99,6 +119,8 @@ class AccountDesk:
         logout: Logout,
         platforms: PlatformDirectory,
         pages: AccountClients,
+        own: OwnAccount,
+        ways_in: WaysIn,
         projects: Callable[[], Mapping[str, Project]],
     ) -> None:
         self._server = server
@@ -108,6 +130,8 @@ class AccountDesk:
         self._logout = logout
         self._platforms = platforms
         self._pages = pages
+        self._own = own
+        self._ways_in = ways_in
         self._projects = projects
 
     async def resident(self, cookie: str, project: str = "") -> Resident | None:
@@ -120,9 +144,20 @@ class AccountDesk:
         """The page of whoever is signed in; else the way to sign in, or what there is to sign in to."""
         resident = await self.resident(call.cookie, call.project)
         if resident is not None:
-            return await self._view(resident)
+            return await self._view(resident, call)
         projects = self._open_projects(call.project)
-        return await self._enter(projects[0], call) if len(projects) == 1 else Choice(projects)
+        if len(projects) > 1:
+            return Choice(projects)
+        client = self._pages.of(projects[0])
+        return await self._enter(entry(client), call, client)
+
+    async def sign_in_again(self, call: AccountCall, order: Order) -> Outcome:
+        """Let the player sign in once more, for what takes a sign-in of a moment ago (row D46)."""
+        resident = await self.require(call, order)
+        if resident is None:
+            raise StateChanged
+        client, seconds = self._pages.of(resident.project), resident.project.accounts.reauthentication
+        return await self._enter(entry_again(client, resident.signed_in.player.sub, seconds), call, client)
 
     async def require(self, call: AccountCall, order: Order) -> Resident | None:
         """For whom a form of ours acts, None once they are signed out. Raises `AccessDenied` for another's form."""
@@ -130,6 +165,19 @@ class AccountDesk:
         if present is None or not self._browsers.is_ours(order.csrf, present.browser_id, _PURPOSE):
             raise cross_site()
         return next((one for one in self._residents(present) if self.public_id(one.signed_in) == order.session), None)
+
+    def session(self, resident: Resident, call: AccountCall) -> AccountSession:
+        """What drivers of accounts know the player of the page by."""
+        client, one = self._pages.of(resident.project), resident.signed_in
+        return AccountSession(client, one.player, 0, one.session.auth_time, call.sender)
+
+    async def identities(self, resident: Resident, call: AccountCall) -> Sequence[OwnIdentity]:
+        """The player's platform accounts, those linked longest first."""
+        return await self._identities(resident, await self._own.load(self.session(resident, call)))
+
+    async def _identities(self, resident: Resident, account: Account) -> Sequence[OwnIdentity]:
+        usable = await self._ways_in.usable(account, resident.project)
+        return [self._identity(linked, resident, usable) for linked in account.identities]
 
     async def sessions(self, resident: Resident) -> Sequence[OpenSession]:
         """Where the player is signed in, in all browsers: in this one first, then the newest."""
@@ -148,6 +196,18 @@ class AccountDesk:
         """How forms name a session."""
         return self._server.opaque.public_id("sid", signed_in.session.id)
 
+    def _identity(self, linked: LinkedIdentity, resident: Resident, usable: Collection[IdentityKey]) -> OwnIdentity:
+        key = linked.key
+        name = "\0".join((_PURPOSE, key.kind, key.environment, key.subject))
+        ref = self._browsers.csrf(resident.present.browser_id, name)
+        others = [one for one in usable if one != key]
+        return OwnIdentity(linked, self._platforms.provider_of(key.kind), ref, bool(others))
+
+    async def _events(self, player_id: int) -> Sequence[JournalEvent]:
+        with outages_answered():
+            found = await self._server.storage.load_events(player_id, _MOST_EVENTS)
+        return [event for event in found if event.kind not in NOT_TOLD]
+
     def _open_session(self, one: SignedIn, resident: Resident) -> OpenSession:
         return OpenSession(one, self.public_id(one), one.session.id == resident.signed_in.session.id)
 
@@ -159,11 +219,16 @@ class AccountDesk:
         usable = [one for one in found if is_usable(one.signed_in, one.project, now)]
         return sorted(usable, key=lambda one: (one.signed_in.session.auth_time, one.signed_in.session.id), reverse=True)
 
-    async def _view(self, resident: Resident) -> AccountView:
+    async def _view(self, resident: Resident, call: AccountCall) -> AccountView:
         others = [one.project for one in self._residents(resident.present) if one.project != resident.project]
+        account = await self._own.load(self.session(resident, call))
+        identities = await self._identities(resident, account)
         return AccountView(
             resident=resident,
             now=self._server.now(),
+            account=account,
+            identities=identities,
+            events=await self._events(account.player.id),
             sessions=await self.sessions(resident),
             consents=await self.consents(resident),
             games=self._server.registry.openable(resident.project.key),
@@ -183,7 +248,6 @@ class AccountDesk:
             raise UnsupportedProvider("No platform signs players in by the browser.", reason="provider_not_configured")
         return sorted(found, key=lambda one: one.name)
 
-    async def _enter(self, project: Project, call: AccountCall) -> Outcome:
-        client = self._pages.of(project)
-        target = target_of(client, client.redirect_uris[0])
-        return await self._authorizer.begin(target, entry(client), call.cookie, call.sender)
+    async def _enter(self, sent: Mapping[str, str], call: AccountCall, client: Client) -> Outcome:
+        target = target_of(client, sent["redirect_uri"])
+        return await self._authorizer.begin(target, sent, call.cookie, call.sender)

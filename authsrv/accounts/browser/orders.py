@@ -1,4 +1,4 @@
-"""What players order on their account page: to sign out elsewhere, and to take back what a client may have.
+"""What players order on their account page: to sign out elsewhere, to take back what a client may have, to unlink.
 
 Owns what is written and audited for it. Whose page a form stood on is judged in `desk.py`.
 """
@@ -8,6 +8,8 @@ from dataclasses import replace
 from authsrv.account_models import Doer
 from authsrv.accounts.browser.desk import AccountCall, AccountDesk, Order, Resident
 from authsrv.accounts.journal import Happening, event_of
+from authsrv.accounts.own_unlinking import OwnUnlinking
+from authsrv.accounts.unlinking import Wanted
 from authsrv.audit import AuditEvent
 from authsrv.oauth.browser.sessions import BrowserSessions
 from authsrv.oauth.server import TokenServer
@@ -18,10 +20,13 @@ from authsrv.storage.changes import Change, WithdrawConsent
 class AccountOrders:
     """Carries orders out. Each says whether there was anything to do: a form may be older than what it speaks of."""
 
-    def __init__(self, server: TokenServer, desk: AccountDesk, sessions: BrowserSessions) -> None:
+    def __init__(
+        self, server: TokenServer, desk: AccountDesk, sessions: BrowserSessions, unlinking: OwnUnlinking
+    ) -> None:
         self._server = server
         self._desk = desk
         self._sessions = sessions
+        self._unlinking = unlinking
 
     async def sign_out(self, call: AccountCall, order: Order) -> bool:
         """End one session of the player's. `order.item` is its public id."""
@@ -46,6 +51,18 @@ class AccountOrders:
         event = event_of(happening, resident.project, doer, self._server.storage.next_id(), now)
         changes: list[Change] = [WithdrawConsent(player_id, order.item, now), RecordEvent(event)]
         await self._write(resident, call, changes, AuditEvent("consent.withdrawn", client_id=order.item))
+        return True
+
+    async def unlink(self, call: AccountCall, order: Order) -> bool:
+        """Take a platform account from the player. `order.item` is its name in the forms of this browser."""
+        resident = await self._desk.require(call, order)
+        known = await self._desk.identities(resident, call) if resident else ()
+        meant = next((one for one in known if one.ref == order.item), None)
+        if resident is None or meant is None:
+            return False
+        key = meant.linked.key
+        wanted = Wanted(meant.provider, key.subject, key.kind, key.environment)
+        await self._unlinking.unlink(self._desk.session(resident, call), wanted)
         return True
 
     async def _write(self, resident: Resident, call: AccountCall, changes: list[Change], event: AuditEvent) -> None:

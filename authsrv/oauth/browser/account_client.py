@@ -8,7 +8,10 @@ import json
 from collections.abc import Callable, Mapping
 
 from authsrv.models import ACCOUNT_PREFIX, Client, ClientSecret, Digest, Project
+from authsrv.redirects import append_query
 
+AGAIN = "again"
+"""What the page says to somebody who had to sign in again."""
 _NOBODYS = ClientSecret(Digest(bytes(32)), expires_at=0)
 """What makes it a confidential client: a digest that no secret has."""
 
@@ -27,9 +30,15 @@ class AccountClients:
             project=project,
             name=project.name,
             secrets=(_NOBODYS,),
-            redirect_uris=(self._page,),
+            redirect_uris=(self.address(project), self.address(project, AGAIN)),
             is_account_page=True,
         )
+
+    def address(self, project: Project, done: str = "") -> str:
+        """The page's address. It names the project where there are several; `done` is what the page shall say."""
+        project_key = project.key if len(self._projects()) > 1 else ""
+        told = [(name, value) for name, value in (("project", project_key), ("done", done)) if value]
+        return append_query(self._page, told)
 
     def named(self, client_id: str) -> Client | None:
         """The account page that this is the id of. None for any other client, and once the project is gone."""
@@ -39,14 +48,14 @@ class AccountClients:
         return self.of(project) if project else None
 
 
-def entry(client: Client, *, sub: str = "", max_age: int | None = None) -> Mapping[str, str]:
-    """The parameters of a sign-in to an account page: of anybody or of one player, however long ago or lately."""
-    wanted = {"id_token": {"sub": {"value": sub}}}
-    return {
-        "client_id": client.client_id,
-        "redirect_uri": client.redirect_uris[0],
-        "response_type": "code",
-        "scope": "openid",
-        **({"claims": json.dumps(wanted)} if sub else {}),
-        **({"max_age": str(max_age)} if max_age is not None else {}),
-    }
+def entry(client: Client) -> Mapping[str, str]:
+    """The parameters of a sign-in to an account page."""
+    uri, _ = client.redirect_uris
+    return {"client_id": client.client_id, "redirect_uri": uri, "response_type": "code", "scope": "openid"}
+
+
+def entry_again(client: Client, sub: str, max_age: int) -> Mapping[str, str]:
+    """The same for a player who must have signed in lately, so many seconds ago at most."""
+    _, uri = client.redirect_uris
+    wanted = json.dumps({"id_token": {"sub": {"value": sub}}})
+    return {**entry(client), "redirect_uri": uri, "claims": wanted, "max_age": str(max_age)}
