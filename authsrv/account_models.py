@@ -141,8 +141,8 @@ class JournalEvent:
 class LinkCode:
     """A code that links a platform account to the player who asked for it on another device.
 
-    `code_hash` is keyed: the code itself is short. `check_number` is shown on both devices. `return_to` is where the
-    browser goes afterwards, empty for our own page.
+    `code_hash` is keyed: the code itself is short. `check_number` is shown on both devices, empty where the first one
+    shows nothing of ours. `return_to` is where the browser goes afterwards, empty for our own page.
     """
 
     id: int

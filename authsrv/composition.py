@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from authsrv.accounts.access import AccountAccess
 from authsrv.accounts.browser.desk import AccountDesk
 from authsrv.accounts.browser.orders import AccountOrders
+from authsrv.accounts.link_codes import LinkCodes
 from authsrv.accounts.own import OwnAccount
+from authsrv.accounts.own_linking import OwnLinkCodes
 from authsrv.accounts.own_unlinking import OwnUnlinking
 from authsrv.accounts.summaries import Summaries
 from authsrv.accounts.unlinking import Unlinking
@@ -28,7 +30,14 @@ from authsrv.endpoints.guests import GuestEndpoint
 from authsrv.endpoints.introspect import IntrospectionEndpoint
 from authsrv.endpoints.login import Callback, Departure, DirectDeparture, SignInPage
 from authsrv.endpoints.logout import LogoutConfirmation, LogoutEndpoint
-from authsrv.endpoints.me import IdentitiesEndpoint, OwnAccountEndpoint, OwnSession, TimelineEndpoint, UnlinkEndpoint
+from authsrv.endpoints.me import (
+    IdentitiesEndpoint,
+    LinkCodeEndpoint,
+    OwnAccountEndpoint,
+    OwnSession,
+    TimelineEndpoint,
+    UnlinkEndpoint,
+)
 from authsrv.endpoints.register import ManagementEndpoint, RegistrationEndpoint
 from authsrv.endpoints.revoke import FeedEndpoint, RevocationEndpoint
 from authsrv.endpoints.routes import BrowserSurface, OwnSurface, PlayerSurface, Served, TokenSurface, XsollaSurface
@@ -117,6 +126,7 @@ class _Accounts:
     ways_in: WaysIn
     own: OwnAccount
     unlinking: OwnUnlinking
+    codes: LinkCodes
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,16 +205,18 @@ def _own_surface(server: TokenServer, accounts: _Accounts) -> OwnSurface:
         identities=IdentitiesEndpoint(session, own),
         timeline=TimelineEndpoint(session, own),
         unlink=UnlinkEndpoint(session, accounts.unlinking),
+        link_code=LinkCodeEndpoint(session, OwnLinkCodes(server, accounts.codes)),
     )
 
 
-def _accounts(parts: Parts, server: TokenServer, sessions: BrowserSessions) -> _Accounts:
+def _accounts(parts: Parts, ring: KeyRing, server: TokenServer, sessions: BrowserSessions) -> _Accounts:
     provider_of = parts.platforms.provider_of
     summaries, ways_in = Summaries(provider_of), WaysIn(server, provider_of)
     return _Accounts(
         ways_in=ways_in,
         own=OwnAccount(server, summaries, ways_in),
         unlinking=OwnUnlinking(server, Unlinking(server, sessions, ways_in), summaries),
+        codes=LinkCodes(server, ring.derive(b"authsrv link codes v1"), parts.random),
     )
 
 
@@ -265,7 +277,7 @@ def _drivers(parts: Parts, ring: KeyRing, server: TokenServer) -> _Drivers:
     check, sessions = AuthorizationCheck(server, account_pages), BrowserSessions(server, parts.rules)
     pending, presence = PendingRequests(server, browsers, parts.rules), Presence(server, browsers)
     authorizer = Authorizer(server=server, check=check, browsers=browsers, pending=pending, rules=parts.rules)
-    accounts = _accounts(parts, server, sessions)
+    accounts = _accounts(parts, ring, server, sessions)
     logout = Logout(server=server, browsers=browsers, presence=presence, sessions=sessions)
     desk = AccountDesk(
         server=server,

@@ -40,10 +40,15 @@ class Rule(Enum):
     ADDRESS_REGISTRATIONS = "address-registrations"  # address; clients registered, read, updated and deleted
     ADDRESS_GUESTS = "address-guests"  # address; secrets made for guests
     ADDRESS_NEW_GUESTS = "address-new-guests"  # address; guests who become players
+    LINK_CODES = "link-codes"  # player; link codes made
+    LINK_CODE_FAILURES = "link-code-failures"  # address; failures
+    CLIENT_LINK_CODE_FAILURES = "client-link-code-failures"  # client_id; failures
     CLAIM_REQUESTS = "claim-requests"  # project, scope, player; calls to services that have claims about players
 
 
-_FAILURE_RULES = frozenset({Rule.ADDRESS_FAILURES, Rule.SECRET_FAILURES})
+_FAILURE_RULES = frozenset(
+    {Rule.ADDRESS_FAILURES, Rule.SECRET_FAILURES, Rule.LINK_CODE_FAILURES, Rule.CLIENT_LINK_CODE_FAILURES}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,8 @@ class Quotas:
     address_sign_ins: int
     address_registrations: int
     address_guests: int
+    link_code_failures: int = 10
+    link_codes: int = 10
     claim_requests: int = 10
 
     def of(self, rule: Rule) -> int:
@@ -73,6 +80,9 @@ class Quotas:
             Rule.ADDRESS_REGISTRATIONS: self.address_registrations,
             Rule.ADDRESS_GUESTS: self.address_guests,
             Rule.ADDRESS_NEW_GUESTS: self.address_guests,
+            Rule.LINK_CODES: self.link_codes,
+            Rule.LINK_CODE_FAILURES: self.link_code_failures,
+            Rule.CLIENT_LINK_CODE_FAILURES: 10 * self.link_code_failures,
             Rule.CLAIM_REQUESTS: self.claim_requests,
         }[rule]
 

@@ -202,6 +202,7 @@ def test_the_defaults_are_those_of_the_models(small: Config) -> None:
         address_sign_ins=120,
         address_registrations=20,
         address_guests=60,
+        link_code_failures=10,
     )
 
 
@@ -272,6 +273,7 @@ def test_the_multiplier_reaches_every_limit(write: Write) -> None:
         address_sign_ins=12_000,
         address_registrations=2000,
         address_guests=6000,
+        link_code_failures=1000,
     )
 
 

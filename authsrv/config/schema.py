@@ -117,6 +117,10 @@ class LimitsSettings(Settings):
     guests_per_minute_per_address: Count = Field(
         60, description="New guests from one IP address, or one /64 network of IPv6."
     )
+    link_code_failures_per_minute_per_address: Count = Field(
+        10,
+        description="Wrong link codes from one IP address, or one /64 network of IPv6; ten times by one client.",
+    )
     token_requests_per_minute: Count = Field(600, description="Token requests of one client for one player.")
     multiplier: Annotated[int, Field(strict=True)] = Field(
         1, ge=1, le=1000, description="Multiplies all of these limits, for demos and load tests."
@@ -133,6 +137,7 @@ class LimitsSettings(Settings):
             address_sign_ins=self.sign_ins_per_minute_per_address * self.multiplier,
             address_registrations=self.registrations_per_minute_per_address * self.multiplier,
             address_guests=self.guests_per_minute_per_address * self.multiplier,
+            link_code_failures=self.link_code_failures_per_minute_per_address * self.multiplier,
         )
 
 

@@ -10,12 +10,14 @@ from starlette.responses import JSONResponse, Response
 
 from authsrv.accounts.access import AccountAccess, AccountSession
 from authsrv.accounts.own import MOST, PAGE, OwnAccount, Paging
+from authsrv.accounts.own_linking import OwnLinkCodes
 from authsrv.accounts.own_unlinking import OwnUnlinking
 from authsrv.accounts.unlinking import Wanted
 from authsrv.endpoints.bearer import required_bearer
 from authsrv.endpoints.endpoint import sender
 from authsrv.endpoints.forms import parse_form
 from authsrv.endpoints.json_objects import flag, read_object, text
+from authsrv.endpoints.qr_codes import qr_code
 from authsrv.errors import InvalidRequest, UriTooLong
 from authsrv.oauth.parameters import boolean
 
@@ -70,6 +72,22 @@ class TimelineEndpoint:
         """A page of what was done to the account."""
         session = await self._session(request)
         return JSONResponse(await self._own.timeline(session, _paging(read_query(request, {"cursor", "limit"}))))
+
+
+class LinkCodeEndpoint:
+    """`/v1/me/links/code`: POST makes a link code, GET tells what became of it."""
+
+    def __init__(self, session: OwnSession, codes: OwnLinkCodes) -> None:
+        self._session = session
+        self._codes = codes
+
+    async def __call__(self, request: Request) -> Response:
+        """The code with its QR code, or its state."""
+        session = await self._session(request)
+        if request.method == "GET":
+            return JSONResponse(await self._codes.state(session))
+        issued = await self._codes.issue(session)
+        return JSONResponse({**issued, "qr": await qr_code(issued["verification_uri_complete"])})
 
 
 class UnlinkEndpoint:

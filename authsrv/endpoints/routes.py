@@ -15,7 +15,13 @@ from authsrv.endpoints.health import live, ready
 from authsrv.endpoints.introspect import IntrospectionEndpoint
 from authsrv.endpoints.login import Callback, Departure, DirectDeparture, SignInPage
 from authsrv.endpoints.logout import LogoutConfirmation, LogoutEndpoint
-from authsrv.endpoints.me import IdentitiesEndpoint, OwnAccountEndpoint, TimelineEndpoint, UnlinkEndpoint
+from authsrv.endpoints.me import (
+    IdentitiesEndpoint,
+    LinkCodeEndpoint,
+    OwnAccountEndpoint,
+    TimelineEndpoint,
+    UnlinkEndpoint,
+)
 from authsrv.endpoints.register import ManagementEndpoint, RegistrationEndpoint
 from authsrv.endpoints.revoke import FeedEndpoint, RevocationEndpoint
 from authsrv.endpoints.silent import SilentEndpoint, TicketNonceEndpoint
@@ -80,6 +86,7 @@ class OwnSurface:
     identities: IdentitiesEndpoint
     timeline: TimelineEndpoint
     unlink: UnlinkEndpoint
+    link_code: LinkCodeEndpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +134,7 @@ def routes(served: Served) -> list[BaseRoute]:
         Route("/v1/me/identities", Endpoint(served.own.identities, ("GET",), "resource")),
         Route("/v1/me/identities/unlink", Endpoint(served.own.unlink, ("POST",), "resource")),
         Route("/v1/me/identities/{provider}/{subject}", Endpoint(served.own.unlink, ("DELETE",), "resource")),
+        Route("/v1/me/links/code", Endpoint(served.own.link_code, ("GET", "POST"), "resource")),
         Route("/v1/me/timeline", Endpoint(served.own.timeline, ("GET",), "resource")),
         Route("/oauth2/revoke", Endpoint(served.tokens.revoke, ("POST",), "token")),
         Route("/oauth2/introspect", Endpoint(served.tokens.introspect, ("POST",), "token")),

@@ -5,7 +5,7 @@ from operator import attrgetter
 
 from authsrv.account_models import Account, Ban, JournalEvent, LinkCode, LinkedIdentity, LoadedLinkCode, Ownership
 from authsrv.models import IdentityKey, Player
-from authsrv.storage.rows import PLAYER_COLUMNS, Row, Values, checked, digest_column, name_key, player_of, required
+from authsrv.storage.rows import PLAYER_COLUMNS, Row, Values, checked, digest_column, name_key, player_of
 
 _LAST_CHARACTER = "\U0010ffff"
 """Behind every character that a name can have."""
@@ -61,7 +61,7 @@ def link_code_values(code: LinkCode) -> Values:
         project=code.project,
         player_id=code.player_id,
         client_id=code.client_id,
-        check_number=required("check_number", code.check_number),
+        check_number=code.check_number,
         return_to=code.return_to,
         created_at=code.created_at,
         expires_at=code.expires_at,
