@@ -14,6 +14,7 @@ from authsrv.accounts.link_codes import LinkCodes
 from authsrv.accounts.own import OwnAccount
 from authsrv.accounts.own_linking import OwnLinkCodes
 from authsrv.accounts.own_unlinking import OwnUnlinking
+from authsrv.accounts.social_providers import SocialProviders
 from authsrv.accounts.summaries import Summaries
 from authsrv.accounts.unlinking import Unlinking
 from authsrv.accounts.ways_in import WaysIn
@@ -47,6 +48,7 @@ from authsrv.endpoints.token import TokenEndpoint
 from authsrv.endpoints.userinfo import UserInfoEndpoint
 from authsrv.endpoints.xsolla.keys import CACHE, ProjectKeysEndpoint
 from authsrv.endpoints.xsolla.sign_in import LoginRedirectEndpoint, LoginUrlEndpoint
+from authsrv.endpoints.xsolla.social_providers import SocialProviderEndpoint, SocialProvidersEndpoint
 from authsrv.endpoints.xsolla.users import GameLogoutEndpoint, MeEndpoint, ValidationEndpoint
 from authsrv.limits import Quotas, RateLimiter
 from authsrv.models import SessionRules
@@ -176,7 +178,9 @@ def _token_surface(parts: Parts, server: TokenServer) -> TokenSurface:
 
 
 def _xsolla_surface(parts: Parts, ring: KeyRing, server: TokenServer, drivers: _Drivers) -> XsollaSurface:
-    bearers, issuer = Bearers(server), parts.issuer
+    bearers, issuer, accounts = Bearers(server), parts.issuer, drivers.accounts
+    session = OwnSession(AccountAccess(server))
+    providers = SocialProviders(accounts.own, accounts.ways_in, accounts.unlinking)
     answers, cookie = Answers(parts.screens, issuer), SessionCookie(issuer)
     keys = KeySetEndpoint(lambda: key_list(ring.jwks()["keys"]), CACHE)
 
@@ -188,6 +192,8 @@ def _xsolla_surface(parts: Parts, ring: KeyRing, server: TokenServer, drivers: _
         login_url=LoginUrlEndpoint(drivers.direct, issuer),
         logout=GameLogoutEndpoint(GameLogout(server, drivers.sessions)),
         me=MeEndpoint(Me(server, bearers)),
+        social_providers=SocialProvidersEndpoint(session, providers),
+        social_provider=SocialProviderEndpoint(session, providers),
         validation=ValidationEndpoint(TokenValidation(server, project_ids)),
         keys=ProjectKeysEndpoint(keys, project_ids),
     )

@@ -29,6 +29,7 @@ from authsrv.endpoints.token import TokenEndpoint
 from authsrv.endpoints.userinfo import UserInfoEndpoint
 from authsrv.endpoints.xsolla.keys import ProjectKeysEndpoint
 from authsrv.endpoints.xsolla.sign_in import LoginRedirectEndpoint, LoginUrlEndpoint
+from authsrv.endpoints.xsolla.social_providers import SocialProviderEndpoint, SocialProvidersEndpoint
 from authsrv.endpoints.xsolla.users import GameLogoutEndpoint, MeEndpoint, ValidationEndpoint
 from authsrv.serving.readiness import Readiness
 
@@ -67,6 +68,8 @@ class XsollaSurface:
     login_url: LoginUrlEndpoint
     logout: GameLogoutEndpoint
     me: MeEndpoint
+    social_providers: SocialProvidersEndpoint
+    social_provider: SocialProviderEndpoint
     validation: ValidationEndpoint
     keys: ProjectKeysEndpoint
 
@@ -149,6 +152,8 @@ def routes(served: Served) -> list[BaseRoute]:
         Route(f"{below_api}/login_url", Endpoint(xsolla.login_url, ("GET",), "silent")),
         Route("/api/oauth2/logout", Endpoint(xsolla.logout, ("GET",), "resource")),
         Route("/api/users/me", Endpoint(xsolla.me, ("GET",), "resource")),
+        Route("/api/users/me/social_providers", Endpoint(xsolla.social_providers, ("GET",), "resource")),
+        Route("/api/users/me/social_providers/{provider}", Endpoint(xsolla.social_provider, ("DELETE",), "resource")),
         Route("/api/token/validate", Endpoint(xsolla.validation, ("POST",), "validation")),
         Route("/api/projects/{id}/keys", Endpoint(xsolla.keys, READ)),
         Route("/api/blank", Endpoint(blank, READ)),

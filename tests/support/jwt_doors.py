@@ -186,6 +186,14 @@ async def to_xsollas_validation(stage: Stage, token: str) -> httpx.Response:
     return await stage.server.http.post("/api/token/validate", json={"token": token})
 
 
+async def to_xsollas_providers(stage: Stage, token: str) -> httpx.Response:
+    return await stage.server.http.get("/api/users/me/social_providers", headers=bearer(token))
+
+
+async def to_xsollas_unlink(stage: Stage, token: str) -> httpx.Response:
+    return await stage.server.http.delete("/api/users/me/social_providers/xbox", headers=bearer(token))
+
+
 async def to_xsollas_logout(stage: Stage, token: str) -> httpx.Response:
     return await stage.server.http.get("/api/oauth2/logout", headers=bearer(token))
 
@@ -239,7 +247,7 @@ def by_an_endpoint(answer: httpx.Response) -> Told:
 
 def by_xsollas(answer: httpx.Response) -> Told:
     """Status and code of the other surface."""
-    said = answer.json() if answer.content else {}
+    said = answer.json() if answer.status_code >= 400 else {}
     return answer.status_code, said.get("error", {}).get("code", "")
 
 
@@ -276,6 +284,8 @@ DOORS = (
     Door("subject", "access", as_subject, by_an_endpoint, (400, "invalid_grant"), (200, "")),
     Door("subject-xsolla", "access", as_subject_of_xsollas, by_xsollas, (400, "010-023"), (200, "")),
     Door("user-xsolla", "xsolla", to_xsollas_user, by_xsollas, (401, "010-017"), (200, "")),
+    Door("providers-xsolla", "xsolla", to_xsollas_providers, by_xsollas, (401, "010-017"), (200, "")),
+    Door("unlink-xsolla", "xsolla", to_xsollas_unlink, by_xsollas, (401, "010-017"), (404, "003-061")),
     Door("logout-xsolla", "xsolla", to_xsollas_logout, by_xsollas, (401, "010-017"), (204, ""), writes=True),
     Door("validation-xsolla", "xsolla", to_xsollas_validation, by_xsollas, (422, "002-016"), (204, "")),
     Door("actor", "own", as_actor, by_an_endpoint, (400, "invalid_grant"), (200, "")),

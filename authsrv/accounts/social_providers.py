@@ -1,0 +1,63 @@
+"""The platform accounts of a player as games on an Xsolla SDK know them: by platform alone, listed and taken away.
+
+Owns which of them those games are told, and the names that their SDKs can read. What an unlink comes to is decided in
+`unlinking.py`.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from authsrv.account_models import GUEST, Account, LinkedIdentity
+from authsrv.accounts.access import AccountSession
+from authsrv.accounts.own import OwnAccount
+from authsrv.accounts.own_unlinking import OwnUnlinking
+from authsrv.accounts.unlinking import Wanted
+from authsrv.accounts.ways_in import WaysIn
+from authsrv.errors import LastIdentity, NotLinked
+
+_KNOWN_TO_ANDROID = frozenset({"steam", "xbox"})
+"""Of our platforms those that its SDK has in its closed list. Another name makes it refuse the whole answer."""
+
+
+class SocialProviders:
+    """Lists and unlinks."""
+
+    def __init__(self, own: OwnAccount, ways_in: WaysIn, unlinking: OwnUnlinking) -> None:
+        self._own = own
+        self._ways_in = ways_in
+        self._unlinking = unlinking
+
+    async def listed(self, session: AccountSession) -> Sequence[Mapping[str, Any]]:
+        """The player's platform accounts, those linked longest first. A guest's device is none."""
+        account = await self._own.load(session)
+        linked = [one for one in account.identities if self._provider_of(one) != GUEST]
+        return [self._told(one, account) for one in linked]
+
+    async def unlink(self, session: AccountSession, provider: str) -> None:
+        """Take every account of a platform from the player: one person may have several, by kind and environment.
+
+        Raises `NotLinked` if there is none, `LastIdentity` if nothing else would be left to sign in by, and what
+        `OwnUnlinking.unlink` raises.
+        """
+        account = await self._own.load(session)
+        theirs = [one for one in account.identities if self._provider_of(one) == provider != GUEST]
+        if not theirs:
+            raise NotLinked
+        usable = await self._ways_in.usable(account, session.client.project)
+        if not usable.difference(one.key for one in theirs):
+            raise LastIdentity
+        for one in theirs:
+            await self._unlinking.unlink(session, Wanted(provider, one.key.subject, one.key.kind, one.key.environment))
+
+    def _told(self, linked: LinkedIdentity, account: Account) -> Mapping[str, Any]:
+        provider = self._provider_of(linked)
+        return {
+            "provider": provider if provider in _KNOWN_TO_ANDROID else None,
+            "social_id": linked.key.subject,
+            "nickname": account.player.display_name or None,
+            "full_name": None,
+            "picture": None,
+        }
+
+    def _provider_of(self, linked: LinkedIdentity) -> str:
+        return self._ways_in.provider_of(linked.key.kind)
