@@ -15,6 +15,9 @@ from authsrv.pages.views import (
     ConsentPage,
     DeleteAccountPage,
     FormPostPage,
+    LinkCheckPage,
+    LinkCodePage,
+    LinkConfirmPage,
     LoggedOutPage,
     LoginPage,
     LogoutPage,
@@ -60,9 +63,17 @@ def _client_logo(page: Page) -> str:
 
 def _form_sources(page: Page) -> tuple[str, ...]:
     match page:
-        case LoginPage() | ChooseAccountPage() | ConsentPage() | LogoutPage() | AccountPage():
+        case (
+            LoginPage()
+            | ChooseAccountPage()
+            | ConsentPage()
+            | LogoutPage()
+            | AccountPage()
+            | LinkCheckPage()
+            | LinkConfirmPage()
+        ):
             return ("'self'", *map(_checked, page.form_targets))
-        case ConflictPage() | DeleteAccountPage():
+        case ConflictPage() | DeleteAccountPage() | LinkCodePage():
             return ("'self'",)
         case FormPostPage():
             return tuple(map(_checked, page.form_targets))

@@ -35,6 +35,8 @@ Problem = Literal[
     "link_limit",
     "relink_cooldown",
     "account_changed",
+    "linked_elsewhere",
+    "link_code",
 ]
 
 
@@ -192,6 +194,16 @@ EXPLANATIONS: Final[Mapping[Problem, Explanation]] = {
         N_("It is too early for that"),
         N_("This platform account was unlinked from another player lately and cannot be linked yet."),
         N_("Try again in a few days."),
+    ),
+    "linked_elsewhere": Explanation(
+        N_("This platform account is another player"),
+        N_("The platform account that you chose signs in another player of this game already. Nothing was changed."),
+        N_("Choose another platform account, or sign in with this one and unlink it there first."),
+    ),
+    "link_code": Explanation(
+        N_("This code is not good any more"),
+        N_("It is too old, was used before, or was replaced by a newer one."),
+        N_("Ask for a new code on the other device."),
     ),
     "account_changed": Explanation(
         N_("Your account has changed meanwhile"),

@@ -347,6 +347,78 @@ class DeletedPage:
     TEMPLATE: ClassVar[str] = "deleted.html"
 
 
+LinkNotice = Literal["", "wrong", "cancelled"]
+"""What came of the last code: see `templates/pages/link_code.html` for the words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """The player to whom a platform account will be linked; since when they are one, in Unix seconds."""
+
+    display_name: str
+    since: int
+
+
+@dataclass(frozen=True, slots=True)
+class LinkCodePage:
+    """Takes the code that another device shows. Posts it as `code`, and `provider` if the address named a platform."""
+
+    TEMPLATE: ClassVar[str] = "link_code.html"
+
+    action: str
+    code: str = ""
+    provider: str = ""
+    notice: LinkNotice = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkCheckPage:
+    """Whose player it is to which something will be linked, and the number that the other device must show as well.
+
+    `check_number` is empty where the other device shows none. `signed_in_as` is another player who is signed in in this
+    browser, if there is one. Each of `platforms` leads away; `decision=cancel` links nothing.
+    """
+
+    TEMPLATE: ClassVar[str] = "link_check.html"
+
+    form: Form
+    client: ClientCard
+    receiver: Receiver
+    check_number: str
+    platforms: tuple[PlatformButton, ...]
+    signed_in_as: PlayerCard | None = None
+    form_targets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LinkConfirmPage:
+    """What will be linked to whom. Posts `decision=link` or `cancel`.
+
+    `account` is the name that the platform has for its account, or its id without one.
+    """
+
+    TEMPLATE: ClassVar[str] = "link_confirm.html"
+
+    form: Form
+    platform_title: str
+    account: str
+    receiver: Receiver
+    check_number: str
+    signed_in_as: PlayerCard | None = None
+    form_targets: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedPage:
+    """It is linked; the player goes on at the other device."""
+
+    TEMPLATE: ClassVar[str] = "linked.html"
+
+    client: ClientCard
+    platform_title: str
+    receiver: Receiver
+
+
 @dataclass(frozen=True, slots=True)
 class LogoutPage:
     """Ask before signing out. Posts `decision=yes` or `no`."""
@@ -397,6 +469,10 @@ Page = (
     | ConflictPage
     | DeleteAccountPage
     | DeletedPage
+    | LinkCodePage
+    | LinkCheckPage
+    | LinkConfirmPage
+    | LinkedPage
     | LogoutPage
     | LoggedOutPage
     | FormPostPage

@@ -27,6 +27,11 @@ from authsrv.pages.views import (
     IdentityRow,
     Link,
     Linkable,
+    LinkCheckPage,
+    LinkCodePage,
+    LinkConfirmPage,
+    LinkedPage,
+    LinkNotice,
     LoggedOutPage,
     LoginPage,
     LogoutPage,
@@ -37,6 +42,7 @@ from authsrv.pages.views import (
     PlatformButton,
     PlayerCard,
     PlayerSummary,
+    Receiver,
     SessionRow,
 )
 
@@ -91,6 +97,7 @@ def samples(words: Words = FRIENDLY) -> Iterator[tuple[str, Page]]:
     yield from _errors(words)
     yield from _ends(words)
     yield from _account(words)
+    yield from _link(words)
 
 
 def client_card(words: Words) -> ClientCard:
@@ -163,6 +170,18 @@ def _account(words: Words) -> Iterator[tuple[str, Page]]:
     yield "delete", DeleteAccountPage(OWN_FORM, named, "/account")
     yield "delete-unconfirmed", DeleteAccountPage(OWN_FORM, unnamed, "/account", unconfirmed=True)
     yield "deleted", DeletedPage()
+
+
+def _link(words: Words) -> Iterator[tuple[str, Page]]:
+    card, receiver = ClientCard(words.client), Receiver(words.player, NOW - 400 * 86400)
+    nobody, other = Receiver("", NOW), PlayerCard(words.player, "Epic Games")
+    for notice in get_args(LinkNotice):
+        yield f"link-code-{notice}".rstrip("-"), LinkCodePage("/link", words.value, words.value, notice)
+    yield "link-check", LinkCheckPage(FORM, card, receiver, "42", PLATFORMS, form_targets=TARGETS)
+    yield "link-check-other", LinkCheckPage(FORM, card, nobody, "", PLATFORMS[:1], PlayerCard("", "Steam"))
+    yield "link-confirm", LinkConfirmPage(FORM, "Steam", words.player, receiver, "42", form_targets=TARGETS)
+    yield "link-confirm-other", LinkConfirmPage(FORM, "Xbox", words.value, nobody, "", other)
+    yield "linked", LinkedPage(card, "Steam", receiver)
 
 
 def _ends(words: Words) -> Iterator[tuple[str, Page]]:

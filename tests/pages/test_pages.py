@@ -102,8 +102,9 @@ def test_G13_a_page_has_one_heading_a_title_landmarks_and_names_for_everything(p
     assert shown.attributes_of("html") == [{"lang": "en"}]
     assert all("alt" in each for each in shown.attributes_of("img"))
     assert all(each["title"] for each in shown.attributes_of("iframe"))
-    boxes = [each for each in shown.attributes_of("input") if each["type"] != "hidden"]
-    assert [each["type"] for each in boxes] == ["checkbox"] * len(shown.attributes_of("label"))
+    fields = [each for each in shown.attributes_of("input") if each["type"] != "hidden"]
+    labels = [each.get("for", "around it") for each in shown.attributes_of("label")]
+    assert labels == [each["id"] if each["type"] == "text" else "around it" for each in fields]
     ids = shown.values("id")
     assert len(ids) == len(set(ids))
 
