@@ -207,7 +207,7 @@ class Application:
             self._registered.configure(self.config.registration_policies(), int(self._world.clock()))
             keeper = self._key_keeper()
             ring = await keeper.open()
-            self.desk = Desk(token_server(self._parts, ring), keeper)
+            self.desk = Desk(token_server(self._parts, ring), keeper, self._platforms, lambda: self._projects)
             yield self.desk
         finally:
             await self.storage.close()

@@ -26,6 +26,9 @@ COMMANDS = (
     ["keys", "list"],
     ["keys", "rotate"],
     ["keys", "revoke"],
+    ["players"],
+    ["players", "find"],
+    ["players", "show"],
     ["clients"],
     ["clients", "secret"],
     ["clients", "secret", "new"],
@@ -88,6 +91,7 @@ def test_the_program_lists_its_commands() -> None:
         "keys",
         "clients",
         "tokens",
+        "players",
         "emulator",
     ]
     assert "..." not in listed.partition("Commands:\n")[2]

@@ -5,16 +5,14 @@ Holds no rules: every command gives one order and prints what came of it.
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
-from authsrv.commands.console import CONFIG, ConfigOption, order
+from authsrv.commands.console import CONFIG, ConfigOption, JsonOption, moment, order, table
 
 app = typer.Typer(name="keys", help="Look at the signing keys, change them, give one up.", no_args_is_help=True)
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, times in Unix seconds.")]
 Key = Mapping[str, Any]
 
 REVOKED = """\
@@ -63,18 +61,12 @@ def revoke(
 
 
 def _show(found: Mapping[str, Any], *, as_json: bool) -> None:
-    typer.echo(json.dumps(found, indent=2) if as_json else "\n".join(_table(found["keys"])))
-
-
-def _table(keys: Iterable[Key]) -> Iterator[str]:
     head = ("KID", "ALG", "STATE", "SIGNS FROM", "SIGNS UNTIL", "PUBLISHED UNTIL")
-    rows = [head, *(_row(key) for key in keys)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+    typer.echo(json.dumps(found, indent=2) if as_json else table(head, map(_row, found["keys"])))
 
 
 def _row(key: Key) -> tuple[str, ...]:
-    return key["kid"], key["alg"], key["state"], *map(_moment, _times(key))
+    return key["kid"], key["alg"], key["state"], *map(moment, _times(key))
 
 
 def _times(key: Key) -> tuple[int | None, ...]:
@@ -86,12 +78,8 @@ def _times(key: Key) -> tuple[int | None, ...]:
 
 
 def _plans(keys: Iterable[Key]) -> Iterator[str]:
-    return (f"{key['alg']}: {key['kid']} signs from {_moment(key['signs_from'])}." for key in keys if _is_latest(key))
+    return (f"{key['alg']}: {key['kid']} signs from {moment(key['signs_from'])}." for key in keys if _is_latest(key))
 
 
 def _is_latest(key: Key) -> bool:
     return key["state"] in {"next", "active"} and key["signs_until"] is None
-
-
-def _moment(seconds: int | None) -> str:
-    return "-" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")

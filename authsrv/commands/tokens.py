@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from authsrv.commands.console import CONFIG, ConfigOption, order
+from authsrv.commands.console import CONFIG, ConfigOption, JsonOption, order
 
 app = typer.Typer(name="tokens", help="End tokens before their time.", no_args_is_help=True)
 
@@ -29,7 +29,7 @@ def revoke(
     client: Annotated[str, typer.Option(metavar="ID", help="The client with this client_id.", show_default=False)] = "",
     project: Annotated[str, typer.Option(metavar="KEY", help="The project with this key.", show_default=False)] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would mean.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, times in Unix seconds.")] = False,
+    as_json: JsonOption = False,
     config: ConfigOption = CONFIG,
 ) -> None:
     """Void all that a player or client was given.

@@ -10,12 +10,12 @@ from authsrv.platforms.base import Platform
 class PlatformDirectory:
     """The verifiers, by project key and platform name.
 
-    `known` names every platform that there is, and the kinds of the identities that it vouches for.
+    `kinds` names every platform that there is, and the kinds of the identities that it vouches for.
     """
 
-    def __init__(self, known: Mapping[str, tuple[str, ...]]) -> None:
-        self._known = known
-        self._by_kind = {kind: name for name, kinds in known.items() for kind in kinds}
+    def __init__(self, kinds: Mapping[str, tuple[str, ...]]) -> None:
+        self.kinds = kinds
+        self._by_kind = {kind: name for name, theirs in kinds.items() for kind in theirs}
         self._running: Mapping[tuple[str, str], Platform[Any]] = {}
 
     def replace(self, running: Mapping[tuple[str, str], Platform[Any]]) -> None:
@@ -33,7 +33,7 @@ class PlatformDirectory:
 
     def require_known(self, name: str) -> None:
         """Raise `UnsupportedProvider` for a name that no platform has."""
-        if name not in self._known:
+        if name not in self.kinds:
             raise UnsupportedProvider(reason="unknown_provider")
 
     def find(self, project: str, name: str) -> Platform[Any]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from authsrv.orders.desk import Order
 from authsrv.orders.keys import list_keys, revoke, rotate
+from authsrv.orders.players import looking
 from authsrv.orders.tokens import revoke_tokens
 
 ORDERS: Mapping[str, Order] = {
@@ -14,4 +15,6 @@ ORDERS: Mapping[str, Order] = {
     "keys.rotate": rotate,
     "keys.revoke": revoke,
     "tokens.revoke": revoke_tokens,
+    "players.find": looking.find,
+    "players.show": looking.show,
 }

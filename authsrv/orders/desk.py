@@ -2,8 +2,10 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
+from authsrv.models import Project
+from authsrv.oauth.directory import PlatformDirectory
 from authsrv.oauth.key_keeper import KeyKeeper
 from authsrv.oauth.server import TokenServer
 
@@ -11,16 +13,27 @@ Order = Callable[["Desk", Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
 """Takes its arguments and returns the members of its answer, both as JSON has them; raises `OrderRefused`."""
 
 
+RefusalCode = Literal["", "unknown_player"]
+"""Refusals that a program has to tell from the others."""
+
+
 class OrderRefused(Exception):
     """The order was not carried out. The text says why, and what to do."""
+
+    def __init__(self, text: str, code: RefusalCode = "") -> None:
+        self.code = code
+        super().__init__(text)
 
 
 @dataclass(frozen=True, slots=True)
 class Desk:
     """The open storage with what stands upon it: in the running server its own parts, so that an order acts at once.
 
-    `server` has storage, clients, audit and clock.
+    `server` has storage, clients, audit and clock; `projects` gives those of the configuration, by key. `platforms`
+    knows all that there are, but runs none unless this is the running server.
     """
 
     server: TokenServer
     keys: KeyKeeper
+    platforms: PlatformDirectory
+    projects: Callable[[], Mapping[str, Project]]

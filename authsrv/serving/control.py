@@ -26,7 +26,14 @@ _logger = logging.getLogger("authsrv.serving.control")
 
 
 class ControlError(Exception):
-    """The command was refused or could not be delivered. The text says what to do."""
+    """The command was refused or could not be delivered. The text says what to do.
+
+    `code` is for programs; it means what the commands say it does, and is empty for what no program needs to know.
+    """
+
+    def __init__(self, text: str, code: str = "") -> None:
+        self.code = code
+        super().__init__(text)
 
 
 class NotServing(ControlError):
@@ -80,7 +87,7 @@ class ControlServer:
             command, arguments = _request(line)
             return {"ok": True, **await self._handler(command)(arguments)}
         except ControlError as error:
-            return {"ok": False, "error": str(error)}
+            return {"ok": False, "error": str(error), "code": error.code}
         except Exception:
             _logger.exception("control command failed")
             return {"ok": False, "error": "the command failed; the server's log has the cause"}
@@ -131,7 +138,7 @@ def _request(line: bytes) -> tuple[str, Mapping[str, Any]]:
 def _result(line: bytes) -> dict[str, Any]:
     answer = _object(line)
     if answer.pop("ok", None) is not True:
-        raise ControlError(str(answer.get("error", "the server gave no answer")))
+        raise ControlError(str(answer.get("error", "the server gave no answer")), str(answer.get("code", "")))
     return answer
 
 

@@ -110,7 +110,9 @@ class Process:
     async def _obey(self, order: Order, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
         try:
             return await order(self._application.desk, arguments)
-        except (OrderRefused, StorageError) as error:
+        except OrderRefused as error:
+            raise ControlError(str(error), error.code) from error
+        except StorageError as error:
             raise ControlError(str(error)) from error
 
     @asynccontextmanager

@@ -1,7 +1,7 @@
 """An order reaches the running server, or the database itself while nobody serves; and is refused in words."""
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,13 @@ from authsrv.app import World, create_app
 from authsrv.audit import AuditEvent
 from authsrv.config import Config, load
 from authsrv.log import Event
-from authsrv.orders.delivery import deliver
+from authsrv.orders.delivery import Delivery
 from authsrv.orders.desk import Desk, OrderRefused
 from authsrv.serving.process import Process
 from authsrv.storage.base import StorageUnavailable
 from tests.support.configuration import HEAD, written
 from tests.support.server import lifespan
-from tests.support.storage import migrated_file, migrated_sqlite
+from tests.support.storage import migrated_file, migrated_sqlite, rows
 
 PLACE = HEAD.replace("sqlite:///var/authsrv.db", "sqlite:///{directory}/authsrv.db") + "[projects.p]\n"
 
@@ -33,7 +33,8 @@ class Site:
     events: list[Event] = field(default_factory=list)
 
     async def order(self, name: str, **arguments: Any) -> Mapping[str, Any]:
-        return await deliver(self.config, name, arguments, self.events.append)
+        async with aclosing(Delivery(self.config, self.events.append)) as delivery:
+            return await delivery.order(name, arguments)
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[list[Event]]:
@@ -68,13 +69,17 @@ async def refusing(_: Desk, __: Mapping[str, Any]) -> Mapping[str, Any]:
     raise OrderRefused("there is no such player")
 
 
+async def nobody(_: Desk, __: Mapping[str, Any]) -> Mapping[str, Any]:
+    raise OrderRefused("there is no such player", "unknown_player")
+
+
 async def full(_: Desk, __: Mapping[str, Any]) -> Mapping[str, Any]:
     raise StorageUnavailable("the database did not do it (SQLITE_FULL)")
 
 
 @pytest.fixture(autouse=True)
 def _with_orders_of_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, order in (("audited", audited), ("refusing", refusing), ("full", full)):
+    for name, order in (("audited", audited), ("refusing", refusing), ("nobody", nobody), ("full", full)):
         monkeypatch.setitem(orders.ORDERS, name, order)
 
 
@@ -94,16 +99,21 @@ async def test_without_a_server_it_is_carried_out_on_the_database_and_logged_her
 
 
 @pytest.mark.parametrize(
-    ("name", "text"),
-    [("refusing", "there is no such player"), ("full", "the database did not do it (SQLITE_FULL)")],
+    ("name", "text", "code"),
+    [
+        ("refusing", "there is no such player", ""),
+        ("nobody", "there is no such player", "unknown_player"),
+        ("full", "the database did not do it (SQLITE_FULL)", ""),
+    ],
 )
-async def test_a_refusal_says_the_same_whoever_gives_it(site: Site, name: str, text: str) -> None:
+async def test_a_refusal_says_the_same_whoever_gives_it(site: Site, name: str, text: str, code: str) -> None:
     async with site.serving():
         with pytest.raises(OrderRefused) as there:
             await site.order(name)
     with pytest.raises(OrderRefused) as here:
         await site.order(name)
     assert [str(there.value), str(here.value)] == [text, text]
+    assert [there.value.code, here.value.code] == [code, code]
 
 
 async def test_a_database_that_another_process_uses_is_left_alone(site: Site) -> None:
@@ -119,3 +129,35 @@ async def test_a_database_that_was_never_made_is_refused_with_the_remedy(site: S
     (site.path.parent / "authsrv.db").unlink()
     with pytest.raises(OrderRefused, match="authsrv migrate"):
         await site.order("keys.list")
+
+
+async def test_many_orders_open_the_database_once_and_hold_it_until_the_end(site: Site) -> None:
+    async with aclosing(Delivery(site.config, site.events.append)) as delivery:
+        await delivery.order("keys.list", {})
+        before = epoch(site)
+        await delivery.order("audited", {"sub": "amber"})
+        with pytest.raises(OrderRefused):
+            await delivery.order("refusing", {})
+        await delivery.order("audited", {"sub": "birch"})
+        assert epoch(site) == before
+        with pytest.raises(OrderRefused, match="another authsrv process uses"):
+            await site.order("keys.list")
+    await site.order("keys.list")
+    assert epoch(site) == before + 1
+    assert [event["sub"] for event in site.events if event["event"] == "config.reloaded"] == ["amber", "birch"]
+
+
+async def test_when_the_server_ends_meanwhile_the_other_orders_go_to_the_database(site: Site) -> None:
+    async with aclosing(Delivery(site.config, site.events.append)) as delivery:
+        async with site.serving() as logged:
+            await delivery.order("audited", {"sub": "amber"})
+        await delivery.order("audited", {"sub": "birch"})
+    assert [event["sub"] for event in logged if event["event"] == "config.reloaded"] == ["amber"]
+    assert [event["sub"] for event in site.events if event["event"] == "config.reloaded"] == ["birch"]
+
+
+def epoch(site: Site) -> int:
+    """How often the database was opened."""
+    ((value,),) = rows(site.path.parent / "authsrv.db", "SELECT value FROM epochs")
+    assert isinstance(value, int)
+    return value
