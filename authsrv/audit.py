@@ -15,6 +15,9 @@ AuditKind = Literal[
     "login.succeeded",
     "login.refused",
     "player.created",
+    "player.transferred",
+    "player.merged",
+    "player.undone",
     "token.issued",
     "token.refreshed",
     "token.revoked",
@@ -55,7 +58,7 @@ class AuditEvent:
     `project` is its key in the configuration, `sub` our player id, `platform` a platform's name, `reason` a stable
     machine code, `address` the `cut` form of a client address (`authsrv.addresses.ClientAddress`), never the whole.
     `registered_with` is the name that the configuration gives an initial access token, `kid` a signing key's id,
-    `exchanged_from` the client whose access token was exchanged.
+    `exchanged_from` the client whose access token was exchanged, `other_sub` the other one of two players.
     """
 
     kind: AuditKind
@@ -69,6 +72,7 @@ class AuditEvent:
     registered_with: str = ""
     kid: str = ""
     exchanged_from: str = ""
+    other_sub: str = ""
 
 
 _FACTS = tuple(one.name for one in fields(AuditEvent) if one.name != "kind")

@@ -5,19 +5,20 @@ an undo gives back.
 """
 
 from authsrv.account_models import Account, LinkedIdentity
-from authsrv.accounts.changing import advanced, lost, require_changeable, require_room
+from authsrv.accounts.changing import advanced, lost, require_changeable, require_room, spread
 from authsrv.accounts.effects import Effect, Held, Move, ghosts_of, held
 from authsrv.accounts.journal import Happening, Occasion, Planned
 from authsrv.errors import InvalidRequest, NotLinked
 from authsrv.models import IdentityKey
+from authsrv.oauth.marks import IdentityMarks
 from authsrv.storage.account_changes import MoveIdentity, RecordEvent
 
 TRANSFERRED = "transferred"
 """Why a grant or a session ended whose identity went to another player."""
 
 
-def transfer(key: IdentityKey, giver: Account, taker: Account, occasion: Occasion) -> Planned:
-    """Give an identity to another player. What the giver gave to clients by it ends.
+def transfer(key: IdentityKey, giver: Account, taker: Account, occasion: Occasion, marks: IdentityMarks) -> Planned:
+    """Give an identity to another player. What clients were given by it for the giver ends.
 
     Whether the project lets players choose this is the caller's to ask. Raises `NotLinked` unless the giver has it,
     `LinkLimit` if the taker may have no more of the kind, and what `require_changeable` raises.
@@ -37,6 +38,7 @@ def transfer(key: IdentityKey, giver: Account, taker: Account, occasion: Occasio
             *advanced(giver.player, taker.player),
             MoveIdentity(key, giver_id, taker_id, now),
             *lost(giver, key, now, TRANSFERRED),
+            *spread(taker, key, marks, now),
             RecordEvent(event),
         ),
     )

@@ -16,6 +16,7 @@ from tests.support.storage_browsers import browser, session
 
 MARKS = IdentityMarks(bytes(32))
 ADMIN, BACKEND = Doer("admin", "operator"), Doer("client", "backend", "backend", "203.0.113.0")
+next_id = count(1000).__next__
 PROJECT = Project("skyforge", "00000000-0000-4000-8000-000000000000", "Skyforge", platforms=frozenset({"steam"}))
 
 
@@ -37,7 +38,7 @@ def account(number: int, *kinds: str | IdentityKey, aliases: Iterable[int] = (),
 def occasion(doer: Doer = BACKEND, now: int = NOW + 100, **rules: object) -> Occasion:
     """Something done in the project, whose accounts have these rules."""
     project = replace(PROJECT, accounts=AccountRules(**rules))  # type: ignore[arg-type]  # the names are its own
-    return Occasion(project, doer, now, count(1000).__next__, "asked for it")
+    return Occasion(project, doer, now, next_id, "asked for it")
 
 
 def born(account: Account) -> list[Change]:
@@ -46,6 +47,12 @@ def born(account: Account) -> list[Change]:
     made += [LinkIdentity(linked.key, linked.player_id, linked.linked_at) for linked in account.identities]
     for alias in account.aliases:
         made += [AddPlayer(replace(alias, merged_into=None)), MergePlayers(alias.id, account.player.id)]
+    return [*made, *banned(account)]
+
+
+def banned(account: Account) -> list[Change]:
+    """What makes the bans of an account as they are."""
+    made: list[Change] = []
     for ban in account.bans:
         made += [AddBan(ban), BarPlayer(account.player.id, ban.until, ban.kind)]
         made += [MarkIdentity(MARKS.of(linked.key), ban.id) for linked in account.identities]
