@@ -11,9 +11,12 @@ from authsrv.accounts.access import AccountAccess
 from authsrv.accounts.browser.desk import AccountDesk
 from authsrv.accounts.browser.orders import AccountOrders
 from authsrv.accounts.link_codes import LinkCodes
+from authsrv.accounts.managed import ManagedPlayers, Managers
 from authsrv.accounts.own import OwnAccount
 from authsrv.accounts.own_linking import OwnLinkCodes
 from authsrv.accounts.own_unlinking import OwnUnlinking
+from authsrv.accounts.performing import PlayerChanges
+from authsrv.accounts.session_ends import SessionEnds
 from authsrv.accounts.social_providers import SocialProviders
 from authsrv.accounts.summaries import Summaries
 from authsrv.accounts.unlinking import Unlinking
@@ -27,10 +30,12 @@ from authsrv.endpoints.assets import Logos
 from authsrv.endpoints.authorize import AuthorizeEndpoint, Outcomes
 from authsrv.endpoints.cookies import SessionCookie
 from authsrv.endpoints.discovery import KeySetEndpoint, MetadataEndpoint
+from authsrv.endpoints.events import UndoEndpoint
 from authsrv.endpoints.guests import GuestEndpoint
 from authsrv.endpoints.introspect import IntrospectionEndpoint
 from authsrv.endpoints.login import Callback, Departure, DirectDeparture, SignInPage
 from authsrv.endpoints.logout import LogoutConfirmation, LogoutEndpoint
+from authsrv.endpoints.managing import Managing
 from authsrv.endpoints.me import (
     IdentitiesEndpoint,
     LinkCodeEndpoint,
@@ -41,11 +46,20 @@ from authsrv.endpoints.me import (
 )
 from authsrv.endpoints.register import ManagementEndpoint, RegistrationEndpoint
 from authsrv.endpoints.revoke import FeedEndpoint, RevocationEndpoint
-from authsrv.endpoints.routes import BrowserSurface, OwnSurface, PlayerSurface, Served, TokenSurface, XsollaSurface
+from authsrv.endpoints.routes import (
+    BrowserSurface,
+    ManagementSurface,
+    OwnSurface,
+    PlayerSurface,
+    Served,
+    TokenSurface,
+    XsollaSurface,
+)
 from authsrv.endpoints.screens import Facts, Screens
 from authsrv.endpoints.silent import SilentEndpoint, TicketNonceEndpoint
 from authsrv.endpoints.token import TokenEndpoint
 from authsrv.endpoints.userinfo import UserInfoEndpoint
+from authsrv.endpoints.users import MergeEndpoint, TransferEndpoint, UserEndpoint
 from authsrv.endpoints.xsolla.keys import CACHE, ProjectKeysEndpoint
 from authsrv.endpoints.xsolla.sign_in import LoginRedirectEndpoint, LoginUrlEndpoint
 from authsrv.endpoints.xsolla.social_providers import SocialProviderEndpoint, SocialProvidersEndpoint
@@ -129,6 +143,7 @@ class _Accounts:
     own: OwnAccount
     unlinking: OwnUnlinking
     codes: LinkCodes
+    managed: ManagedPlayers
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +180,7 @@ def served(parts: Parts, ring: KeyRing, server: TokenServer) -> Served:
         own=_own_surface(server, drivers.accounts),
         browser=_browser_surface(parts, drivers),
         players=_player_surface(parts, server),
+        managed=_management_surface(server, drivers.accounts.managed),
     )
 
 
@@ -218,11 +234,24 @@ def _own_surface(server: TokenServer, accounts: _Accounts) -> OwnSurface:
 def _accounts(parts: Parts, ring: KeyRing, server: TokenServer, sessions: BrowserSessions) -> _Accounts:
     provider_of = parts.platforms.provider_of
     summaries, ways_in = Summaries(provider_of), WaysIn(server, provider_of)
+    ends = SessionEnds(server, sessions)
+    changes = PlayerChanges(server, ends, server.proofs.logins.marks, ways_in)
     return _Accounts(
         ways_in=ways_in,
         own=OwnAccount(server, summaries, ways_in),
-        unlinking=OwnUnlinking(server, Unlinking(server, sessions, ways_in), summaries),
+        unlinking=OwnUnlinking(server, Unlinking(server, ends, ways_in), summaries),
         codes=LinkCodes(server, ring.derive(b"authsrv link codes v1"), parts.random),
+        managed=ManagedPlayers(server, changes, summaries),
+    )
+
+
+def _management_surface(server: TokenServer, players: ManagedPlayers) -> ManagementSurface:
+    managing = Managing(Managers(server))
+    return ManagementSurface(
+        user=UserEndpoint(managing, players),
+        transfer=TransferEndpoint(managing, players),
+        merge=MergeEndpoint(managing, players),
+        undo=UndoEndpoint(OwnSession(AccountAccess(server)), managing, players),
     )
 
 

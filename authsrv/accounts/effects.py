@@ -3,11 +3,12 @@
 Owns the form of it in the journal's `facts`. Decides nothing, reads and writes nothing.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from authsrv.account_models import Account, LinkedIdentity
+from authsrv.account_models import GUEST, Account, JournalEvent, LinkedIdentity
 from authsrv.models import BarKind, IdentityKey
 
 
@@ -56,7 +57,7 @@ class Union:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """Everything that an event did. `ghosts` are the accounts that had no identity before."""
+    """Everything that an event did. `ghosts` are the accounts that had no identity before, or a device's alone."""
 
     moves: tuple[Move, ...] = ()
     union: Union | None = None
@@ -87,8 +88,8 @@ def held(linked: LinkedIdentity) -> Held:
 
 
 def ghosts_of(*accounts: Account) -> tuple[int, ...]:
-    """Those of the accounts that have no identity."""
-    return tuple(account.player.id for account in accounts if not account.identities)
+    """Those of the accounts that have no identity, or a device's alone."""
+    return tuple(one.player.id for one in accounts if {linked.key.kind for linked in one.identities} <= {GUEST})
 
 
 def effect_of(project: str, facts: Mapping[str, Any]) -> Effect:
@@ -98,6 +99,11 @@ def effect_of(project: str, facts: Mapping[str, Any]) -> Effect:
     )
     union = facts.get("union")
     return Effect(moves, _union(union) if union else None, tuple(facts.get("ghosts", ())))
+
+
+def effect_of_event(event: JournalEvent) -> Effect:
+    """What an event did that can be undone; nothing once its facts were erased."""
+    return effect_of(event.project, json.loads(event.facts)) if event.facts else Effect()
 
 
 def _inverse(union: Union) -> Union:

@@ -8,8 +8,9 @@ from typing import Any
 
 from authsrv.accounts.access import AccountSession
 from authsrv.accounts.journal import Occasion
+from authsrv.accounts.naming import Wanted
 from authsrv.accounts.summaries import Summaries, blocked, undo_of
-from authsrv.accounts.unlinking import Unlinked, Unlinking, Wanted
+from authsrv.accounts.unlinking import Unlinked, Unlinking
 from authsrv.audit import AuditEvent
 from authsrv.errors import LastIdentity, NotLinked
 from authsrv.oauth.server import TokenServer

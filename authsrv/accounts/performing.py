@@ -123,16 +123,17 @@ class PlayerChanges:
         raise _lost()
 
     async def _merged_before(self, loser: str, survivor: str, project: Project) -> Account | None:
-        """The account that remains if the merge was done before; None if it was not."""
-        named, into = await self._named(loser, project), await self.account(survivor, project)
-        if named.merged_into == into.player.id:
-            return into
-        if named.merged_into is not None or named.id in {alias.id for alias in into.aliases}:
-            remaining = await self.account(loser, project)
-            raise AccountConflict(
-                "This player was merged into another before.", reason="merged", facts={"sub": remaining.player.sub}
-            )
-        return None
+        """The account that remains if the merge was done before; None if the two are not one yet."""
+        named, into = await self._named(loser, project), await self._named(survivor, project)
+        remaining = named.merged_into or named.id
+        if remaining == (into.merged_into or into.id) and named.merged_into is not None:
+            return await self._load(remaining)
+        if named.merged_into is None and into.merged_into != named.id:
+            return None
+        found = await self._load(remaining)
+        raise AccountConflict(
+            "One of the players was merged into another before.", reason="merged", facts={"sub": found.player.sub}
+        )
 
     async def _perform(self, plan: Callable[[Occasion], Awaitable[Planned]], order: Order) -> Performed:
         server = self._server
@@ -184,6 +185,8 @@ class PlayerChanges:
         return event
 
     async def _named(self, sub: str, project: Project) -> Player:
+        if not sub.isascii() or not sub.isprintable():
+            raise _unknown()  # no database takes every text
         with outages_answered():
             named = await self._server.storage.load_subject(sub)
         if named is None or named.project != project.key:

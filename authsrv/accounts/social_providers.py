@@ -9,9 +9,9 @@ from typing import Any
 
 from authsrv.account_models import GUEST, Account, LinkedIdentity
 from authsrv.accounts.access import AccountSession
+from authsrv.accounts.naming import Wanted
 from authsrv.accounts.own import OwnAccount
 from authsrv.accounts.own_unlinking import OwnUnlinking
-from authsrv.accounts.unlinking import Wanted
 from authsrv.accounts.ways_in import WaysIn
 from authsrv.errors import LastIdentity, NotLinked
 

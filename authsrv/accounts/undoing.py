@@ -11,7 +11,7 @@ from typing import Any
 
 from authsrv.account_models import Account, EventKind, JournalEvent, Ownership
 from authsrv.accounts.changing import advanced, lost, of_kind, require_changeable, spread
-from authsrv.accounts.effects import Effect, Held, Move, Union, effect_of, ghosts_of, held
+from authsrv.accounts.effects import Effect, Held, Move, Union, effect_of_event, ghosts_of, held
 from authsrv.accounts.journal import REVERSIBLE, Happening, Occasion, Planned
 from authsrv.errors import AccessDenied, LastIdentity, LaterChanges, UserNotFound
 from authsrv.models import IdentityKey, Player
@@ -88,7 +88,7 @@ def reversible_effect(event: JournalEvent, now: int, public_id: Callable[[int], 
         raise LaterChanges("This was undone already.", facts={"events": [public_id(event.reversed_by)]})
     if not event.facts or not event.player_id:
         raise UserNotFound("A player whom this was about is gone.")
-    return effect_of(event.project, json.loads(event.facts))
+    return effect_of_event(event)
 
 
 def cause(event: JournalEvent) -> EventKind:
@@ -237,7 +237,7 @@ def _united(back: Union, scene: Scene, now: int) -> Iterator[Change]:
         yield UnmergePlayers(back.loser_id, back.survivor_id, back.aliases)
         for player in (scene.accounts[back.loser_id].player, *_of(scene.accounts[back.survivor_id], back.aliases)):
             yield EndGrants(player.id, "", "", now, UNDONE)
-            yield SetNotBefore("player", player.sub, now + 1)
+            yield SetNotBefore("player", player.sub, now)
     else:
         yield MergePlayers(back.loser_id, back.survivor_id)
         yield EndSessions(back.loser_id, now, UNDONE)

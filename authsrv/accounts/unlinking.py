@@ -4,17 +4,18 @@ Owns that nobody loses their last way in, not even by two unlinks at once, and w
 framework and no platform by name.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from authsrv.account_models import Account, LinkedIdentity
 from authsrv.accounts.changing import advanced, grants_ended, require_changeable
 from authsrv.accounts.effects import Effect, Move, held
 from authsrv.accounts.journal import Happening, Occasion, Planned
+from authsrv.accounts.naming import Wanted, found
+from authsrv.accounts.session_ends import SessionEnds
 from authsrv.accounts.ways_in import WaysIn
-from authsrv.errors import InvalidRequest, LastIdentity, NotLinked, TemporarilyUnavailable, UserNotFound
-from authsrv.models import IdentityKey, SignedIn
-from authsrv.oauth.browser.sessions import BrowserSessions
+from authsrv.errors import LastIdentity, TemporarilyUnavailable, UserNotFound
+from authsrv.models import IdentityKey
 from authsrv.oauth.outages import outages_answered
 from authsrv.oauth.server import ATTEMPTS, TokenServer
 from authsrv.storage.account_changes import EndGrants, RecordEvent, UnlinkIdentity
@@ -23,21 +24,6 @@ from authsrv.storage.changes import Change, EndSessions
 
 UNLINKED = "unlinked"
 """`revoked_reason` of a grant, and `ended_reason` of a session, that ended because its identity was unlinked."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which of a player's identities is meant. `kind` and `environment` are None unless they are given."""
-
-    provider: str
-    subject: str
-    kind: str | None = None
-    environment: str | None = None
-
-    def is_meant(self, key: IdentityKey) -> bool:
-        """Whether everything that is given is so."""
-        kind, environment = key.kind, key.environment
-        return (key.subject, self.kind or kind) == (self.subject, kind) and self.environment in {None, environment}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +65,15 @@ def _ended(account: Account, key: IdentityKey, occasion: Occasion) -> Iterator[C
 class Unlinking:
     """Loads, decides and writes."""
 
-    def __init__(self, server: TokenServer, sessions: BrowserSessions, ways_in: WaysIn) -> None:
+    def __init__(self, server: TokenServer, ends: SessionEnds, ways_in: WaysIn) -> None:
         self._server = server
-        self._sessions = sessions
+        self._ends = ends
         self._ways_in = ways_in
 
     async def plan(self, player_id: int, wanted: Wanted, occasion: Occasion) -> Unlinked:
         """What an unlink would come to now. Raises `AuthsrvError`."""
         account = await self._account(player_id)
-        linked = self._found(account, wanted)
+        linked = found(account, wanted, self._ways_in.provider_of)
         usable = await self._ways_in.usable(account, occasion.project)
         planned = unlink(linked, account, usable, occasion)
         return Unlinked(linked, planned, _without(linked, account))
@@ -96,9 +82,10 @@ class Unlinking:
         """Unlink. Whoever loses a race against another change of the account is decided again."""
         for _ in range(ATTEMPTS):
             unlinked = await self.plan(player_id, wanted, occasion)
-            told = await self._told(unlinked, occasion)
+            changes = unlinked.planned.changes
+            told = await self._ends.told(changes, occasion.now)
             try:
-                await self._server.apply([*unlinked.planned.changes, *told])
+                await self._server.apply([*changes, *told])
             except Conflict:
                 continue
             return unlinked
@@ -110,37 +97,6 @@ class Unlinking:
         if account is None:
             raise UserNotFound("There is no such player in this project.")
         return account
-
-    def _found(self, account: Account, wanted: Wanted) -> LinkedIdentity:
-        provider_of = self._ways_in.provider_of
-        own = [linked for linked in account.identities if provider_of(linked.key.kind) == wanted.provider]
-        found = [linked for linked in own if wanted.is_meant(linked.key)]
-        if not found:
-            raise NotLinked
-        if len(found) > 1:
-            raise InvalidRequest("Several platform accounts have this subject; add kind and environment.")
-        return found[0]
-
-    async def _told(self, unlinked: Unlinked, occasion: Occasion) -> Sequence[Change]:
-        """The ends of the sessions that are known now, with the notices to the clients that take part in them."""
-        endings = [
-            await self._sessions.ended(one, UNLINKED, occasion.now) for one in await self._ending(unlinked, occasion)
-        ]
-        return [change for ending in endings for change in ending.changes]
-
-    async def _ending(self, unlinked: Unlinked, occasion: Occasion) -> Sequence[SignedIn]:
-        ends, key = occasion.project.accounts.unlink_ends, unlinked.linked.key
-        if ends == "none":
-            return ()
-        account = unlinked.account
-        with outages_answered():
-            found = [
-                one
-                for owner in (account.player, *account.aliases)
-                for one in await self._server.storage.load_player_sessions(owner.id)
-            ]
-        theirs = (key.kind, key.subject)
-        return [one for one in found if ends == "all" or (one.session.idp, one.session.idp_subject) == theirs]
 
 
 def _without(linked: LinkedIdentity, account: Account) -> Account:

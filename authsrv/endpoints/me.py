@@ -9,10 +9,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from authsrv.accounts.access import AccountAccess, AccountSession
+from authsrv.accounts.naming import Wanted
 from authsrv.accounts.own import MOST, PAGE, OwnAccount, Paging
 from authsrv.accounts.own_linking import OwnLinkCodes
 from authsrv.accounts.own_unlinking import OwnUnlinking
-from authsrv.accounts.unlinking import Wanted
 from authsrv.endpoints.bearer import required_bearer
 from authsrv.endpoints.endpoint import sender
 from authsrv.endpoints.forms import parse_form

@@ -10,6 +10,7 @@ from authsrv.endpoints.authorize import AuthorizeEndpoint
 from authsrv.endpoints.blank import blank
 from authsrv.endpoints.discovery import KeySetEndpoint, MetadataEndpoint
 from authsrv.endpoints.endpoint import READ, Endpoint
+from authsrv.endpoints.events import UndoEndpoint
 from authsrv.endpoints.guests import GuestEndpoint
 from authsrv.endpoints.health import live, ready
 from authsrv.endpoints.introspect import IntrospectionEndpoint
@@ -27,6 +28,7 @@ from authsrv.endpoints.revoke import FeedEndpoint, RevocationEndpoint
 from authsrv.endpoints.silent import SilentEndpoint, TicketNonceEndpoint
 from authsrv.endpoints.token import TokenEndpoint
 from authsrv.endpoints.userinfo import UserInfoEndpoint
+from authsrv.endpoints.users import MergeEndpoint, TransferEndpoint, UserEndpoint
 from authsrv.endpoints.xsolla.keys import ProjectKeysEndpoint
 from authsrv.endpoints.xsolla.sign_in import LoginRedirectEndpoint, LoginUrlEndpoint
 from authsrv.endpoints.xsolla.social_providers import SocialProviderEndpoint, SocialProvidersEndpoint
@@ -93,6 +95,16 @@ class OwnSurface:
 
 
 @dataclass(frozen=True, slots=True)
+class ManagementSurface:
+    """What servers of the studio do with players, and the way back, which players have too."""
+
+    user: UserEndpoint
+    transfer: TransferEndpoint
+    merge: MergeEndpoint
+    undo: UndoEndpoint
+
+
+@dataclass(frozen=True, slots=True)
 class Served:
     """What the routes lead to."""
 
@@ -102,6 +114,7 @@ class Served:
     browser: BrowserSurface
     players: PlayerSurface
     own: OwnSurface
+    managed: ManagementSurface
     registration: RegistrationEndpoint
     management: ManagementEndpoint
     metadata: MetadataEndpoint
@@ -113,6 +126,7 @@ class Served:
 def routes(served: Served) -> list[BaseRoute]:
     """The table of routes. What is not here is 404 in the dialect of its path."""
     browser, xsolla, below_api = served.browser, served.xsolla, "/api/oauth2/social/{provider}"
+    managed = served.managed
     return [
         Route("/oauth2/authorize", Endpoint(browser.authorize, ("GET", "POST"))),
         Route("/login", Endpoint(browser.sign_in, ("GET", "POST"))),
@@ -139,6 +153,10 @@ def routes(served: Served) -> list[BaseRoute]:
         Route("/v1/me/identities/{provider}/{subject}", Endpoint(served.own.unlink, ("DELETE",), "resource")),
         Route("/v1/me/links/code", Endpoint(served.own.link_code, ("GET", "POST"), "resource")),
         Route("/v1/me/timeline", Endpoint(served.own.timeline, ("GET",), "resource")),
+        Route("/v1/events/{event}/undo", Endpoint(managed.undo, ("POST",), "resource")),
+        Route("/v1/users/{sub}", Endpoint(managed.user, ("GET",))),
+        Route("/v1/users/{sub}/transfer", Endpoint(managed.transfer, ("POST",))),
+        Route("/v1/users/{sub}/merge", Endpoint(managed.merge, ("POST",))),
         Route("/oauth2/revoke", Endpoint(served.tokens.revoke, ("POST",), "token")),
         Route("/oauth2/introspect", Endpoint(served.tokens.introspect, ("POST",), "token")),
         Route("/oauth2/revocations", Endpoint(served.tokens.feed, READ)),

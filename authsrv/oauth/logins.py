@@ -45,7 +45,7 @@ class PlatformLogins:
         self._desk = desk
         self._limits = limits
         self._audit = audit
-        self._marks = marks
+        self.marks = marks
         self._random = random
         self._boundless = boundless
 
@@ -127,7 +127,7 @@ class PlatformLogins:
     async def ownership(self, key: IdentityKey, now: int) -> Ownership:
         """Whose an identity is, and whether it is banned."""
         with outages_answered():
-            return await self._storage.load_ownership(key, self._marks.of(key), now)
+            return await self._storage.load_ownership(key, self.marks.of(key), now)
 
     def new_player(self) -> NewPlayer:
         """The ids of a player who may be made."""

@@ -284,7 +284,7 @@ async def test_after_an_undone_merge_nothing_that_the_other_player_was_given_is_
     loaded = [await storage.load_grant(number) for number in (1, 2, 3)]
     assert [one.grant.revoked_reason for one in loaded if one] == ["undone", "undone", ""]
     found = await storage.load_revocations(0, NOW + 200)
-    assert found.not_befores == {("player", "sub-4"): NOW + 201, ("player", "sub-7"): NOW + 201}
+    assert found.not_befores == {("player", "sub-4"): NOW + 200, ("player", "sub-7"): NOW + 200}
 
 
 async def test_both_versions_rise(storage: Storage) -> None:

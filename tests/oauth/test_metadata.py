@@ -32,7 +32,17 @@ EXPECTED = {
     "revocation_endpoint": f"{ISSUER}/oauth2/revoke",
     "introspection_endpoint": f"{ISSUER}/oauth2/introspect",
     "revocation_feed_uri": f"{ISSUER}/oauth2/revocations",
-    "scopes_supported": ["address", "email", "offline", "offline_access", "openid", "phone", "playfab", "profile"],
+    "scopes_supported": [
+        "account",
+        "address",
+        "email",
+        "offline",
+        "offline_access",
+        "openid",
+        "phone",
+        "playfab",
+        "profile",
+    ],
     "response_types_supported": ["code"],
     "response_modes_supported": ["query", "fragment", "form_post"],
     "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials", TOKEN_EXCHANGE],
@@ -205,7 +215,7 @@ async def test_every_advertised_scope_is_granted_to_some_client(server: Server) 
     browser = Browser(server)
     await browser.sign_in()
     for scope in (await metadata(server))["scopes_supported"]:
-        of_game = scope == "playfab"
+        of_game = scope in {"account", "playfab"}
         tokens = await (server.login("steam", scope=scope) if of_game else browser.tokens_at_once(scope=scope))
         assert tokens["scope"] == scope
 

@@ -15,6 +15,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from authsrv.models import IdentityKey, Player
+from authsrv.storage.changes import AddPlayer, LinkIdentity
 from tests.support.refusals import clients, token_error
 from tests.support.server import CALLBACK, ISSUER, VERIFIER, Server, client, running
 
@@ -30,22 +32,39 @@ class Endpoint:
     form: Mapping[str, str]
 
 
+GIVER = Player(1, "00000000-0000-4000-8000-000000000001", "demo", "Amber", 1, 1)
+TAKER = Player(2, "00000000-0000-4000-8000-000000000002", "demo", "Birch", 1, 1)
+STEAM = IdentityKey("demo", "steam", "", "76561202255232001")
+
 ENDPOINTS = [
     pytest.param(Endpoint("/oauth2/token", {"grant_type": "client_credentials"}), id="token"),
     pytest.param(Endpoint("/oauth2/introspect", {"token": "of-nobody"}), id="introspect"),
     pytest.param(Endpoint("/oauth2/revoke", {"token": "of-nobody"}), id="revoke"),
+    pytest.param(
+        Endpoint(
+            f"/v1/users/{GIVER.sub}/transfer",
+            {"to": TAKER.sub, "provider": "steam", "subject": STEAM.subject, "preview": "true"},
+        ),
+        id="transfer",
+    ),
+    pytest.param(Endpoint(f"/v1/users/{GIVER.sub}/merge", {"into": TAKER.sub, "preview": "true"}), id="merge"),
 ]
 everywhere = pytest.mark.parametrize("endpoint", ENDPOINTS)
 
 
 def edit(block: dict[str, Any]) -> None:
-    clients(block)[ID]["introspect"] = True
+    clients(block)[ID] |= {"introspect": True, "manage_players": True}
 
 
 @pytest.fixture
 async def server() -> AsyncIterator[Server]:
     async with running(edit=edit) as started:
+        await add_players(started)
         yield started
+
+
+async def add_players(server: Server) -> None:
+    await server.app.storage.apply([AddPlayer(GIVER), AddPlayer(TAKER), LinkIdentity(STEAM, GIVER.id, 1)])
 
 
 def basic(text: str | bytes) -> bytes:
@@ -206,6 +225,7 @@ async def test_B15_guessing_secrets_ends_in_429_for_that_client_and_address(endp
         block["limits"] = {}
 
     async with running(edit=ordinary_limits) as server:
+        await add_players(server)
         guess, right = ({"client_id": ID, "client_secret": secret} for secret in ("guess", SECRET))
         statuses = [(await ask(server, endpoint, guess)).status_code for _ in range(100)]
         assert statuses == [401] * 10 + [429] * 90

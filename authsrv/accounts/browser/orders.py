@@ -8,8 +8,8 @@ from dataclasses import replace
 from authsrv.account_models import Doer
 from authsrv.accounts.browser.desk import AccountCall, AccountDesk, Order, Resident
 from authsrv.accounts.journal import Happening, event_of
+from authsrv.accounts.naming import Wanted
 from authsrv.accounts.own_unlinking import OwnUnlinking
-from authsrv.accounts.unlinking import Wanted
 from authsrv.audit import AuditEvent
 from authsrv.oauth.browser.sessions import BrowserSessions
 from authsrv.oauth.server import TokenServer
