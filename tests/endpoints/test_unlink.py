@@ -226,7 +226,7 @@ async def test_an_account_of_a_platform_that_the_project_gave_up_is_no_way_in() 
 
 
 async def test_an_account_that_is_banned_itself_is_no_way_in(amber: Resident) -> None:
-    marks = amber.server.app.desk.server.proofs.logins._marks
+    marks = amber.server.app.desk.server.proofs.logins.marks
     ban = Ban(2**50, "demo", 0, "banned", "", "operator", 1_790_000_000, NEVER)
     await amber.server.app.storage.apply([AddBan(ban), MarkIdentity(marks.of(EPIC), ban.id)])
     await refused_as_last(amber, STEAM)
