@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from authsrv import playfab
 from authsrv.addresses import AddressResolver
 from authsrv.audit import Audit, AuditEvent
-from authsrv.composition import Parts, registrar, served, token_server
+from authsrv.composition import Parts, bans, registrar, served, token_server
 from authsrv.config import Config
 from authsrv.config.logos import read_logo
 from authsrv.config.registered_clients import client_of
@@ -207,7 +207,8 @@ class Application:
             self._registered.configure(self.config.registration_policies(), int(self._world.clock()))
             keeper = self._key_keeper()
             ring = await keeper.open()
-            self.desk = Desk(token_server(self._parts, ring), keeper, self._platforms, lambda: self._projects)
+            server = token_server(self._parts, ring)
+            self.desk = Desk(server, keeper, bans(self._parts, server), self._platforms, lambda: self._projects)
             yield self.desk
         finally:
             await self.storage.close()

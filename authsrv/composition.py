@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from authsrv.accounts.access import AccountAccess
+from authsrv.accounts.bans import Bans
 from authsrv.accounts.browser.desk import AccountDesk
 from authsrv.accounts.browser.orders import AccountOrders
 from authsrv.accounts.link_codes import LinkCodes
@@ -295,6 +296,11 @@ def _logins(parts: Parts, ring: KeyRing, limits: RateLimiter) -> PlatformLogins:
 
 def _nonces(parts: Parts, ring: KeyRing) -> TicketNonces:
     return TicketNonces(ring.derive(b"authsrv ticket nonces v1"), parts.random)
+
+
+def bans(parts: Parts, server: TokenServer) -> Bans:
+    """What bans players."""
+    return Bans(server, BrowserSessions(server, parts.rules), server.proofs.logins.marks)
 
 
 def registrar(parts: Parts, server: TokenServer) -> Registrar:

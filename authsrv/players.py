@@ -11,7 +11,7 @@ from typing import Literal
 
 from authsrv.account_models import Doer, JournalEvent, Ownership
 from authsrv.errors import AccessDenied, UserNotFound
-from authsrv.models import NEVER, BarKind, ConnectFlags, IdentityKey, Player
+from authsrv.models import NEVER, BarKind, ConnectFlags, Digest, IdentityKey, Player
 from authsrv.storage.account_changes import RecordEvent
 from authsrv.storage.changes import AddPlayer, Change, LinkIdentity, RecordLogin
 
@@ -59,13 +59,17 @@ class NewPlayer:
 
 @dataclass(frozen=True, slots=True)
 class Presence:
-    """A verified platform account that comes now: its key, its texts as the platform gave them, and by whom."""
+    """A verified platform account that comes now: its key, its texts as the platform gave them, and by whom.
+
+    By its `mark` a ban knows it; without one, a ban that comes between reading and writing is not seen.
+    """
 
     key: IdentityKey
     display_name: str
     age_group: str
     doer: Doer
     now: int
+    mark: Digest | None = None
 
 
 def decide(session: int | None, owner: int | None, *, has_other: bool, flags: ConnectFlags) -> Decision:
@@ -152,7 +156,8 @@ def created(presence: Presence, new: NewPlayer, rule: str) -> SignIn:
         address=doer.address,
         rule=rule,
     )
-    return SignIn(player, True, (AddPlayer(player), LinkIdentity(key, player.id, now), RecordEvent(event)))
+    linked = LinkIdentity(key, player.id, now, presence.mark)
+    return SignIn(player, True, (AddPlayer(player), linked, RecordEvent(event)))
 
 
 def require_welcome(found: Ownership, now: int) -> None:

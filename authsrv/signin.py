@@ -45,9 +45,13 @@ def next_step(
 
 
 def is_usable(signed_in: SignedIn, project: Project, now: int) -> bool:
-    """Whether a session is in force, in time, and made by a platform that the project still has."""
+    """Whether a session is in force, in time, by a platform that the project still has, and its player kept out by
+    nobody.
+    """
     session = signed_in.session
-    return session.ended_at is None and is_in_time(session, now) and session.platform in project.platforms
+    if session.ended_at is not None or signed_in.player.is_barred(now):
+        return False
+    return is_in_time(session, now) and session.platform in project.platforms
 
 
 def is_in_time(session: Session, now: int) -> bool:

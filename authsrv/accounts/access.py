@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from authsrv.account_models import Doer
 from authsrv.errors import InsufficientScope, InvalidToken, ReauthenticationRequired
 from authsrv.models import Client, LoadedGrant, Player
-from authsrv.oauth.live_tokens import LiveAccess
+from authsrv.oauth.live_tokens import LiveAccess, ban_of
 from authsrv.oauth.own_tokens import NotOurs
 from authsrv.oauth.request import Sender
 from authsrv.oauth.server import TokenServer
@@ -48,7 +48,10 @@ class AccountAccess:
         self._server = server
 
     async def session(self, access_token: str, sender: Sender) -> AccountSession:
-        """The session that an access token stands for. Raises `InvalidToken` or `InsufficientScope`."""
+        """The session that an access token stands for.
+
+        Raises `InvalidToken`, `InsufficientScope`, or `AccessDenied` for a ban.
+        """
         live = await self._live(access_token, sender)
         if live.loaded is None or not _may_change(live):
             raise InsufficientScope(f"This needs a player's own access token with the scope {SCOPE}.")
@@ -59,7 +62,7 @@ class AccountAccess:
         try:
             live = await self._server.live_tokens.access(access_token, either_profile=sender.surface == "xsolla")
         except NotOurs as error:
-            raise InvalidToken(detail=str(error)) from None
+            raise ban_of(error) or InvalidToken(detail=str(error)) from None
         if live.client.profile != ("xsolla" if sender.surface == "xsolla" else "standard"):
             raise InvalidToken(detail="the client is one of the other surface")
         return live

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from authsrv.account_models import Account, JournalEvent
+from authsrv.accounts.banning import spread
 from authsrv.accounts.changing import advanced, of_kind, require_changeable, require_room
 from authsrv.accounts.effects import Effect, Held, Move, ghosts_of
 from authsrv.accounts.journal import Happening, Occasion, Planned
@@ -47,5 +48,6 @@ def link(
     player, now = account.player, occasion.now
     effect = Effect((Move(key, None, Held(player.id, now)),), ghosts=ghosts_of(account))
     event = occasion.event(Happening("linked", player.id, identity=key, facts={**effect.facts(), **(told or {})}))
-    changes = (*advanced(player), LinkIdentity(key, player.id, now, marks.of(key)), RecordEvent(event))
+    marked = spread(account, key, marks, now)
+    changes = (*advanced(player), LinkIdentity(key, player.id, now, marks.of(key)), *marked, RecordEvent(event))
     return Planned(event, changes)

@@ -64,6 +64,7 @@ class Standard:
         reason = error.reason or (error.error if error.error != code else "")
         parameters = [("error", code), ("error_description", error.description)]
         parameters += [("reason", reason)] if reason else []
+        parameters += [("until", str(error.facts["until"]))] if "until" in error.facts else []
         return parameters + ([("interaction_url", error.interaction_url)] if error.interaction_url else [])
 
 

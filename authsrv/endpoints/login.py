@@ -131,7 +131,7 @@ class Callback:
             return self._cookie.set(redirect(request, again), arrival.cookie)
         if arrival.is_the_clients:
             return self._outcomes.show(request, await self._authorizer.refuse(arrival.kept, arrival.error))
-        request.scope["state"].update(again=again, platform=home.provider)
+        request.scope["state"].update(again=again, platform=home.provider, client_id=arrival.kept.request.client_id)
         raise arrival.error
 
 

@@ -6,6 +6,7 @@ sign-in and draws nothing itself.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -62,6 +63,8 @@ _BY_REASON: Mapping[str, Problem] = {
     "account_not_entitled": "account_not_entitled",
     "account_restricted": "account_restricted",
     "account_action_required": "account_action_required",
+    "age_restricted": "age_restricted",
+    "banned": "banned",
 }
 _BY_KIND: tuple[tuple[type[AuthsrvError], Problem], ...] = (
     (errors.RateLimited, "rate_limited"),
@@ -71,6 +74,7 @@ _BY_KIND: tuple[tuple[type[AuthsrvError], Problem], ...] = (
     (errors.StateChanged, "account_changed"),
     (errors.LaterChanges, "account_changed"),
     (errors.NotLinked, "account_changed"),
+    (errors.AccessDenied, "kept_out"),
     (errors.NotFound, "not_found"),
     (errors.MethodNotAllowed, "method"),
     (errors.PayloadTooLarge, "too_large"),
@@ -147,8 +151,8 @@ class Screens:
     def error(self, scope: Scope, error: AuthsrvError, reference: str) -> Response:
         """What went wrong, what to do, and under which reference the log knows more.
 
-        An endpoint that knows a way to go on leaves its address in the request's state as `again`, and the name of the
-        platform that the error is about as `platform`.
+        An endpoint that knows a way to go on leaves its address in the request's state as `again`, the name of the
+        platform that the error is about as `platform`, and the client that the player comes from as `client_id`.
         """
         if isinstance(error, RequestCompleted) and error.client_id.startswith(ACCOUNT_PREFIX):
             return self._draw(scope, DonePage(None, self._account_page), error.status)
@@ -165,6 +169,7 @@ class Screens:
             platform=self._facts.titles.get(scope["state"].get("platform", ""), ""),
             action_url=error.interaction_url,
             retry_after=error.retry_after,
+            until=error.facts.get("until", 0),
         )
         response = self._draw(scope, page, error.status)
         if error.retry_after is not None:
@@ -214,7 +219,7 @@ class Screens:
         return self._pages.render(page, self._look(scope), locale, status=status)
 
     def _look(self, scope: Scope) -> Look:
-        project = scope["state"].get("project") or self._only_project()
+        project = self._project(scope["state"])
         if project is None:
             return Look(urlsplit(self._facts.issuer).hostname or "")
         look = project.look
@@ -227,6 +232,11 @@ class Screens:
             privacy_url=look.privacy_url,
             terms_url=look.terms_url,
         )
+
+    def _project(self, state: Mapping[str, Any]) -> Project | None:
+        """The one that the request is about, by itself or by the client that the player comes from."""
+        client = self._facts.client(state.get("client_id", ""))
+        return state.get("project") or (client.project if client else self._only_project())
 
     def _only_project(self) -> Project | None:
         projects = list(self._facts.projects().values())

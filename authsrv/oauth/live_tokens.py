@@ -5,13 +5,15 @@ Owns the one answer that UserInfo, introspection and token exchange share. Knows
 
 from dataclasses import dataclass
 
-from authsrv.models import Client, LoadedGrant
+from authsrv.errors import AccessDenied
+from authsrv.models import Client, LoadedGrant, Player
 from authsrv.oauth.clients import ClientRegistry
 from authsrv.oauth.opaque import OpaqueTokens
 from authsrv.oauth.outages import outages_answered
 from authsrv.oauth.own_tokens import AccessToken, NotOurs, OwnTokens
 from authsrv.oauth.standing import belongs_to, is_void, judge, may_refresh
 from authsrv.platforms.base import Clock
+from authsrv.players import barred
 from authsrv.storage.base import Storage
 
 
@@ -40,6 +42,23 @@ class LiveFamily:
     client: Client
     loaded: LoadedGrant
     is_present: bool
+
+
+class Barred(Ended):
+    """A token is genuine, in time and revoked by nobody, but its player is kept out."""
+
+    def __init__(self, player: Player) -> None:
+        super().__init__("the player is kept out")
+        self.player = player
+
+
+def ban_of(error: NotOurs) -> AccessDenied | None:
+    """How to refuse whoever shows a token of a banned player. None for any other token, and for a restricted player's,
+    which looks like one that has ended.
+    """
+    if isinstance(error, Barred) and error.player.barred_as == "banned":
+        return barred(error.player)
+    return None
 
 
 class LiveTokens:
@@ -92,6 +111,7 @@ class LiveTokens:
         judgement = judge(loaded.grant, presented, int(self._clock()), 0) if loaded else "worthless"
         if loaded is None or judgement == "worthless":
             raise NotOurs("no family in force")
+        self._require_welcome(loaded)
         client = self._owner(loaded)
         if not may_refresh(client):
             raise NotOurs("the client may not refresh any more")
@@ -108,11 +128,18 @@ class LiveTokens:
             raise NotOurs("the grant is gone, or another player's")
         if loaded.grant.revoked_at is not None:
             raise Ended("the grant ended")
-        if loaded.token_revoked or token.iat < max(loaded.not_before, loaded.client_not_before):
+        if loaded.token_revoked:
             raise Ended("revoked")
+        self._require_welcome(loaded)
+        if token.iat < max(loaded.not_before, loaded.client_not_before):
+            raise Ended("void")
         if self._owner(loaded).project != client.project:
             raise NotOurs("the client is of another project now")
         return loaded
+
+    def _require_welcome(self, loaded: LoadedGrant) -> None:
+        if loaded.player.is_barred(int(self._clock())):
+            raise Barred(loaded.player)
 
     def _owner(self, loaded: LoadedGrant) -> Client:
         """The client that the grant was given to, if it may still have it."""

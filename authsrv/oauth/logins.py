@@ -109,9 +109,9 @@ class PlatformLogins:
 
     async def player(self, attempt: Attempt, redeemed: Redeemed, now: int, *, may_create: bool) -> SignIn:
         """Who the identity is. To be asked again when the account changed, or another first login was faster."""
-        found = await self.ownership(redeemed.key, now)
+        found, coming = await self.ownership(redeemed.key, now), self.presence(attempt, redeemed, now)
         try:
-            signed_in = sign_in(presence(attempt, redeemed, now), found, may_create=may_create, new=self.new_player())
+            signed_in = sign_in(coming, found, may_create=may_create, new=self.new_player())
             if signed_in.created:
                 self.admit(attempt, redeemed.key)
         except (errors.UserNotFound, errors.AccessDenied, errors.RateLimited):
@@ -128,6 +128,12 @@ class PlatformLogins:
         """Whose an identity is, and whether it is banned."""
         with outages_answered():
             return await self._storage.load_ownership(key, self.marks.of(key), now)
+
+    def presence(self, attempt: Attempt, redeemed: Redeemed, now: int) -> Presence:
+        """A verified platform account that comes to a client."""
+        identity, key = redeemed.identity, redeemed.key
+        doer = Doer("player", "", attempt.client.client_id, attempt.sender.cut_address)
+        return Presence(key, identity.display_name, identity.age_group, doer, now, self.marks.of(key))
 
     def new_player(self) -> NewPlayer:
         """The ids of a player who may be made."""
@@ -156,13 +162,6 @@ class PlatformLogins:
 def lost_to_another_login(conflict: Conflict) -> bool:
     """Whether to look again who the identity is: another first login was faster, or the account changed meanwhile."""
     return isinstance(conflict.change, LinkIdentity | RecordLogin)
-
-
-def presence(attempt: Attempt, redeemed: Redeemed, now: int) -> Presence:
-    """A verified platform account that comes to a client."""
-    identity, client_id = redeemed.identity, attempt.client.client_id
-    doer = Doer("player", "", client_id, attempt.sender.cut_address)
-    return Presence(redeemed.key, identity.display_name, identity.age_group, doer, now)
 
 
 def _is_provoked(error: errors.AuthsrvError) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from authsrv.accounts.bans import Bans
 from authsrv.models import Project
 from authsrv.oauth.directory import PlatformDirectory
 from authsrv.oauth.key_keeper import KeyKeeper
@@ -35,5 +36,6 @@ class Desk:
 
     server: TokenServer
     keys: KeyKeeper
+    bans: Bans
     platforms: PlatformDirectory
     projects: Callable[[], Mapping[str, Project]]

@@ -10,7 +10,7 @@ from jinja2.ext import InternationalizationExtension
 from jinja2.runtime import Context
 from markupsafe import Markup
 
-from authsrv.pages.times import ago, day, iso
+from authsrv.pages.times import ago, day, iso, moment
 
 
 def environment(directory: Path) -> Environment:
@@ -27,6 +27,7 @@ def environment(directory: Path) -> Environment:
     found.policies["ext.i18n.trimmed"] = True
     found.filters["name"] = name
     found.filters["day"] = _day
+    found.filters["moment"] = _moment
     found.filters["ago"] = _ago
     found.tests["web"] = is_web
     found.install_gettext_callables(_gettext, _ngettext, newstyle=True)  # type: ignore[attr-defined]  # by the extension
@@ -46,6 +47,11 @@ def is_web(url: str) -> bool:
 @pass_context
 def _day(context: Context, when: int) -> Markup:
     return _time(when, day(when, context["locale"]))
+
+
+@pass_context
+def _moment(context: Context, when: int) -> Markup:
+    return _time(when, moment(when, context["locale"]))
 
 
 @pass_context

@@ -27,6 +27,8 @@ Problem = Literal[
     "account_not_entitled",
     "account_restricted",
     "account_action_required",
+    "banned",
+    "kept_out",
     "age_restricted",
     "rate_limited",
     "server_error",
@@ -159,6 +161,16 @@ EXPLANATIONS: Final[Mapping[Problem, Explanation]] = {
         N_("The platform needs something from you first"),
         N_("There is something to do with your account on the platform, such as accepting new terms."),
         N_("Open the platform, finish what it asks for, then start again from the game or app."),
+    ),
+    "banned": Explanation(
+        N_("You are banned"),
+        N_("The people who make this game have banned you from it."),
+        _ASK_SUPPORT,
+    ),
+    "kept_out": Explanation(
+        N_("You cannot sign in here"),
+        N_("Your account cannot be used here at the moment."),
+        _ASK_SUPPORT,
     ),
     "age_restricted": Explanation(
         N_("Please ask an adult"),

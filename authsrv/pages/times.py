@@ -1,4 +1,4 @@
-"""When something was, in the words of a language: a day, or how long ago, which needs no time zone.
+"""When something was or will be, in the words of a language: a day, a moment, or how long ago it was.
 
 `engine` imports this module with the first page, as Babel takes a while to load. Knows no page.
 """
@@ -6,7 +6,7 @@
 from datetime import UTC, datetime, timedelta
 
 from babel import Locale
-from babel.dates import format_date, format_timedelta
+from babel.dates import format_date, format_datetime, format_timedelta
 
 _MINUTE = 60
 
@@ -14,6 +14,11 @@ _MINUTE = 60
 def day(when: int, locale: str) -> str:
     """The day in UTC of a Unix second, as people write it."""
     return format_date(datetime.fromtimestamp(when, UTC), "long", _locale(locale))
+
+
+def moment(when: int, locale: str) -> str:
+    """A Unix second in UTC, with the day."""
+    return format_datetime(datetime.fromtimestamp(when, UTC), "long", locale=_locale(locale))
 
 
 def ago(when: int, now: int, locale: str) -> str:

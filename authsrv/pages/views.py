@@ -164,7 +164,8 @@ class ErrorPage:
     `again` is an address of ours where the sign-in goes on, with whatever platform the player then chooses; `account`
     that of the account page, for what went wrong there.
     `parameter` is the name of a faulty request parameter, `platform` the title of the platform concerned,
-    `action_url` its page for `account_action_required`, `retry_after` the seconds for `rate_limited`.
+    `action_url` its page for `account_action_required`, `retry_after` the seconds for `rate_limited`, `until` the Unix
+    second at which a ban ends, 0 for one without end.
     """
 
     TEMPLATE: ClassVar[str] = "error.html"
@@ -178,6 +179,7 @@ class ErrorPage:
     action_url: str = ""
     retry_after: int | None = None
     account: str = ""
+    until: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from authlib.oauth2.rfc6749 import AuthorizationServer, OAuth2Error
 from hypothesis import Phase, event, given, settings
 from hypothesis import strategies as st
 
-from authsrv.account_models import Ownership
+from authsrv.account_models import Doer, Ownership
 from authsrv.audit import Audit
 from authsrv.errors import AuthsrvError, InvalidGrant, UnsupportedGrantType, UnsupportedProvider
 from authsrv.log import Event
@@ -32,11 +32,10 @@ from authsrv.oauth.credentials import Redeemed
 from authsrv.oauth.grants import GRANTS
 from authsrv.oauth.grants.base import LoadingGrant
 from authsrv.oauth.grants.exchange import ACCESS_TOKEN, ID_TOKEN
-from authsrv.oauth.logins import presence
 from authsrv.oauth.request import Attempt, GrantRequest, TokenGrantRequest, TokenRequest
 from authsrv.oauth.server import TOKEN_PARAMETERS, TokenServer
 from authsrv.platforms.base import PlatformIdentity, Submission
-from authsrv.players import NewPlayer, SignIn, sign_in
+from authsrv.players import NewPlayer, Presence, SignIn, sign_in
 from authsrv.storage.base import Storage
 from authsrv.storage.changes import Change
 from tests.support.oauth import (
@@ -100,7 +99,9 @@ class Vouching:
     async def player(self, attempt: Attempt, redeemed: Redeemed, now: int, *, may_create: bool) -> SignIn:
         found, id_ = Ownership(await self._storage.load_player(redeemed.key)), self._storage.next_id()
         new = NewPlayer(id_, f"sub-{id_}", self._storage.next_id())
-        return sign_in(presence(attempt, redeemed, now), found, may_create=may_create, new=new)
+        doer = Doer("player", "", attempt.client.client_id)
+        coming = Presence(redeemed.key, redeemed.identity.display_name, "", doer, now)
+        return sign_in(coming, found, may_create=may_create, new=new)
 
 
 class Ours(TokenServer):

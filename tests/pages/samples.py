@@ -133,6 +133,7 @@ def _errors(words: Words) -> Iterator[tuple[str, Page]]:
         ErrorPage("bad_request", words.value, back, "https://login.example/login?request=r", words.value, words.value),
     )
     yield "error-account", ErrorPage("link_limit", "9f86d081884c7d65", account="/account")
+    yield "error-banned-until", ErrorPage("banned", "9f86d081884c7d65", until=NOW + 86400)
     action = f"https://platform.example/?{words.query}"
     yield "error-action", ErrorPage("account_action_required", "9f86d081", back, action_url=action)
     for seconds in (1, 30, 300):

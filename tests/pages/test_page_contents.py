@@ -188,6 +188,21 @@ def test_too_many_attempts_says_how_long_to_wait(seconds: int | None, words: str
     assert words in draw(ErrorPage("rate_limited", "r", retry_after=seconds)).text
 
 
+@pytest.mark.parametrize(
+    ("locale", "words"),
+    [
+        ("en", "End of the ban: November 26, 2026, 12:00:00 AM UTC"),
+        ("de", "Ende der Sperre: 26. November 2026, 00:00:00 UTC"),
+        ("es", "Fin de la expulsión: 26 de noviembre de 2026, 0:00:00 UTC"),
+    ],
+)
+def test_a_ban_says_when_it_ends_in_the_players_language(locale: str, words: str) -> None:
+    shown = draw(ErrorPage("banned", "r", until=1_795_651_200), locale=locale)
+    assert words in " ".join(shown.text.split())
+    assert shown.attributes_of("time") == [{"datetime": "2026-11-26T00:00:00+00:00"}]
+    assert draw(ErrorPage("banned", "r")).attributes_of("time") == []
+
+
 def test_H4_the_logged_out_page_goes_on_without_a_script_and_without_waiting_for_frames() -> None:
     shown = draw(NAMED["logged-out-frames"])
     (refresh,) = [each for each in shown.attributes_of("meta") if each.get("http-equiv") == "refresh"]

@@ -10,6 +10,7 @@ import pytest
 from authsrv.models import TOKEN_EXCHANGE
 from authsrv.storage.changes import SetNotBefore
 from authsrv.verify import Fetched, InvalidToken, Verifier
+from tests.support.banning import ban
 from tests.support.refusals import clients
 from tests.support.server import ISSUER, Server, running
 from tests.support.token_source import Rounds
@@ -165,8 +166,12 @@ async def revoked_by_its_client(server: Server, token: str) -> None:
     assert answer.status_code == 200, answer.text
 
 
-async def player_barred(server: Server, token: str) -> None:
+async def player_voided(server: Server, token: str) -> None:
     await end(server, "player", server.claims(token)["sub"])
+
+
+async def player_banned(server: Server, token: str) -> None:
+    await ban(server, server.claims(token)["sub"])
 
 
 async def client_ended(server: Server, token: str) -> None:
@@ -189,11 +194,12 @@ EVERY_TOKEN = {
 }
 EVERY_END = {
     "revoked": revoked_by_its_client,
-    "player": player_barred,
+    "player": player_voided,
+    "ban": player_banned,
     "client": client_ended,
     "project": project_ended,
 }
-NOT_FOR_EACH_OTHER = {("xsolla", "revoked"), ("server", "player")}
+NOT_FOR_EACH_OTHER = {("xsolla", "revoked"), ("server", "player"), ("server", "ban")}
 """Clients in the Xsolla profile cannot use the standard paths, and a server is no player."""
 
 
@@ -219,7 +225,7 @@ async def test_what_ended_is_refused_from_the_next_poll_on(
 
 async def test_a_player_who_came_back_after_the_end_is_taken_again(server: Server, backend: Backend) -> None:
     before = await players_token(server)
-    await player_barred(server, before)
+    await player_voided(server, before)
     server.clock.now += 1
     after = await players_token(server)
     await backend.poll()

@@ -10,7 +10,7 @@ from authsrv.models import Client, LogoutNotice, Player, Project, Session, Sessi
 from authsrv.oauth.outages import outages_answered
 from authsrv.oauth.server import TokenServer
 from authsrv.platforms.base import PlatformIdentity
-from authsrv.signin import is_usable
+from authsrv.signin import is_in_time, is_usable
 from authsrv.storage.changes import AddNotice, Change, EndSession, RenewSession, StartSession
 
 
@@ -63,9 +63,18 @@ class BrowserSessions:
         """
         clients = await self._clients(signed_in)
         bound = tuple(client.client_id for client in clients if client.logout.session_bound)
-        told = [client for client in clients if client.logout.backchannel_logout_uri and tell]
-        notices = [self._notice(client, signed_in, now) for client in told]
+        notices = self._notices(clients, signed_in, now) if tell else []
         return Ending(clients, [EndSession(signed_in.session.id, now, reason, bound, spared), *notices])
+
+    async def notices(self, signed_in: SignedIn, now: int) -> Sequence[Change]:
+        """What tells clients of the end of a session that is ended by other means; nothing once it was out of time."""
+        if not is_in_time(signed_in.session, now):
+            return []
+        return self._notices(await self._clients(signed_in), signed_in, now)
+
+    def _notices(self, clients: Sequence[Client], signed_in: SignedIn, now: int) -> list[Change]:
+        told = (client for client in clients if client.logout.backchannel_logout_uri)
+        return [self._notice(client, signed_in, now) for client in told]
 
     def _renew(self, before: SignedIn, proof: Proof) -> Change:
         identity, ends = proof.identity, proof.now + self._rules.idle

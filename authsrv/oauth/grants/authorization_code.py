@@ -40,9 +40,13 @@ class AuthorizationCodeGrant(StoredGrant, AuthlibCodeGrant):
             grant, redirect_uri_to_repeat(client.client, grant, self.request.form.get("redirect_uri", ""))
         )
 
-    def refuse_used_code(self) -> None:
-        """A used code that comes back with the right verifier ends everything it gave (RFC 6749 section 4.1.2)."""
+    def judge_code(self) -> None:
+        """Refuse a good code that was used, or whose player is kept out, once the right verifier came with it.
+
+        A used one ends everything it gave (RFC 6749 section 4.1.2).
+        """
         if self.found.code_used_at is None:
+            self.require_welcome()
             return
         self.penalties.append(RevokeGrant(self.found.id, self.request.now, "code_replayed"))
         self.notices.append("code.replayed")

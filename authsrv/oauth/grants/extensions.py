@@ -36,7 +36,7 @@ class IdToken:
 
 
 class CodeExtension(CodeChallenge):
-    """PKCE at both ends of the code flow, then the judgement of a used code, then the id_token."""
+    """PKCE at both ends of the code flow, then the judgement of the code, then the id_token."""
 
     DEFAULT_CODE_CHALLENGE_METHOD = "S256"
     SUPPORTED_CODE_CHALLENGE_METHOD: ClassVar[list[str]] = ["S256"]
@@ -74,4 +74,4 @@ class CodeExtension(CodeChallenge):
         except InvalidGrantError:
             grant.penalties.append(CountCodeFailure(grant.found.id))
             raise
-        grant.refuse_used_code()
+        grant.judge_code()

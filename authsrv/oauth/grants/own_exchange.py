@@ -10,7 +10,7 @@ from authsrv.errors import InvalidGrant, InvalidRequest, InvalidScope, InvalidTa
 from authsrv.models import Client, LoadedGrant, Player
 from authsrv.oauth import audiences, scopes
 from authsrv.oauth.grants.exchange import ACCESS_TOKEN, PARAMETERS, TokenExchangeGrant
-from authsrv.oauth.live_tokens import LiveAccess
+from authsrv.oauth.live_tokens import LiveAccess, ban_of
 from authsrv.oauth.own_tokens import NotOurs
 from authsrv.oauth.tokens import Origin, TokenFacts
 from authsrv.storage.base import Storage
@@ -87,7 +87,7 @@ class OwnExchangeGrant(TokenExchangeGrant):
         try:
             return await self.server.live_tokens.access(self.request.form[name])
         except NotOurs as error:
-            raise InvalidGrant(_NOT_GOOD.format(name), parameter=name, detail=str(error)) from None
+            raise ban_of(error) or InvalidGrant(_NOT_GOOD.format(name), parameter=name, detail=str(error)) from None
 
     def _of_player(self) -> LoadedGrant:
         owner, client = self._subject.client, self.registered

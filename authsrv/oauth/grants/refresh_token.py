@@ -42,7 +42,10 @@ class RefreshTokenGrant(StoredGrant, AuthlibRefreshGrant):
         if self._judgement == "reused":
             self.penalties.append(RevokeGrant(grant.id, self.request.now, "refresh_reused"))
             self.notices.append("refresh.reused")
-        return RefreshAdapter(grant) if self._judgement in {"current", "repeated"} else None
+        if self._judgement not in {"current", "repeated"}:
+            return None
+        self.require_welcome()
+        return RefreshAdapter(grant)
 
     def authenticate_user(self, refresh_token: RefreshAdapter) -> Player | None:
         """The player who authorized."""

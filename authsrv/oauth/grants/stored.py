@@ -6,12 +6,14 @@ Owns how the grant is read, its facts for the token issuer, and how long a refre
 from dataclasses import replace
 from typing import ClassVar
 
+from authsrv.errors import InvalidGrant
 from authsrv.models import Client, Grant, LoadedGrant, Player
 from authsrv.oauth import audiences, claims, scopes
 from authsrv.oauth.grants.base import LoadingGrant
 from authsrv.oauth.opaque import Opaque, OpaqueKind
 from authsrv.oauth.standing import belongs_to, is_void
 from authsrv.oauth.tokens import TokenFacts
+from authsrv.players import barred
 from authsrv.storage.base import Storage
 
 
@@ -37,17 +39,35 @@ class StoredGrant(LoadingGrant):
 
     def facts(self, scope: tuple[str, ...]) -> TokenFacts:
         """What the grant recorded, for the audiences that this request narrows it to."""
+        self.require_welcome()
         facts = facts_of(self.loaded, self.registered, scope, self.gid, self.sid)
         issuer = self.server.tokens.issuer
         audience = audiences.narrowed(self.registered, facts.audience, self.request.form, issuer)
         return facts if audience == facts.audience else replace(facts, audience=audience)
 
     def candidate(self) -> LoadedGrant | None:
-        """The grant that the token names, if it is this client's and nothing ended it for everybody."""
+        """The grant that the token names, if it is this client's and nothing ended it for everybody.
+
+        A ban did, but it is told by `require_welcome`, to nobody but who has the genuine token.
+        """
         loaded = self._loaded
-        if loaded is None or is_void(loaded) or not belongs_to(loaded.grant, self.registered):
+        if loaded is None or not belongs_to(loaded.grant, self.registered):
             return None
-        return loaded
+        return None if is_void(loaded) and not self._is_barred(loaded) else loaded
+
+    def require_welcome(self) -> None:
+        """Refuse a player who is kept out, whose token is good otherwise.
+
+        Raises `AccessDenied` for a ban, `InvalidGrant` for a restriction, which nobody learns of.
+        """
+        if not self._is_barred(self.loaded):
+            return
+        if self.loaded.player.barred_as == "banned":
+            raise barred(self.loaded.player)
+        raise InvalidGrant(detail="the player is restricted")
+
+    def _is_barred(self, loaded: LoadedGrant) -> bool:
+        return loaded.player.is_barred(self.request.now)
 
     def scope_due(self) -> tuple[str, ...]:
         """What was asked for, if the request names a scope, else what was granted."""

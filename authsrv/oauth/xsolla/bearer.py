@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from authsrv.errors import InvalidToken
 from authsrv.models import Client, LoadedGrant
-from authsrv.oauth.live_tokens import LiveAccess
+from authsrv.oauth.live_tokens import LiveAccess, ban_of
 from authsrv.oauth.own_tokens import AccessToken, NotOurs
 from authsrv.oauth.server import TokenServer
 
@@ -28,11 +28,11 @@ class Bearers:
         self._server = server
 
     async def find(self, access_token: str) -> Bearer:
-        """The player who shows the token. Raises `InvalidToken` unless it is one in force."""
+        """The player who shows the token. Raises `InvalidToken` unless it is one in force, `AccessDenied` for a ban."""
         try:
             return of_player(await self._server.live_tokens.access(access_token, either_profile=True))
         except NotOurs as error:
-            raise InvalidToken(detail=str(error)) from None
+            raise ban_of(error) or InvalidToken(detail=str(error)) from None
 
 
 def of_player(live: LiveAccess) -> Bearer:

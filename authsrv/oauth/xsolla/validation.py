@@ -6,6 +6,7 @@ Owns what is told apart: a token that is not good, a player who is gone, a proje
 from collections.abc import Callable, Collection
 
 from authsrv.errors import InvalidToken, NotFound, UserNotFound
+from authsrv.oauth.live_tokens import ban_of
 from authsrv.oauth.outages import outages_answered
 from authsrv.oauth.own_tokens import AccessToken, NotOurs
 from authsrv.oauth.server import TokenServer
@@ -22,11 +23,13 @@ class TokenValidation:
         self._project_ids = project_ids
 
     async def check(self, text: str) -> None:
-        """Raises `InvalidToken`, `NotFound` for a project or `UserNotFound` unless the token is a player's in force."""
+        """Raises unless the token is a player's in force: `InvalidToken`, `NotFound` for a project, `UserNotFound`, or
+        `AccessDenied` for a ban.
+        """
         try:
             await self._check(text)
         except NotOurs as error:
-            raise InvalidToken(detail=str(error)) from None
+            raise ban_of(error) or InvalidToken(detail=str(error)) from None
 
     async def _check(self, text: str) -> None:
         token = self._server.own_tokens.access_token(text, self._server.now(), either_profile=True)
