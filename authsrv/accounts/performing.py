@@ -86,12 +86,13 @@ class PlayerChanges:
         Raises as the plan does, and `AccountConflict` with the reason `merged` and the `sub` of the account that
         remains, when the loser was merged into another one before.
         """
-        before = await self._merged_before(loser, survivor, order.project)
-        if before is not None:
-            return Performed(None, before)
 
-        async def plan(occasion: Occasion) -> Planned:
-            first, second = await self.account(loser, order.project), await self.account(survivor, order.project)
+        async def plan(occasion: Occasion) -> Planned | Performed:
+            first = await self._load((await self._named(loser, order.project)).id)
+            second = await self.account(survivor, order.project)
+            if first.player.merged_into == second.player.id:
+                return Performed(None, second)
+            await self._require_two(first, second, survivor)
             return merge(first, second, occasion, self._marks, drop_duplicates=drop_duplicates)
 
         return await self._perform(plan, order)
@@ -122,24 +123,25 @@ class PlayerChanges:
             named = account.player
         raise _lost()
 
-    async def _merged_before(self, loser: str, survivor: str, project: Project) -> Account | None:
-        """The account that remains if the merge was done before; None if the two are not one yet."""
-        named, into = await self._named(loser, project), await self._named(survivor, project)
-        remaining = named.merged_into or named.id
-        if remaining == (into.merged_into or into.id) and named.merged_into is not None:
-            return await self._load(remaining)
-        if named.merged_into is None and into.merged_into != named.id:
-            return None
-        found = await self._load(remaining)
+    async def _require_two(self, loser: Account, survivor: Account, named: str) -> None:
+        """Refuse to merge one who was merged into another before: whoever names an old `sub` may not know whom they
+        move. `named` is what the survivor was called.
+        """
+        remains = loser.player.merged_into or loser.player.id
+        if loser.player.merged_into is None and (remains != survivor.player.id or named == survivor.player.sub):
+            return
+        found = await self._load(remains)
         raise AccountConflict(
             "One of the players was merged into another before.", reason="merged", facts={"sub": found.player.sub}
         )
 
-    async def _perform(self, plan: Callable[[Occasion], Awaitable[Planned]], order: Order) -> Performed:
+    async def _perform(self, plan: Callable[[Occasion], Awaitable[Planned | Performed]], order: Order) -> Performed:
         server = self._server
         for _ in range(ATTEMPTS):
             occasion = Occasion(order.project, order.doer, server.now(), server.storage.next_id, order.reason)
             planned = await plan(occasion)
+            if isinstance(planned, Performed):
+                return planned
             if order.preview:
                 return await self._performed(planned)
             told = await self._ends.told(planned.changes, occasion.now)
