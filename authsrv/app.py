@@ -5,6 +5,7 @@ closes them all again. Decides nothing about a request.
 """
 
 import asyncio
+import logging
 import os
 import random
 import time
@@ -21,7 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from authsrv import playfab
 from authsrv.addresses import AddressResolver
 from authsrv.audit import Audit, AuditEvent
-from authsrv.composition import Parts, bans, registrar, served, token_server
+from authsrv.composition import Parts, bans, forgetting, registrar, served, token_server
 from authsrv.config import Config
 from authsrv.config.logos import read_logo
 from authsrv.config.registered_clients import client_of
@@ -37,7 +38,7 @@ from authsrv.jobs.key_rounds import KeyRounds
 from authsrv.jobs.logout_notices import FormOutbound, LogoutNotices
 from authsrv.jobs.sweeper import Sweeper
 from authsrv.log import Emit, Event
-from authsrv.models import Project
+from authsrv.models import Project, Retention
 from authsrv.oauth.claim_sources import ClaimSources
 from authsrv.oauth.clients import ClientRegistry
 from authsrv.oauth.directory import PlatformDirectory
@@ -58,6 +59,8 @@ from authsrv.storage import open_storage
 from authsrv.storage.base import Storage
 from authsrv.storage.changes import DeclaredClient, SyncClients
 from authsrv.verifiers import PlayFabTitles, Verifiers, connect_by_http
+
+_log = logging.getLogger("authsrv.retention")
 
 _RESTART_ONLY = ("issuer", "dev", "server", "database", "keys", "limits", "log", "sessions", "outbound")
 
@@ -135,6 +138,7 @@ class Application:
             screens=self._screens,
             facts=facts,
             logos=self._logos,
+            retention=self._retention,
         )
         self.router = Router(lifespan=self._lifespan)
         self._serving: ASGIApp = not_found
@@ -176,6 +180,7 @@ class Application:
             raise ReloadRefused(f"these settings change only by a restart: {', '.join(changed)}")
         async with self._reloading:
             await self._take(config)
+        self._tell_retention()
         self._audit.record(AuditEvent("config.reloaded"))
 
     async def _take(self, config: Config) -> None:
@@ -208,7 +213,16 @@ class Application:
             keeper = self._key_keeper()
             ring = await keeper.open()
             server = token_server(self._parts, ring)
-            self.desk = Desk(server, keeper, bans(self._parts, server), self._platforms, lambda: self._projects)
+            self.desk = Desk(
+                server=server,
+                keys=keeper,
+                bans=bans(self._parts, server),
+                forgetting=forgetting(self._parts, server),
+                platforms=self._platforms,
+                projects=lambda: self._projects,
+            )
+            # Whom a restored backup brought back is met by nobody.
+            await self.desk.forgetting.erase_again()
             yield self.desk
         finally:
             await self.storage.close()
@@ -229,6 +243,7 @@ class Application:
             for job in (self.notices, self._sweeper(), KeyRounds(desk.keys, self._world.sleep)):
                 stack.callback(asyncio.create_task(job.run()).cancel)
             self.readiness.start()
+            self._tell_retention()
             self._audit.record(AuditEvent("server.started"))
             yield
             self.readiness.drain()
@@ -252,8 +267,16 @@ class Application:
             clock=self._world.clock,
             sleep=self._world.sleep,
             chance=random.random,
+            retention=self._retention,
             chores=[self.registrar.expire],
         )
+
+    def _retention(self) -> Retention:
+        return self.config.retention.rules()
+
+    def _tell_retention(self) -> None:
+        """For how long things are kept is a matter of record: at every start, and whenever it may have changed."""
+        _log.info("retention", extra=self.config.retention.model_dump())
 
     def _build(self, ring: KeyRing, server: TokenServer) -> ASGIApp:
         table = [*routes(served(self._parts, ring, server)), *self._demo_routes()]

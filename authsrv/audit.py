@@ -15,6 +15,8 @@ AuditKind = Literal[
     "login.succeeded",
     "login.refused",
     "player.created",
+    "player.exported",
+    "player.erased",
     "player.transferred",
     "player.merged",
     "player.undone",
@@ -64,7 +66,8 @@ class AuditEvent:
     `project` is its key in the configuration, `sub` our player id, `platform` a platform's name, `reason` a stable
     machine code, `address` the `cut` form of a client address (`authsrv.addresses.ClientAddress`), never the whole.
     `registered_with` is the name that the configuration gives an initial access token, `kid` a signing key's id,
-    `exchanged_from` the client whose access token was exchanged, `other_sub` the other one of two players.
+    `exchanged_from` the client whose access token was exchanged, `other_sub` the other one of two players, `operator`
+    who gave an order by a command.
     """
 
     kind: AuditKind
@@ -79,6 +82,7 @@ class AuditEvent:
     kid: str = ""
     exchanged_from: str = ""
     other_sub: str = ""
+    operator: str = ""
 
 
 _FACTS = tuple(one.name for one in fields(AuditEvent) if one.name != "kind")

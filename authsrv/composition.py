@@ -11,9 +11,12 @@ from authsrv.accounts.access import AccountAccess
 from authsrv.accounts.bans import Bans
 from authsrv.accounts.browser.desk import AccountDesk
 from authsrv.accounts.browser.orders import AccountOrders
+from authsrv.accounts.exporting import Names
+from authsrv.accounts.forgetting import Forgetting
 from authsrv.accounts.link_codes import LinkCodes
 from authsrv.accounts.managed import ManagedPlayers, Managers
 from authsrv.accounts.own import OwnAccount
+from authsrv.accounts.own_data import OwnData
 from authsrv.accounts.own_linking import OwnLinkCodes
 from authsrv.accounts.own_unlinking import OwnUnlinking
 from authsrv.accounts.performing import PlayerChanges
@@ -38,6 +41,7 @@ from authsrv.endpoints.login import Callback, Departure, DirectDeparture, SignIn
 from authsrv.endpoints.logout import LogoutConfirmation, LogoutEndpoint
 from authsrv.endpoints.managing import Managing
 from authsrv.endpoints.me import (
+    ExportEndpoint,
     IdentitiesEndpoint,
     LinkCodeEndpoint,
     OwnAccountEndpoint,
@@ -66,7 +70,7 @@ from authsrv.endpoints.xsolla.sign_in import LoginRedirectEndpoint, LoginUrlEndp
 from authsrv.endpoints.xsolla.social_providers import SocialProviderEndpoint, SocialProvidersEndpoint
 from authsrv.endpoints.xsolla.users import GameLogoutEndpoint, MeEndpoint, ValidationEndpoint
 from authsrv.limits import Quotas, RateLimiter
-from authsrv.models import SessionRules
+from authsrv.models import Retention, SessionRules
 from authsrv.oauth.browser.account_client import AccountClients
 from authsrv.oauth.browser.authorize import Authorizer
 from authsrv.oauth.browser.browsers import Browsers
@@ -134,6 +138,7 @@ class Parts:
     screens: Screens
     facts: Facts
     logos: Logos
+    retention: Callable[[], Retention]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +150,7 @@ class _Accounts:
     unlinking: OwnUnlinking
     codes: LinkCodes
     managed: ManagedPlayers
+    forgetting: Forgetting
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,9 +228,10 @@ def _player_surface(parts: Parts, server: TokenServer) -> PlayerSurface:
 
 
 def _own_surface(server: TokenServer, accounts: _Accounts) -> OwnSurface:
-    session, own = OwnSession(AccountAccess(server)), accounts.own
+    session, own, data = OwnSession(AccountAccess(server)), accounts.own, OwnData(server, accounts.forgetting)
     return OwnSurface(
-        me=OwnAccountEndpoint(session, own),
+        me=OwnAccountEndpoint(session, own, data),
+        export=ExportEndpoint(session, data),
         identities=IdentitiesEndpoint(session, own),
         timeline=TimelineEndpoint(session, own),
         unlink=UnlinkEndpoint(session, accounts.unlinking),
@@ -243,6 +250,7 @@ def _accounts(parts: Parts, ring: KeyRing, server: TokenServer, sessions: Browse
         unlinking=OwnUnlinking(server, Unlinking(server, ends, ways_in), summaries),
         codes=LinkCodes(server, ring.derive(b"authsrv link codes v1"), parts.random),
         managed=ManagedPlayers(server, changes, summaries),
+        forgetting=forgetting(parts, server),
     )
 
 
@@ -301,6 +309,18 @@ def _nonces(parts: Parts, ring: KeyRing) -> TicketNonces:
 def bans(parts: Parts, server: TokenServer) -> Bans:
     """What bans players."""
     return Bans(server, BrowserSessions(server, parts.rules), server.proofs.logins.marks)
+
+
+def forgetting(parts: Parts, server: TokenServer) -> Forgetting:
+    """What tells players everything that is stored about them, and forgets them."""
+    return Forgetting(
+        server=server,
+        sessions=BrowserSessions(server, parts.rules),
+        names=Names(parts.platforms.provider_of, parts.registry.get),
+        projects=parts.facts.projects,
+        retention=parts.retention,
+        random=parts.random,
+    )
 
 
 def registrar(parts: Parts, server: TokenServer) -> Registrar:

@@ -117,7 +117,8 @@ class AccountRules:
     `identities` is how many of one kind and environment an account may have. `reauthentication` is how old a sign-in
     may be that changes an account; with `xsolla_reauthentication` off, clients of the Xsolla profile need none.
     `relink_cooldown` passes before an identity that was unlinked may be linked elsewhere. With `guests_may_stay` a
-    guest's device secret counts as a way in. `segments` are the keys that games may store.
+    guest's device secret counts as a way in. With `bans_outlive_erasure` a ban holds for the platform accounts of an
+    erased player. `segments` are the keys that games may store.
     """
 
     identities: int = 1
@@ -130,6 +131,7 @@ class AccountRules:
     relink_cooldown: int = 0
     guests_may_stay: bool = False
     unlink_ends: UnlinkEnds = "identity"
+    bans_outlive_erasure: bool = True
     segments: tuple[str, ...] = ()
 
 

@@ -16,6 +16,7 @@ from authsrv.config.outbound_checks import OUTBOUND_CHECKS
 from authsrv.config.playfab_checks import playfab_warnings
 from authsrv.config.problems import Finding, Path, overlap
 from authsrv.config.registration_checks import registration_problems, registration_warnings
+from authsrv.config.retention_checks import RETENTION_CHECKS, retention_warnings
 from authsrv.config.schema import Config
 from authsrv.config.secret_checks import literal_secrets
 from authsrv.platforms.base import PlatformSettings
@@ -26,7 +27,7 @@ _PLATFORM_KEY = re.compile(r"(?:app [0-9]+: )?(?P<key>[a-z_]+)(?:\[(?P<place>[0-
 def find_problems(config: Config, raw: Mapping[str, Any], broken: Collection[Path]) -> Iterator[Finding]:
     """Every mistake beyond types. `broken` holds the paths that could not be read; nothing is said about those."""
     dev = config.dev or ("dev",) in broken
-    for reads, check in (*FILE_CHECKS, *OUTBOUND_CHECKS):
+    for reads, check in (*FILE_CHECKS, *OUTBOUND_CHECKS, *RETENTION_CHECKS):
         if not _any_broken(broken, reads):
             yield from check(config, dev)
     yield from look_problems(config, dev)
@@ -51,6 +52,7 @@ def _warnings(config: Config, now: int) -> Iterator[Finding]:
     yield from file_warnings(config)
     yield from registration_warnings(config)
     yield from playfab_warnings(config)
+    yield from retention_warnings(config)
     for path, platform in _platforms(config):
         yield from (_platform_finding(platform, text).below(path) for text in platform.warnings())
     for path, entry in _clients(config, dev=config.dev):

@@ -15,6 +15,7 @@ from authsrv.config.client_secrets import DAY
 from authsrv.config.clients import YEAR, ClientSettings, Flag, TokenSettings, with_keys
 from authsrv.config.problems import Problem
 from authsrv.config.registration import RegistrationSettings
+from authsrv.config.retention import RetentionSettings
 from authsrv.database_url import sqlite_file
 from authsrv.limits import Quotas
 from authsrv.models import (
@@ -210,6 +211,9 @@ class AccountSettings(Settings):
         description="What an unlink ends but the tokens that the account gave: no more (none), the sign-ins in "
         "browsers by it (identity), or everything of the player (all).",
     )
+    bans_outlive_erasure: Flag = Field(
+        True, description="Let a ban hold for the platform accounts of a player who was erased."
+    )
     segments: tuple[str, ...] = Field((), description="Keys of the segments that games may store about a player.")
 
     def rules(self) -> AccountRules:
@@ -292,6 +296,7 @@ class Config(Settings):
     outbound: OutboundSettings = Field(OutboundSettings(), description="Calls to addresses that clients give.")
     limits: LimitsSettings = Field(LimitsSettings(), description="How often something may be tried.")
     log: LogSettings = Field(LogSettings(), description="What is logged, and how.")
+    retention: RetentionSettings = Field(RetentionSettings(), description="For how long things are kept.")
     projects: dict[str, ProjectSettings] = Field({}, description="A table for each project, named by its key.")
 
     _warnings: tuple[Problem, ...] = PrivateAttr(default=())

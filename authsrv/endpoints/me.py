@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 from authsrv.accounts.access import AccountAccess, AccountSession
 from authsrv.accounts.naming import Wanted
 from authsrv.accounts.own import MOST, PAGE, OwnAccount, Paging
+from authsrv.accounts.own_data import OwnData
 from authsrv.accounts.own_linking import OwnLinkCodes
 from authsrv.accounts.own_unlinking import OwnUnlinking
 from authsrv.endpoints.bearer import required_bearer
@@ -38,15 +39,34 @@ class OwnSession:
 
 
 class OwnAccountEndpoint:
-    """`GET /v1/me`."""
+    """`GET /v1/me`, and `DELETE /v1/me`, after which there is no such player."""
 
-    def __init__(self, session: OwnSession, own: OwnAccount) -> None:
+    def __init__(self, session: OwnSession, own: OwnAccount, data: OwnData) -> None:
         self._session = session
         self._own = own
+        self._data = data
 
     async def __call__(self, request: Request) -> Response:
-        """The account."""
-        return JSONResponse(await self._own.summary(await self._session(request)))
+        """The account, or that it is gone."""
+        session = await self._session(request)
+        if request.method == "GET":
+            return JSONResponse(await self._own.summary(session))
+        sent = read_query(request, {"confirm", "preview"})
+        preview = boolean(sent, "preview", default=False)
+        return JSONResponse(await self._data.erase(session, sent.get("confirm", ""), preview=preview))
+
+
+class ExportEndpoint:
+    """`GET /v1/me/export`."""
+
+    def __init__(self, session: OwnSession, data: OwnData) -> None:
+        self._session = session
+        self._data = data
+
+    async def __call__(self, request: Request) -> Response:
+        """Everything that is stored about the player, as a file."""
+        told = await self._data.export(await self._session(request))
+        return JSONResponse(told, headers={"content-disposition": 'attachment; filename="player.json"'})
 
 
 class IdentitiesEndpoint:

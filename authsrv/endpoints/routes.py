@@ -17,6 +17,7 @@ from authsrv.endpoints.introspect import IntrospectionEndpoint
 from authsrv.endpoints.login import Callback, Departure, DirectDeparture, SignInPage
 from authsrv.endpoints.logout import LogoutConfirmation, LogoutEndpoint
 from authsrv.endpoints.me import (
+    ExportEndpoint,
     IdentitiesEndpoint,
     LinkCodeEndpoint,
     OwnAccountEndpoint,
@@ -88,6 +89,7 @@ class OwnSurface:
     """What players do with their own account, in JSON."""
 
     me: OwnAccountEndpoint
+    export: ExportEndpoint
     identities: IdentitiesEndpoint
     timeline: TimelineEndpoint
     unlink: UnlinkEndpoint
@@ -147,7 +149,8 @@ def routes(served: Served) -> list[BaseRoute]:
         Route("/oauth2/social/{provider}/cross_auth", Endpoint(served.silent, ("GET", "POST"), "silent")),
         Route("/oauth2/social/steam/nonce", Endpoint(served.ticket_nonce, ("POST",))),
         Route("/v1/guests", Endpoint(served.players.guests, ("POST",))),
-        Route("/v1/me", Endpoint(served.own.me, ("GET",), "resource")),
+        Route("/v1/me", Endpoint(served.own.me, ("GET", "DELETE"), "resource")),
+        Route("/v1/me/export", Endpoint(served.own.export, ("GET",), "resource")),
         Route("/v1/me/identities", Endpoint(served.own.identities, ("GET",), "resource")),
         Route("/v1/me/identities/unlink", Endpoint(served.own.unlink, ("POST",), "resource")),
         Route("/v1/me/identities/{provider}/{subject}", Endpoint(served.own.unlink, ("DELETE",), "resource")),

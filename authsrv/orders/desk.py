@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from authsrv.accounts.bans import Bans
+from authsrv.accounts.forgetting import Forgetting
 from authsrv.models import Project
 from authsrv.oauth.directory import PlatformDirectory
 from authsrv.oauth.key_keeper import KeyKeeper
@@ -37,5 +38,6 @@ class Desk:
     server: TokenServer
     keys: KeyKeeper
     bans: Bans
+    forgetting: Forgetting
     platforms: PlatformDirectory
     projects: Callable[[], Mapping[str, Project]]

@@ -16,7 +16,7 @@ from tests.support.refusals import demo, tables
 from tests.support.residents import Resident, identity, resident
 from tests.support.server import Server, running
 
-PAGES = ["/v1/me", "/v1/me/identities", "/v1/me/timeline"]
+PAGES = ["/v1/me", "/v1/me/identities", "/v1/me/timeline", "/v1/me/export"]
 NOW = "2026-09-21T14:13:20Z"
 LATER = 2**61
 """A row that comes after all others."""

@@ -206,6 +206,15 @@ async def to_an_undo(stage: Stage, token: str) -> httpx.Response:
     return await stage.server.http.post("/v1/events/AAAAAAAAAAAAAAAAAAAAAA/undo", headers=bearer(token))
 
 
+async def to_the_export(stage: Stage, token: str) -> httpx.Response:
+    return await stage.server.http.get("/v1/me/export", headers=bearer(token))
+
+
+async def to_the_erasure(stage: Stage, token: str) -> httpx.Response:
+    """Without the confirmation: a good token is told that it is missing."""
+    return await stage.server.http.delete("/v1/me", headers=bearer(token))
+
+
 async def exchanged(stage: Stage, subject: str, **actor: str) -> httpx.Response:
     asked = {"grant_type": TOKEN_EXCHANGE, "subject_token": subject, "subject_token_type": ACCESS_TOKEN, **actor}
     return await stage.server.http.post("/oauth2/token", data={**BACKEND, **asked})
@@ -283,6 +292,8 @@ DOORS = (
     Door("userinfo-form", "access", in_the_form, by_a_resource, INVALID_TOKEN, (200, "", "")),
     Door("account", "access", to_the_account, by_a_resource, INVALID_TOKEN, (200, "", "")),
     Door("undo", "access", to_an_undo, by_a_resource, INVALID_TOKEN, (404, "not_found", "")),
+    Door("export", "access", to_the_export, by_a_resource, INVALID_TOKEN, (200, "", "")),
+    Door("erasure", "access", to_the_erasure, by_a_resource, INVALID_TOKEN, (400, "invalid_request", "")),
     Door("introspection", "access", to_introspect, by_an_endpoint, (200, False), (200, True), also=("xsolla",)),
     Door("introspection-xsolla", "xsolla", to_introspect, by_an_endpoint, (200, False), (200, True), also=("access",)),
     Door("revocation", "access", to_revoke, by_an_endpoint, (200, ""), (200, ""), writes=True, also=("xsolla",)),
