@@ -9,6 +9,7 @@ from authsrv.emulator.base import PLAYERS
 from authsrv.models import IdentityKey
 from authsrv.storage.account_changes import UnlinkIdentity
 from authsrv.storage.changes import LinkIdentity
+from tests.support.banning import ban
 from tests.support.ending import Block, Kept, reload
 from tests.support.exchange import ACCESS_TOKEN
 from tests.support.refusals import clients, demo, tables
@@ -221,6 +222,14 @@ async def test_a_client_of_somebody_elses_changes_nothing(server: Server, game: 
     await reload(server, kept.changed(lambda block: clients(block)["40"].update(first_party=False)))
     assert await unlink(game, token, "epicgames") == (403, "010-026", {})
     assert kinds(server) == []
+
+
+async def test_a_banned_player_changes_nothing(server: Server, game: Game) -> None:
+    token = await player_with(game, EPIC)
+    await ban(server, server.claims(token)["sub"])
+    banned = (401, "002-040", {"reason": "banned"})
+    assert await unlink(game, token, "epicgames") == banned
+    assert refusal(await game.get(PROVIDERS, token)) == banned
 
 
 async def test_without_a_good_token_nothing_is_told_or_taken(server: Server, game: Game) -> None:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from tests.support.banning import ban
 from tests.support.browser import COOKIE, SHOP_CALLBACK, Browser, Page
 from tests.support.callbacks import altered, way_back, with_value
 from tests.support.ending import Block, Kept, reload
@@ -517,6 +518,16 @@ async def test_whatever_fails_at_the_platform_is_told_to_the_game(
     assert landed.query["state"] == STATE
     found = counts(browser.server)
     assert found["sessions"] == found["players"] == found["grants"] == 0
+
+
+@either
+async def test_a_player_who_was_banned_meanwhile_is_told_to_the_game(browser: Browser, address: str) -> None:
+    token = await Game(browser.server).access_token()
+    there = await begin(browser, address)
+    await ban(browser.server, browser.server.claims(token)["sub"])
+    landed = await browser.press(there, "amber", case="good")
+    assert told_of_error(landed) == ("access_denied", "002-040")
+    assert counts(browser.server)["sessions"] == 0
 
 
 async def test_an_error_goes_to_the_address_that_waits_for_the_answer(browser: Browser) -> None:

@@ -16,6 +16,7 @@ from authsrv.emulator.base import PLAYERS
 from authsrv.models import IdentityKey, NotBeforeKind
 from authsrv.storage.account_changes import MergePlayers, MoveIdentity, UnlinkIdentity
 from authsrv.storage.changes import LinkIdentity, SetProfile
+from tests.support.banning import ban
 from tests.support.ending import Block, Kept, reload, void_before
 from tests.support.refusals import clients, tables
 from tests.support.server import Server, running
@@ -400,6 +401,22 @@ async def test_a_token_of_a_player_who_is_gone_is_refused(game: Game) -> None:
     found = tables(game.server)
     found.players.clear()
     found.grants.clear()
+    await assert_refused(game, token)
+
+
+async def test_a_banned_player_is_told_until_when(game: Game) -> None:
+    token = await game.access_token()
+    await ban(game.server, game.server.claims(token)["sub"], seconds=60)
+    details = {"reason": "banned", "date_to": "2026-09-21T14:14:20+00:00"}
+    assert refusal(await game.me(token)) == (401, "002-040", details)
+    game.server.clock.now += 61
+    await assert_refused(game, token)
+    assert (await game.me(await game.access_token())).status_code == 200
+
+
+async def test_a_restricted_player_is_told_nothing(game: Game) -> None:
+    token = await game.access_token()
+    await ban(game.server, game.server.claims(token)["sub"], kind="restricted")
     await assert_refused(game, token)
 
 

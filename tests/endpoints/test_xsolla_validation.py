@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from authsrv.models import NotBeforeKind
+from tests.support.banning import ban
 from tests.support.ending import Block, Kept, reload, void_before
 from tests.support.refusals import clients, demo, tables
 from tests.support.server import Server, running
@@ -121,6 +122,18 @@ async def test_a_token_of_a_project_that_is_no_longer_there_is_003_019(game: Gam
     other = "7f1b7d0a-1f53-4a0b-8f0e-2f0e6c8b4d23"
     await reload(game.server, kept.changed(lambda block: demo(block).update(id=other)))
     assert await judged(game, token) == (404, "003-019", {"reason": "unknown_project"})
+
+
+async def test_a_banned_players_token_is_002_040(game: Game) -> None:
+    token = await game.access_token()
+    await ban(game.server, game.server.claims(token)["sub"])
+    assert await judged(game, token) == (422, "002-040", {"reason": "banned"})
+
+
+async def test_a_restricted_players_token_is_002_016(game: Game) -> None:
+    token = await game.access_token()
+    await ban(game.server, game.server.claims(token)["sub"], kind="restricted")
+    assert await judged(game, token) == BAD_TOKEN
 
 
 async def test_whoever_asks_needs_no_token_of_their_own(game: Game) -> None:
