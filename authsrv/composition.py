@@ -15,6 +15,7 @@ from authsrv.accounts.exporting import Names
 from authsrv.accounts.forgetting import Forgetting
 from authsrv.accounts.link_codes import LinkCodes
 from authsrv.accounts.managed import ManagedPlayers, Managers
+from authsrv.accounts.managed_bans import ManagedBans
 from authsrv.accounts.own import OwnAccount
 from authsrv.accounts.own_data import OwnData
 from authsrv.accounts.own_linking import OwnLinkCodes
@@ -64,7 +65,7 @@ from authsrv.endpoints.screens import Facts, Screens
 from authsrv.endpoints.silent import SilentEndpoint, TicketNonceEndpoint
 from authsrv.endpoints.token import TokenEndpoint
 from authsrv.endpoints.userinfo import UserInfoEndpoint
-from authsrv.endpoints.users import MergeEndpoint, TransferEndpoint, UserEndpoint
+from authsrv.endpoints.users import BanEndpoint, LiftEndpoint, MergeEndpoint, TransferEndpoint, UserEndpoint
 from authsrv.endpoints.xsolla.keys import CACHE, ProjectKeysEndpoint
 from authsrv.endpoints.xsolla.sign_in import LoginRedirectEndpoint, LoginUrlEndpoint
 from authsrv.endpoints.xsolla.social_providers import SocialProviderEndpoint, SocialProvidersEndpoint
@@ -151,6 +152,7 @@ class _Accounts:
     codes: LinkCodes
     managed: ManagedPlayers
     forgetting: Forgetting
+    bans: ManagedBans
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +189,7 @@ def served(parts: Parts, ring: KeyRing, server: TokenServer) -> Served:
         own=_own_surface(server, drivers.accounts),
         browser=_browser_surface(parts, drivers),
         players=_player_surface(parts, server),
-        managed=_management_surface(server, drivers.accounts.managed),
+        managed=_management_surface(server, drivers.accounts),
     )
 
 
@@ -244,23 +246,29 @@ def _accounts(parts: Parts, ring: KeyRing, server: TokenServer, sessions: Browse
     summaries, ways_in = Summaries(provider_of), WaysIn(server, provider_of)
     ends = SessionEnds(server, sessions)
     changes = PlayerChanges(server, ends, server.proofs.logins.marks, ways_in)
+    managed = ManagedPlayers(server, changes, summaries)
     return _Accounts(
         ways_in=ways_in,
         own=OwnAccount(server, summaries, ways_in),
         unlinking=OwnUnlinking(server, Unlinking(server, ends, ways_in), summaries),
         codes=LinkCodes(server, ring.derive(b"authsrv link codes v1"), parts.random),
-        managed=ManagedPlayers(server, changes, summaries),
         forgetting=forgetting(parts, server),
+        managed=managed,
+        bans=ManagedBans(server, Bans(server, changes, sessions), managed),
     )
 
 
-def _management_surface(server: TokenServer, players: ManagedPlayers) -> ManagementSurface:
-    managing = Managing(Managers(server))
+def _management_surface(server: TokenServer, accounts: _Accounts) -> ManagementSurface:
+    managing, players, bans = Managing(Managers(server)), accounts.managed, accounts.bans
     return ManagementSurface(
         user=UserEndpoint(managing, players),
         transfer=TransferEndpoint(managing, players),
         merge=MergeEndpoint(managing, players),
         undo=UndoEndpoint(OwnSession(AccountAccess(server)), managing, players),
+        ban=BanEndpoint(managing, bans, "banned"),
+        unban=LiftEndpoint(managing, bans, "banned"),
+        restrict=BanEndpoint(managing, bans, "restricted"),
+        unrestrict=LiftEndpoint(managing, bans, "restricted"),
     )
 
 
@@ -308,7 +316,9 @@ def _nonces(parts: Parts, ring: KeyRing) -> TicketNonces:
 
 def bans(parts: Parts, server: TokenServer) -> Bans:
     """What bans players."""
-    return Bans(server, BrowserSessions(server, parts.rules), server.proofs.logins.marks)
+    sessions, ways_in = BrowserSessions(server, parts.rules), WaysIn(server, parts.platforms.provider_of)
+    changes = PlayerChanges(server, SessionEnds(server, sessions), server.proofs.logins.marks, ways_in)
+    return Bans(server, changes, sessions)
 
 
 def forgetting(parts: Parts, server: TokenServer) -> Forgetting:

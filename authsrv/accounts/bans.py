@@ -6,17 +6,16 @@ Knows no HTTP framework.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from authsrv.account_models import Account, Ban, Doer, EventKind, JournalEvent, Ownership
+from authsrv.account_models import Account, Ban, EventKind, JournalEvent, Ownership
 from authsrv.accounts import banning
 from authsrv.accounts.banning import Sentence
 from authsrv.accounts.journal import Occasion, Planned
+from authsrv.accounts.performing import Order, PlayerChanges
 from authsrv.audit import AuditEvent, AuditKind
-from authsrv.errors import TemporarilyUnavailable, UserNotFound
-from authsrv.models import BarKind, IdentityKey, Project
+from authsrv.errors import TemporarilyUnavailable
+from authsrv.models import BarKind, IdentityKey, Player, Project
 from authsrv.oauth.browser.sessions import BrowserSessions
-from authsrv.oauth.marks import IdentityMarks
 from authsrv.oauth.outages import outages_answered
-from authsrv.oauth.request import Sender
 from authsrv.oauth.server import ATTEMPTS, TokenServer
 from authsrv.storage.account_changes import BarPlayer
 from authsrv.storage.base import Conflict
@@ -32,19 +31,6 @@ _AUDITED: Mapping[EventKind, AuditKind] = {
 _BARS: frozenset[EventKind] = frozenset({"banned", "restricted"})
 _MOST_BANS = 100
 """How many bans of one platform account are lifted by one order."""
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """Who orders what is done to players, in which project. With `preview` nothing is written.
-
-    `sender` is None for an order that came by no request.
-    """
-
-    project: Project
-    doer: Doer
-    sender: Sender | None = None
-    preview: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +50,11 @@ class Barred:
 class Bans:
     """Bans players and platform accounts, and lifts bans."""
 
-    def __init__(self, server: TokenServer, sessions: BrowserSessions, marks: IdentityMarks) -> None:
+    def __init__(self, server: TokenServer, changes: PlayerChanges, sessions: BrowserSessions) -> None:
         self._server = server
+        self._changes = changes
         self._sessions = sessions
-        self._marks = marks
+        self._marks = server.proofs.logins.marks
 
     async def ban(self, sub: str, sentence: Sentence, order: Order) -> Barred:
         """Keep a player out. Raises `UserNotFound`, or `InvalidRequest` for an end in the past."""
@@ -124,7 +111,7 @@ class Bans:
             accounts, occasion = await self._accounts(sub, order.project), self._occasion(order)
             player, planned = accounts[0].player, plan(accounts, occasion)
             if planned is None:
-                return Barred(player.sub, player.barred_until, player.barred_as or None, None)
+                return _as_it_is(player, occasion.now)
             told = await self._notices(accounts, occasion.now)
             if await self._written([*planned.changes, *told], order):
                 self._audit(_AUDITED[planned.event.kind], player.sub, order)
@@ -134,13 +121,7 @@ class Bans:
 
     async def _accounts(self, sub: str, project: Project) -> Sequence[Account]:
         """The account that a `sub` stands for now, and those that were merged into it."""
-        with outages_answered():
-            named = await self._server.storage.load_subject(sub)
-        if named is None or named.project != project.key:
-            raise UserNotFound("There is no such player in this project.")
-        account = await self._account(named.merged_into or named.id)
-        if account is None:
-            raise UserNotFound("There is no such player in this project.")
+        account = await self._changes.account(sub, project)
         merged = [await self._account(alias.id) for alias in account.aliases]
         return [account, *(one for one in merged if one is not None)]
 
@@ -190,6 +171,12 @@ class Bans:
             return
         event = AuditEvent(kind, project=order.project.key, client_id=order.doer.client_id, sub=sub)
         self._server.audit.record(order.sender.marked(event) if order.sender else event)
+
+
+def _as_it_is(player: Player, now: int) -> Barred:
+    if not player.is_barred(now):
+        return Barred(player.sub, 0, None, None)
+    return Barred(player.sub, player.barred_until, player.barred_as or None, None)
 
 
 def _barred(sub: str, planned: Planned) -> Barred:

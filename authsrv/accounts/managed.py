@@ -110,7 +110,10 @@ class ManagedPlayers:
         return self._summaries.identity(move.key)
 
     def _told(self, account: Account) -> Mapping[str, Any]:
-        return {**self._summaries.account(account), "bans": [_ban(ban) for ban in account.bans]}
+        return {**self._summaries.account(account), "bans": [self._ban(ban) for ban in account.bans]}
+
+    def _ban(self, ban: Ban) -> Mapping[str, Any]:
+        return {"ban": self._server.opaque.public_id("ban", ban.id), **_decided(ban)}
 
     def _row_of(self, event: str) -> int:
         row_id = self._server.opaque.row_id("event", event)
@@ -130,7 +133,7 @@ def server_as(client: Client, address: str) -> Doer:
     return Doer("client", client.client_id, client.client_id, address)
 
 
-def _ban(ban: Ban) -> Mapping[str, Any]:
+def _decided(ban: Ban) -> Mapping[str, Any]:
     return {
         "kind": ban.kind,
         "reason": ban.reason,

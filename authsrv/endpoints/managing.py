@@ -20,6 +20,8 @@ from authsrv.oauth.request import TokenRequest
 MAX_BODY = 20 * 1024
 """As for other requests with the authentication of a client, whose assertion alone may have 16 KiB."""
 
+_NUMBERS = frozenset({"until", "seconds"})
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -53,7 +55,9 @@ class Managing:
 
 
 async def read_members(request: Request, names: frozenset[str]) -> Mapping[str, str]:
-    """The known parameters of a form, or members of a JSON object, whose booleans become texts; none without a body.
+    """The known parameters of a form, or members of a JSON object; none without a body.
+
+    Booleans become texts, as a form has them, and so do whole numbers where they count seconds.
 
     Raises what `read_form` and `read_object` do.
     """
@@ -63,5 +67,9 @@ async def read_members(request: Request, names: frozenset[str]) -> Mapping[str, 
     if not (len(types) == 1 and types[0].lower().startswith(b"application/json")):
         return (await read_form(request, MAX_BODY)).take(names)
     sent = await read_object(request, MAX_BODY)
-    spelled = {name: str(sent[name]).lower() for name in names & sent.keys() if isinstance(sent[name], bool)}
+    spelled = {name: str(sent[name]).lower() for name in names & sent.keys() if _is_spelled(name, sent[name])}
     return {**{name: text(sent, name) for name in names & sent.keys() - spelled.keys()}, **spelled}
+
+
+def _is_spelled(name: str, value: object) -> bool:
+    return isinstance(value, bool) or (name in _NUMBERS and isinstance(value, int))

@@ -29,7 +29,7 @@ from authsrv.endpoints.revoke import FeedEndpoint, RevocationEndpoint
 from authsrv.endpoints.silent import SilentEndpoint, TicketNonceEndpoint
 from authsrv.endpoints.token import TokenEndpoint
 from authsrv.endpoints.userinfo import UserInfoEndpoint
-from authsrv.endpoints.users import MergeEndpoint, TransferEndpoint, UserEndpoint
+from authsrv.endpoints.users import BanEndpoint, LiftEndpoint, MergeEndpoint, TransferEndpoint, UserEndpoint
 from authsrv.endpoints.xsolla.keys import ProjectKeysEndpoint
 from authsrv.endpoints.xsolla.sign_in import LoginRedirectEndpoint, LoginUrlEndpoint
 from authsrv.endpoints.xsolla.social_providers import SocialProviderEndpoint, SocialProvidersEndpoint
@@ -104,6 +104,10 @@ class ManagementSurface:
     transfer: TransferEndpoint
     merge: MergeEndpoint
     undo: UndoEndpoint
+    ban: BanEndpoint
+    unban: LiftEndpoint
+    restrict: BanEndpoint
+    unrestrict: LiftEndpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +164,10 @@ def routes(served: Served) -> list[BaseRoute]:
         Route("/v1/users/{sub}", Endpoint(managed.user, ("GET",))),
         Route("/v1/users/{sub}/transfer", Endpoint(managed.transfer, ("POST",))),
         Route("/v1/users/{sub}/merge", Endpoint(managed.merge, ("POST",))),
+        Route("/v1/users/{sub}/ban", Endpoint(managed.ban, ("POST",))),
+        Route("/v1/users/{sub}/unban", Endpoint(managed.unban, ("POST",))),
+        Route("/v1/users/{sub}/restrict", Endpoint(managed.restrict, ("POST",))),
+        Route("/v1/users/{sub}/unrestrict", Endpoint(managed.unrestrict, ("POST",))),
         Route("/oauth2/revoke", Endpoint(served.tokens.revoke, ("POST",), "token")),
         Route("/oauth2/introspect", Endpoint(served.tokens.introspect, ("POST",), "token")),
         Route("/oauth2/revocations", Endpoint(served.tokens.feed, READ)),

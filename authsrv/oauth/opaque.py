@@ -21,9 +21,9 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from authsrv.models import Digest
 
 OpaqueKind = Literal["code", "refresh", "browser", "trip", "client_secret", "registration"]
-PublicId = Literal["gid", "sid", "request", "event"]
+PublicId = Literal["gid", "sid", "request", "event", "ban"]
 """A row that others may name: a grant in access tokens, a session in id_tokens, a pending request in our own forms, an
-event of the journal."""
+event of the journal, a ban."""
 
 PREFIXES: dict[OpaqueKind, str] = {
     "code": "asc_",
@@ -41,7 +41,13 @@ _TAGS: dict[OpaqueKind, bytes] = {
     "client_secret": b"csec",
     "registration": b"regi",
 }
-_ID_TAGS: dict[PublicId, bytes] = {"gid": b"gid\0", "sid": b"sid\0", "request": b"requ", "event": b"evnt"}
+_ID_TAGS: dict[PublicId, bytes] = {
+    "gid": b"gid\0",
+    "sid": b"sid\0",
+    "request": b"requ",
+    "event": b"evnt",
+    "ban": b"ban\0",
+}
 _FORM = re.compile(r"(as[crbtsg]_)([A-Za-z0-9_-]{22})[A-Za-z0-9_-]{43}")
 _ID_FORM = re.compile(r"[A-Za-z0-9_-]{22}")
 _SUCCESSOR_INFO = b"authsrv refresh successor v1"

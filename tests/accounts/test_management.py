@@ -71,6 +71,7 @@ async def test_a_server_is_told_of_a_player_with_bans_and_never_the_profile(mana
         "merged_from": [],
         "bans": [
             {
+                "ban": manager.server.app.desk.server.opaque.public_id("ban", 5),
                 "kind": "banned",
                 "reason": "cheating",
                 "decided_by": "operator",

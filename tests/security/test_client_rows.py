@@ -48,6 +48,10 @@ ENDPOINTS = [
         id="transfer",
     ),
     pytest.param(Endpoint(f"/v1/users/{GIVER.sub}/merge", {"into": TAKER.sub, "preview": "true"}), id="merge"),
+    *(
+        pytest.param(Endpoint(f"/v1/users/{GIVER.sub}/{deed}", {"preview": "true"}), id=deed)
+        for deed in ("ban", "unban", "restrict", "unrestrict")
+    ),
 ]
 everywhere = pytest.mark.parametrize("endpoint", ENDPOINTS)
 

@@ -4,7 +4,8 @@ from typing import Any
 
 from authsrv.account_models import Account, Doer
 from authsrv.accounts.banning import Sentence
-from authsrv.accounts.bans import Barred, Order
+from authsrv.accounts.bans import Barred
+from authsrv.accounts.performing import Order
 from authsrv.models import NEVER, BarKind, IdentityKey
 from authsrv.storage.account_changes import MergePlayers
 from tests.support.ending import is_active, refused_offline
