@@ -4,7 +4,7 @@ Owns the order of those steps and the translation of Authlib's errors into ours.
 HTTP framework, no platform by name and no database.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -112,7 +112,7 @@ class TokenServer(AuthorizationServer):
         await self._penalize(grant)
         raise errors.TemporarilyUnavailable(retry_after=1, detail="lost every race")
 
-    async def apply(self, changes: list[Change]) -> None:
+    async def apply(self, changes: Sequence[Change]) -> None:
         """Write; a database that cannot is an outage to the caller."""
         with outages_answered():
             await self.storage.apply(changes)

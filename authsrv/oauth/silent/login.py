@@ -6,18 +6,17 @@ name and no database.
 
 from collections.abc import Mapping
 
-from authlib.oauth2.rfc6749 import OAuth2Error
-
 from authsrv import errors
 from authsrv.models import Client
 from authsrv.oauth.credentials import Redeemed, replayed
 from authsrv.oauth.directory import PlatformDirectory
 from authsrv.oauth.grants.code import Authorized
-from authsrv.oauth.grants.platform import PlatformGrant, RedirectTarget, SilentRequest
+from authsrv.oauth.grants.platform import RedirectTarget, SilentRequest
 from authsrv.oauth.logins import lost_to_another_login
 from authsrv.oauth.parameters import boolean
 from authsrv.oauth.request import Attempt, Surface
-from authsrv.oauth.server import ATTEMPTS, TokenServer, translated
+from authsrv.oauth.server import ATTEMPTS, TokenServer
+from authsrv.oauth.silent.codes import CodeMaker
 from authsrv.oauth.silent.nonces import TicketNonces
 from authsrv.oauth.silent.request import (
     SilentCall,
@@ -56,43 +55,37 @@ class SilentLogin:
         self._proofs.platform(attempt)
         request = SilentRequest(self._server.tokens.issuer, for_authlib(call.parameters, target), target, now)
         may_create = not boolean(call.parameters, "no_user_creation", default=False)
-        grant = self._check(call, target, request)
+        codes = self._check(call, target, request)
         requester = requester_of(target.client, call.parameters)
         redeemed = await self._proofs.redeem(attempt, submission(call), requester, now)
-        code, signed_in = await self._sign_in(attempt, request, grant, redeemed, may_create=may_create)
+        code, signed_in = await self._sign_in(attempt, codes, redeemed, now, may_create=may_create)
         self._proofs.succeeded(attempt, signed_in)
         return code
 
     def _named(self, parameters: Mapping[str, str], surface: Surface) -> Client:
         return self._server.registry.named(parameters.get("client_id", ""), surface)
 
-    def _check(self, call: SilentCall, target: RedirectTarget, request: SilentRequest) -> PlatformGrant:
+    def _check(self, call: SilentCall, target: RedirectTarget, request: SilentRequest) -> CodeMaker:
         check_texts(target.client, call)
         if not target.client.first_party:
             raise errors.UnauthorizedClient("Only first-party clients log players in silently.")
-        grant: PlatformGrant = self._server.get_authorization_grant(request)
-        try:
-            grant.validate_authorization_request()
-        except OAuth2Error as error:
-            raise translated(error) from error
-        return grant
+        return CodeMaker(self._server, request)
 
     async def _sign_in(
-        self, attempt: Attempt, request: SilentRequest, grant: PlatformGrant, redeemed: Redeemed, *, may_create: bool
+        self, attempt: Attempt, codes: CodeMaker, redeemed: Redeemed, now: int, *, may_create: bool
     ) -> tuple[str, SignIn]:
         """Two first logins of one identity race for its row; the loser reads the winner's player and signs in."""
         for _ in range(ATTEMPTS):
-            signed_in = await self._proofs.player(attempt, redeemed, request.now, may_create=may_create)
-            grant.grant_id = self._server.storage.next_id()
-            authorized = _authorized(redeemed, signed_in, grant.grant_id, request.now)
-            code: str = self._server.create_authorization_response(request, authorized, grant)
+            signed_in = await self._proofs.player(attempt, redeemed, now, may_create=may_create)
+            grant_id = self._server.storage.next_id()
+            code = codes.make(grant_id, _authorized(redeemed, signed_in, grant_id, now))
             try:
-                await self._server.apply(grant.changes)
+                await self._server.apply(code.changes)
             except Conflict as conflict:
                 if lost_to_another_login(conflict):
                     continue
                 raise replayed(f"lost the race for {conflict}") from conflict
-            return code, signed_in
+            return code.text, signed_in
         raise errors.TemporarilyUnavailable(retry_after=1, detail="lost every race")
 
 
