@@ -8,9 +8,18 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from authsrv.accounts.access import AccountAccess
+from authsrv.accounts.answers import ConnectAnswers
+from authsrv.accounts.arrivals import Arrivals
 from authsrv.accounts.bans import Bans
 from authsrv.accounts.browser.desk import AccountDesk
 from authsrv.accounts.browser.orders import AccountOrders
+from authsrv.accounts.callers import Callers
+from authsrv.accounts.cases import Cases
+from authsrv.accounts.conflicts import Conflicts
+from authsrv.accounts.connecting import Connector
+from authsrv.accounts.continuation import ContinuationTokens
+from authsrv.accounts.continuing import Continuing
+from authsrv.accounts.doors import ConnectParts, identity_door
 from authsrv.accounts.exporting import Names
 from authsrv.accounts.forgetting import Forgetting
 from authsrv.accounts.link_codes import LinkCodes
@@ -37,6 +46,7 @@ from authsrv.endpoints.cookies import SessionCookie
 from authsrv.endpoints.discovery import KeySetEndpoint, MetadataEndpoint
 from authsrv.endpoints.events import UndoEndpoint
 from authsrv.endpoints.guests import GuestEndpoint
+from authsrv.endpoints.identity import ConnectEndpoint, ContinueEndpoint
 from authsrv.endpoints.introspect import IntrospectionEndpoint
 from authsrv.endpoints.login import Callback, Departure, DirectDeparture, SignInPage
 from authsrv.endpoints.logout import LogoutConfirmation, LogoutEndpoint
@@ -188,7 +198,7 @@ def served(parts: Parts, ring: KeyRing, server: TokenServer) -> Served:
         management=ManagementEndpoint(ClientManagement(_office(parts, server))),
         own=_own_surface(server, drivers.accounts),
         browser=_browser_surface(parts, drivers),
-        players=_player_surface(parts, server),
+        players=_player_surface(parts, ring, server, drivers.sessions),
         managed=_management_surface(server, drivers.accounts),
     )
 
@@ -224,9 +234,19 @@ def _xsolla_surface(parts: Parts, ring: KeyRing, server: TokenServer, drivers: _
     )
 
 
-def _player_surface(parts: Parts, server: TokenServer) -> PlayerSurface:
+def _player_surface(parts: Parts, ring: KeyRing, server: TokenServer, sessions: BrowserSessions) -> PlayerSurface:
     guests = Guests(server, parts.platforms, GuestPlatform.name, lambda: new_secret(parts.random))
-    return PlayerSurface(guests=GuestEndpoint(guests, DEVICE_SECRET))
+    summaries, callers = Summaries(parts.platforms.provider_of), Callers(server, AccountAccess(server))
+    tokens = ContinuationTokens(parts.issuer, ring.derive(b"authsrv continuation tokens v1"), parts.random)
+    arrivals, conflicts = Arrivals(server, SessionEnds(server, sessions)), Conflicts(server, summaries, tokens)
+    shared = ConnectParts(server, callers, Cases(server), arrivals, conflicts)
+    answers = ConnectAnswers(summaries, server.opaque)
+    door = identity_door(server)
+    return PlayerSurface(
+        guests=GuestEndpoint(guests, DEVICE_SECRET),
+        connect=ConnectEndpoint(Connector(shared, door), answers),
+        proceed=ContinueEndpoint(Continuing(shared, tokens, door), answers),
+    )
 
 
 def _own_surface(server: TokenServer, accounts: _Accounts) -> OwnSurface:

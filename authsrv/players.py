@@ -41,11 +41,12 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
-    """The player who signs in, and what must be written for it. `created` tells a first login."""
+    """The player who signs in, and what must be written for it. `created` tells a first login, which has an `event`."""
 
     player: Player
     created: bool
     changes: tuple[Change, ...]
+    event: JournalEvent | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +137,8 @@ def came(presence: Presence, owner: Player) -> Change:
     return RecordLogin(presence.key, owner.id, owner.version, name, presence.now)
 
 
-def created(presence: Presence, new: NewPlayer, rule: str) -> SignIn:
-    """A new player for an identity that is nobody's."""
+def created(presence: Presence, new: NewPlayer, rule: str, facts: str = "") -> SignIn:
+    """A new player for an identity that is nobody's. `facts` are for the journal."""
     key, now, doer = presence.key, presence.now, presence.doer
     name = clean_display_name(presence.display_name)
     player = Player(
@@ -155,9 +156,10 @@ def created(presence: Presence, new: NewPlayer, rule: str) -> SignIn:
         client_id=doer.client_id,
         address=doer.address,
         rule=rule,
+        facts=facts,
     )
     linked = LinkIdentity(key, player.id, now, presence.mark)
-    return SignIn(player, True, (AddPlayer(player), linked, RecordEvent(event)))
+    return SignIn(player, True, (AddPlayer(player), linked, RecordEvent(event)), event)
 
 
 def require_welcome(found: Ownership, now: int) -> None:

@@ -11,10 +11,8 @@ from authsrv.models import Client, LoadedGrant, Player
 from authsrv.oauth.live_tokens import LiveAccess, ban_of
 from authsrv.oauth.own_tokens import NotOurs
 from authsrv.oauth.request import Sender
+from authsrv.oauth.scopes import ACCOUNT
 from authsrv.oauth.server import TokenServer
-
-SCOPE = "account"
-"""What an access token needs: one that is sent to game servers must not let them change the account."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +52,7 @@ class AccountAccess:
         """
         live = await self._live(access_token, sender)
         if live.loaded is None or not _may_change(live):
-            raise InsufficientScope(f"This needs a player's own access token with the scope {SCOPE}.")
+            raise InsufficientScope(f"This needs a player's own access token with the scope {ACCOUNT}.")
         loaded: LoadedGrant = live.loaded
         return AccountSession(live.client, loaded.player, loaded.grant.id, loaded.grant.auth_time, sender)
 
@@ -75,4 +73,4 @@ def _may_change(live: LiveAccess) -> bool:
     """
     if live.token.origin is not None or "act" in live.token.claims or not live.client.first_party:
         return False
-    return live.client.profile == "xsolla" or SCOPE in live.token.scope
+    return live.client.profile == "xsolla" or ACCOUNT in live.token.scope

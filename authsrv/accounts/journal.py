@@ -80,7 +80,7 @@ def event_of(happening: Happening, project: Project, doer: Doer, event_id: int, 
         address=doer.address,
         rule=happening.rule,
         reason=happening.reason,
-        facts=json.dumps(happening.facts, separators=(",", ":")) if happening.facts else "",
+        facts=facts_text(happening.facts),
         reversible_until=now + window if window else 0,
     )
 
@@ -88,3 +88,8 @@ def event_of(happening: Happening, project: Project, doer: Doer, event_id: int, 
 def can_be_undone(event: JournalEvent, now: int) -> bool:
     """Whether its time is not up, and nobody undid it before."""
     return now < event.reversible_until and not event.reversed_by
+
+
+def facts_text(facts: Mapping[str, Any] | None) -> str:
+    """Facts as the journal keeps them."""
+    return json.dumps(facts, separators=(",", ":")) if facts else ""

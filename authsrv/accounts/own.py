@@ -23,7 +23,7 @@ MOST = 100
 NOT_TOLD: frozenset[EventKind] = frozenset({"restricted", "unrestricted"})
 """Events that players are not shown: nobody shall learn of a restriction."""
 _OF_TWO: frozenset[EventKind] = frozenset({"transferred", "merged"})
-_PLAYERS_UNDO: frozenset[EventKind] = frozenset({"linked", "unlinked"})
+PLAYERS_UNDO: frozenset[EventKind] = frozenset({"linked", "unlinked"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class OwnAccount:
         return told | ({"gained": event.player_id == player_id} if event.kind in _OF_TWO else {})
 
     def _undo(self, event: JournalEvent, player_id: int) -> dict[str, str] | None:
-        if event.kind not in _PLAYERS_UNDO or event.player_id != player_id:
+        if event.kind not in PLAYERS_UNDO or event.player_id != player_id:
             return None
         return undo_of(event, self._public_id(event), self._server.now())
 

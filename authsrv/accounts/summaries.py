@@ -34,6 +34,23 @@ class Summaries:
             "merged_from": [alias.sub for alias in account.aliases],
         }
 
+    def user(self, account: Account) -> dict[str, Any]:
+        """A player and their platform accounts, to themselves."""
+        player = account.player
+        identities = [self.linked(linked) for linked in account.identities]
+        return {"sub": player.sub, "display_name": player.display_name, "identities": identities}
+
+    def summary(self, account: Account) -> dict[str, Any]:
+        """A player about whom somebody must choose."""
+        told = self.account(account)
+        names = ("sub", "display_name", "created_at", "last_login", "guest")
+        return {name: told[name] for name in names} | {"identities": [self.brief(one) for one in account.identities]}
+
+    def brief(self, linked: LinkedIdentity) -> dict[str, str]:
+        """A platform account in a summary; of a guest's device it says nothing more."""
+        told = self.identity(linked.key)
+        return {"provider": GUEST} if told["provider"] == GUEST else told
+
     def is_guest(self, account: Account) -> bool:
         """Whether a device is all that the player has."""
         return {self._provider_of(linked.key.kind) for linked in account.identities} == {GUEST}

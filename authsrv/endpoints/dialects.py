@@ -14,7 +14,7 @@ from authsrv.errors import AuthsrvError
 from authsrv.oauth.request import Surface
 from authsrv.oauth.xsolla.times import moment
 
-Endpoint = Literal["token", "silent", "resource", "validation", "other"]
+Endpoint = Literal["token", "silent", "resource", "identity", "validation", "other"]
 """Which table of error codes applies."""
 
 
@@ -145,8 +145,10 @@ def _headers(error: AuthsrvError) -> dict[str, str]:
 
 
 def _standard_status(error: AuthsrvError, endpoint: Endpoint) -> int:
-    if endpoint == "token" and isinstance(error, (*_BARRED, errors.UnsupportedProvider)):
+    if endpoint == "token" and isinstance(error, _BARRED):
         return 400
+    if endpoint in {"token", "identity"} and isinstance(error, errors.UnsupportedProvider):
+        return 400  # a parameter there, not an address
     if endpoint == "silent" and isinstance(error, errors.InvalidClient):
         return 400
     return error.status

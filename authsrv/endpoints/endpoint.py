@@ -87,7 +87,8 @@ def is_page(path: str) -> bool:
 def _challenge(scope: Scope, error: AuthsrvError, kind: dialects.Endpoint, status: int) -> str:
     if error.error == "invalid_client" and any(name == b"authorization" for name, _ in scope["headers"]):
         return 'Basic realm="authsrv"'
-    if kind == "resource" and status in {401, 403}:
+    is_about_the_token = kind == "resource" or error.error in {"invalid_token", "insufficient_scope"}
+    if kind in {"resource", "identity"} and is_about_the_token and status in {401, 403}:
         told = "" if error.reason == "no_token" else f', error="{error.error}"'
         return f'Bearer realm="authsrv"{told}'
     if status == 401 and error.error == "invalid_token":

@@ -1,7 +1,7 @@
 """Request bodies in JSON: one strict object, of a limited size. Knows no member's meaning."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 from starlette.requests import Request
@@ -42,13 +42,14 @@ async def read_untyped_object(
     return found
 
 
-def text(sent: Mapping[str, Any], name: str) -> str:
-    """A member that is a text, empty if it is not there. It has the limits of a form's parameter.
+def text(sent: Mapping[str, Any], name: str, limit: int = 0) -> str:
+    """A member that is a text, empty if it is not there. Without a `limit` it has that of a form's parameter.
 
     Raises `InvalidRequest` with `parameter` set.
     """
     value = sent.get(name, "")
-    if not isinstance(value, str) or len(value) > LIMITS.get(name, DEFAULT_LIMIT) or "\0" in value:
+    longest = limit or LIMITS.get(name, DEFAULT_LIMIT)
+    if not isinstance(value, str) or len(value) > longest or "\0" in value:
         raise InvalidRequest(_NO_TEXT, parameter=name)
     return value
 
@@ -59,3 +60,22 @@ def flag(sent: Mapping[str, Any], name: str) -> bool:
     if not isinstance(value, bool):
         raise InvalidRequest(f"{name} is true or false.", parameter=name)
     return value
+
+
+def members(sent: Mapping[str, Any], name: str, known: Container[str] | None = None) -> Mapping[str, Any]:
+    """A member that is an object, empty if it is not there; with `known`, it has no others.
+
+    Raises `InvalidRequest` with `parameter` set.
+    """
+    value = sent.get(name, {})
+    if not isinstance(value, dict):
+        raise InvalidRequest(f"{name} is a JSON object.", parameter=name)
+    if known is not None:
+        require_known(value, known)
+    return value
+
+
+def require_known(sent: Mapping[str, Any], known: Container[str]) -> None:
+    """Refuse an object with a member of another name, which may be a known one misspelt. Raises `InvalidRequest`."""
+    if any(name not in known for name in sent):
+        raise InvalidRequest("A member has a name that this endpoint does not know.")

@@ -13,6 +13,7 @@ from authsrv.endpoints.endpoint import READ, Endpoint
 from authsrv.endpoints.events import UndoEndpoint
 from authsrv.endpoints.guests import GuestEndpoint
 from authsrv.endpoints.health import live, ready
+from authsrv.endpoints.identity import ConnectEndpoint, ContinueEndpoint
 from authsrv.endpoints.introspect import IntrospectionEndpoint
 from authsrv.endpoints.login import Callback, Departure, DirectDeparture, SignInPage
 from authsrv.endpoints.logout import LogoutConfirmation, LogoutEndpoint
@@ -82,6 +83,8 @@ class PlayerSurface:
     """What games ask about players and their accounts, in JSON, below `/v1`."""
 
     guests: GuestEndpoint
+    connect: ConnectEndpoint
+    proceed: ContinueEndpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +156,8 @@ def routes(served: Served) -> list[BaseRoute]:
         Route("/oauth2/social/{provider}/cross_auth", Endpoint(served.silent, ("GET", "POST"), "silent")),
         Route("/oauth2/social/steam/nonce", Endpoint(served.ticket_nonce, ("POST",))),
         Route("/v1/guests", Endpoint(served.players.guests, ("POST",))),
+        Route("/v1/identity/connect", Endpoint(served.players.connect, ("POST",), "identity")),
+        Route("/v1/identity/continue", Endpoint(served.players.proceed, ("POST",), "identity")),
         Route("/v1/me", Endpoint(served.own.me, ("GET", "DELETE"), "resource")),
         Route("/v1/me/export", Endpoint(served.own.export, ("GET",), "resource")),
         Route("/v1/me/identities", Endpoint(served.own.identities, ("GET",), "resource")),

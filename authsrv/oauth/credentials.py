@@ -84,6 +84,11 @@ class Redeemed:
         """
         return () if self.is_repeat else self.settled(0, now)
 
+    def refused(self, outcome: str, now: int) -> Sequence[Change]:
+        """The changes that refuse a new credential for good, whoever presents it again."""
+        held = self.reservation
+        return () if held is None or self.is_repeat else (RefuseCredential(held.digest, held.holder, outcome, now),)
+
 
 class CredentialDesk:
     """Takes credentials to their platforms. `sleep` waits between looks at a reservation that another request holds."""

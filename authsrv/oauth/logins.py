@@ -107,6 +107,14 @@ class PlatformLogins:
         except Conflict as conflict:
             raise replayed(f"lost the race for {conflict}") from conflict
 
+    async def refuse(self, redeemed: Redeemed, outcome: str, now: int) -> None:
+        """Let nobody present the credential again, not even the same request."""
+        try:
+            with outages_answered():
+                await self._storage.apply(list(redeemed.refused(outcome, now)))
+        except Conflict as conflict:
+            raise replayed(f"lost the race for {conflict}") from conflict
+
     async def player(self, attempt: Attempt, redeemed: Redeemed, now: int, *, may_create: bool) -> SignIn:
         """Who the identity is. To be asked again when the account changed, or another first login was faster."""
         found, coming = await self.ownership(redeemed.key, now), self.presence(attempt, redeemed, now)

@@ -7,7 +7,9 @@ from authsrv.errors import InvalidScope
 from authsrv.models import Client
 
 OFFLINE = frozenset({"offline", "offline_access"})
-_NEVER_IMPLIED = OFFLINE | {"playfab"}
+ACCOUNT = "account"
+"""Lets a player's access token change the account; a token that is sent to game servers must not have it."""
+_NEVER_IMPLIED = OFFLINE | {"playfab", ACCOUNT}
 """What gives more than claims: a client must ask for it by name."""
 _SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,128}")
 _MOST = 64

@@ -57,6 +57,7 @@ async def strangers(stage: Stage) -> Mapping[str, str]:
         "logout token": await logout_token(stage),
         "revocation feed": (await server.http.get("/oauth2/revocations")).text,
         "xsolla token": stage.tokens["xsolla_token"],
+        "continuation token": stage.tokens["continuation_token"],
         "DPoP proof": good.made(header=good.header | {"typ": "dpop+jwt", "jwk": dict(good.key.jwk)}, claims=proof),
         "client assertion": good.made(claims=assertion),
         "Epic's id_token": server.mint("epicgames", kind="id_token").text,
@@ -195,7 +196,7 @@ async def test_C15_a_token_is_good_in_its_time_alone(stage: Stage, door: Door) -
     assert await opened_by(stage, door, "C15") == []
 
 
-@at_every_door
+@pytest.mark.parametrize("door", [door for door in DOORS if not door.is_exact], ids=lambda door: door.name)
 @pytest.mark.parametrize("name", ["iat", "nbf"])
 async def test_C15_the_clock_of_another_node_may_be_a_minute_ahead(door: Door, name: str) -> None:
     async with staged() as own:

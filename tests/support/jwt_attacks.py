@@ -47,8 +47,10 @@ from tests.support.jwt_forging import (
     with_signature,
 )
 
-Kind = Literal["access", "own", "id", "xsolla"]
-"""An access token of a player, one that a client has for itself, an id_token, and a player's in the Xsolla profile."""
+Kind = Literal["access", "own", "id", "xsolla", "continuation"]
+"""An access token of a player, one that a client has for itself, an id_token, a player's in the Xsolla profile, and
+the token that a conflict of accounts is answered by.
+"""
 ALGORITHMS = (
     "HS256",
     "HS384",
@@ -322,10 +324,53 @@ OF_XSOLLAS: Mapping[str, Mapping[str, Maker]] = {
     "C19": {"exp before the epoch": claims(exp=-1)},
 }
 
+OF_CONTINUATIONS: Mapping[str, Mapping[str, Maker]] = {
+    "C15": {
+        "expired": ahead("exp", 0),
+        "good for longer": ahead("exp", 301),
+        "checked long ago": claims(iat=1, exp=301),
+        "checked lately, good for longer": ahead("iat", -60),
+        "a time before which it is not good": ahead("nbf", 0),
+    },
+    "C16": {
+        **{
+            f"no {name}": claims(**{name: OMIT})
+            for name in (
+                "jti",
+                "gid",
+                "client_id",
+                "identity",
+                "proof",
+                "anonymous",
+                "choices",
+                "version",
+                "owner",
+                "owner_version",
+                "flags",
+                "segments",
+                "request",
+                "code",
+            )
+        },
+        **{
+            f"{name} as {value!r}": claims(**{name: value})
+            for name in ("jti", "gid", "client_id", "identity", "proof", "choices", "flags", "code")
+            for value in (7, None, True, [7], [["a"]], {"a": 7})
+        },
+        **{f"anonymous as {value!r}": claims(anonymous=value) for value in (0, None, "false")},
+        **{f"version as {value!r}": claims(version=value) for value in ("1", None, True, 1.0)},
+        "without a session": claims(sub=OMIT, gid=OMIT),
+        "a claim more": claims(scope="openid"),
+    },
+    "C18": {"an access token's type": header(typ="at+jwt"), "an id_token's type": header(typ="JWT")},
+    "C22": {"a header more": header(cty="JWT")},
+}
+
 OF_ITS_KIND: Mapping[Kind, Mapping[str, Mapping[str, Maker]]] = {
     "access": OF_ACCESS_TOKENS,
     "own": OF_ACCESS_TOKENS,
     "xsolla": OF_XSOLLAS,
+    "continuation": OF_CONTINUATIONS,
     "id": {
         "C16": {
             "no at_hash": claims(at_hash=OMIT),

@@ -16,12 +16,14 @@ import jwt
 from authsrv.models import TOKEN_EXCHANGE, SigningAlgorithm
 from authsrv.oauth.keys import KeyRing
 from tests.support.browser import SHOP_CALLBACK, Browser
+from tests.support.connecting import CONTINUE, connect
 from tests.support.exchange import ACCESS_TOKEN
 from tests.support.jwt_attacks import Kind
 from tests.support.jwt_forging import Good, Json, Key
 from tests.support.listening import Listener, connections, over_sockets
 from tests.support.refusals import clients, demo, tables, told_at
 from tests.support.registration import Edit, Registered, bearer, registered, registering
+from tests.support.residents import resident
 from tests.support.server import Server, running
 
 USERINFO, AUTHORIZE, LOGOUT, REGISTER = "/oauth2/userinfo", "/oauth2/authorize", "/oauth2/logout", "/oauth2/register"
@@ -46,6 +48,11 @@ class Stage:
     def good(self, kind: Kind, alg: SigningAlgorithm) -> Good:
         """The player's token of this kind, as the ring's key of this algorithm signs it or will sign it."""
         key, text = self.key(alg), self.tokens[f"{kind}_token"]
+        if kind == "continuation":
+            secret = self.ring.derive(b"authsrv continuation tokens v1")
+            # Its public half is that of another key: there is none, and attacks by one must not open anything either.
+            own = Key("continuation", "HS256", secret, key.public, key.jwk)
+            return Good(own, dict(jwt.get_unverified_header(text)), self.server.claims(text))
         header = {**jwt.get_unverified_header(text), "alg": key.alg, "kid": key.kid}
         return Good(key, header, self.server.claims(text))
 
@@ -70,7 +77,7 @@ async def staged(edit: Edit | None = None) -> AsyncIterator[Stage]:
         server.http = listener.http
         browser = Browser(server)
         others = {"own_token": await own_token(server), "xsolla_token": await xsolla_token(server)}
-        tokens = await browser.tokens(scope="openid profile offline account") | others
+        tokens = await browser.tokens(scope="openid profile offline account") | others | await questioned(server)
         ring = server.app.desk.keys.ring
         with connections() as connected:
             asked = (await browser.open(LOGOUT)).forms[0].fields
@@ -94,6 +101,16 @@ async def xsolla_token(server: Server) -> str:
     tokens = await http.post("/api/oauth2/token", data={"grant_type": "authorization_code", **redemption})
     found: str = tokens.json()["access_token"]
     return found
+
+
+async def questioned(server: Server) -> dict[str, str]:
+    """What a player has who is asked about another one's account: the session's token, and that of the question."""
+    session = await resident(server, "steam", "birch")
+    await resident(server, "steam", "cedar")
+    conflict = await connect(server, "steam", "cedar", session)
+    assert conflict.status_code == 409, conflict.text
+    token: str = conflict.json()["continuation_token"]
+    return {"session_token": session.tokens["access_token"], "continuation_token": token}
 
 
 def _edited(edit: Edit | None) -> Edit:
@@ -235,6 +252,11 @@ async def to_manage(stage: Stage, token: str) -> httpx.Response:
     return await stage.registered.read(token)
 
 
+async def to_continue(stage: Stage, token: str) -> httpx.Response:
+    sent = {"client_id": "launcher", "continuation_token": token, "choice": "cancel"}
+    return await stage.server.http.post(CONTINUE, json=sent, headers=bearer(stage.tokens["session_token"]))
+
+
 # --- what an answer says ---
 
 Told = tuple[object, ...]
@@ -269,6 +291,7 @@ def on_a_page(answer: httpx.Response) -> Told:
     return answer.status_code, "location" in answer.headers
 
 
+CONTINUED: Told = (400, "invalid_grant")
 INVALID_TOKEN: Told = (401, "invalid_token", 'Bearer realm="authsrv", error="invalid_token"')
 
 
@@ -285,6 +308,8 @@ class Door:
     writes: bool = False
     also: tuple[Kind, ...] = ()
     """Other kinds that it takes, or answers otherwise than what is none."""
+    is_exact: bool = False
+    """Whether a token says just what we write, so that no time of it can be another one."""
 
 
 DOORS = (
@@ -305,6 +330,7 @@ DOORS = (
     Door("logout-xsolla", "xsolla", to_xsollas_logout, by_xsollas, (401, "010-017"), (204, ""), writes=True),
     Door("validation-xsolla", "xsolla", to_xsollas_validation, by_xsollas, (422, "002-016"), (204, "")),
     Door("actor", "own", as_actor, by_an_endpoint, (400, "invalid_grant"), (200, "")),
+    Door("continuation", "continuation", to_continue, by_an_endpoint, CONTINUED, (200, ""), True, is_exact=True),
     Door("silent-hint", "id", as_a_silent_hint, at_the_client, ("client", "login_required"), ("client", "code"), True),
     Door("hint", "id", as_a_hint, at_the_client, ("client", "invalid_request"), ("client", "code"), True),
     Door("posted-hint", "id", as_a_posted_hint, at_the_client, ("client", "invalid_request"), ("client", "code"), True),
