@@ -13,7 +13,7 @@ from authsrv.account_models import Account, EventKind, JournalEvent, Ownership
 from authsrv.accounts.changing import advanced, lost, of_kind, require_changeable, spread
 from authsrv.accounts.effects import Effect, Held, Move, Union, effect_of_event, ghosts_of, held
 from authsrv.accounts.journal import REVERSIBLE, Happening, Occasion, Planned
-from authsrv.errors import AccessDenied, LastIdentity, LaterChanges, UserNotFound
+from authsrv.errors import AccessDenied, LastIdentity, LaterChanges, LinkLimit, UserNotFound
 from authsrv.models import IdentityKey, Player
 from authsrv.oauth.marks import IdentityMarks
 from authsrv.players import refusal
@@ -161,7 +161,8 @@ def _require_possible(event: JournalEvent, effect: Effect, back: Effect, scene: 
     for player_id in effect.players - _merged_now(effect):
         require_changeable(scene.accounts[player_id], occasion)
     if not _has_room(back, scene, occasion.project.accounts.identities):
-        raise _later(event, effect, scene)
+        later = _later(event, effect, scene)
+        raise later if later.facts["events"] else LinkLimit
     _require_unbanned(back, scene, occasion)
     for player_id in {move.before.player_id for move in back.moves if move.before} - _merged_then(back):
         _require_way_in(player_id, effect, back, scene)

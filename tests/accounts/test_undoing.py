@@ -13,7 +13,7 @@ from authsrv.accounts.linking import link
 from authsrv.accounts.merging import merge
 from authsrv.accounts.transferring import transfer
 from authsrv.accounts.undoing import Scene, undo
-from authsrv.errors import AccessDenied, LastIdentity, LaterChanges, UserNotFound
+from authsrv.errors import AccessDenied, LastIdentity, LaterChanges, LinkLimit, UserNotFound
 from authsrv.models import NEVER, IdentityKey, Player
 from authsrv.storage.account_changes import AdvanceVersion, RecordEvent, SetAgeGroup, UnlinkIdentity
 from authsrv.storage.base import Storage
@@ -332,6 +332,14 @@ async def test_an_unlink_is_not_undone_once_the_player_has_another_of_the_kind(s
     other = key("steam", "another")
     taken = await performed(storage, link(other, await reloaded(storage, 1), occasion(now=NOW + 150), MARKS))
     assert await refusal_of(storage, gone) == [f"ev-{taken.id}"]
+
+
+async def test_an_unlink_is_not_undone_once_the_project_allows_fewer_of_the_kind(storage: Storage) -> None:
+    two = account(4, "steam", key("steam", "steam-8"))
+    await stored(storage, two)
+    gone = await performed(storage, unlink(key("steam", "steam-8"), two, occasion(identities=2)))
+    with pytest.raises(LinkLimit):
+        await undone(storage, gone)
 
 
 async def test_an_identity_that_left_and_came_back_by_itself_is_not_as_it_was(storage: Storage) -> None:
