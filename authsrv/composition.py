@@ -12,9 +12,12 @@ from authsrv.accounts.answers import ConnectAnswers
 from authsrv.accounts.arrivals import Arrivals
 from authsrv.accounts.bans import Bans
 from authsrv.accounts.browser.desk import AccountDesk
+from authsrv.accounts.browser.link_page import LinkPage
 from authsrv.accounts.browser.orders import AccountOrders
 from authsrv.accounts.callers import Callers
 from authsrv.accounts.cases import Cases
+from authsrv.accounts.code_linking import CodeLinking
+from authsrv.accounts.confirmations import ConfirmationTokens
 from authsrv.accounts.conflicts import Conflicts
 from authsrv.accounts.connecting import Connector
 from authsrv.accounts.continuation import ContinuationTokens
@@ -30,6 +33,7 @@ from authsrv.accounts.own_data import OwnData
 from authsrv.accounts.own_linking import OwnLinkCodes
 from authsrv.accounts.own_unlinking import OwnUnlinking
 from authsrv.accounts.performing import PlayerChanges
+from authsrv.accounts.redeeming import Redeeming
 from authsrv.accounts.session_ends import SessionEnds
 from authsrv.accounts.social_providers import SocialProviders
 from authsrv.accounts.summaries import Summaries
@@ -48,6 +52,8 @@ from authsrv.endpoints.events import UndoEndpoint
 from authsrv.endpoints.guests import GuestEndpoint
 from authsrv.endpoints.identity import ConnectEndpoint, ContinueEndpoint
 from authsrv.endpoints.introspect import IntrospectionEndpoint
+from authsrv.endpoints.link import LinkDeparture, LinkEndpoint, LinkReturn
+from authsrv.endpoints.link_screens import LinkScreens
 from authsrv.endpoints.login import Callback, Departure, DirectDeparture, SignInPage
 from authsrv.endpoints.logout import LogoutConfirmation, LogoutEndpoint
 from authsrv.endpoints.managing import Managing
@@ -60,6 +66,7 @@ from authsrv.endpoints.me import (
     TimelineEndpoint,
     UnlinkEndpoint,
 )
+from authsrv.endpoints.redeem import RedeemEndpoint
 from authsrv.endpoints.register import ManagementEndpoint, RegistrationEndpoint
 from authsrv.endpoints.revoke import FeedEndpoint, RevocationEndpoint
 from authsrv.endpoints.routes import (
@@ -153,13 +160,22 @@ class Parts:
 
 
 @dataclass(frozen=True, slots=True)
+class _Codes:
+    """Linking by code."""
+
+    codes: LinkCodes
+    linking: CodeLinking
+    redeeming: Redeeming
+
+
+@dataclass(frozen=True, slots=True)
 class _Accounts:
     """What tells of accounts and changes them, whoever asks for it."""
 
     ways_in: WaysIn
     own: OwnAccount
     unlinking: OwnUnlinking
-    codes: LinkCodes
+    codes: _Codes
     managed: ManagedPlayers
     forgetting: Forgetting
     bans: ManagedBans
@@ -175,6 +191,7 @@ class _Drivers:
     direct: DirectSignIn
     sessions: BrowserSessions
     accounts: _Accounts
+    link_page: LinkPage
     logout: Logout
     desk: AccountDesk
     account_pages: AccountClients
@@ -257,7 +274,8 @@ def _own_surface(server: TokenServer, accounts: _Accounts) -> OwnSurface:
         identities=IdentitiesEndpoint(session, own),
         timeline=TimelineEndpoint(session, own),
         unlink=UnlinkEndpoint(session, accounts.unlinking),
-        link_code=LinkCodeEndpoint(session, OwnLinkCodes(server, accounts.codes)),
+        link_code=LinkCodeEndpoint(session, OwnLinkCodes(server, accounts.codes.codes)),
+        redeem=RedeemEndpoint(accounts.codes.redeeming),
     )
 
 
@@ -271,11 +289,25 @@ def _accounts(parts: Parts, ring: KeyRing, server: TokenServer, sessions: Browse
         ways_in=ways_in,
         own=OwnAccount(server, summaries, ways_in),
         unlinking=OwnUnlinking(server, Unlinking(server, ends, ways_in), summaries),
-        codes=LinkCodes(server, ring.derive(b"authsrv link codes v1"), parts.random),
+        codes=_codes(parts, ring, server, summaries),
         forgetting=forgetting(parts, server),
         managed=managed,
         bans=ManagedBans(server, Bans(server, changes, sessions), managed),
     )
+
+
+def _codes(parts: Parts, ring: KeyRing, server: TokenServer, summaries: Summaries) -> _Codes:
+    codes = LinkCodes(server, ring.derive(b"authsrv link codes v1"), parts.random)
+    linking = CodeLinking(server, Cases(server))
+    redeeming = Redeeming(
+        server=server,
+        callers=Callers(server, AccountAccess(server)),
+        codes=codes,
+        linking=linking,
+        tokens=ConfirmationTokens(ring.derive(b"authsrv confirmation tokens v1"), parts.random),
+        summaries=summaries,
+    )
+    return _Codes(codes, linking, redeeming)
 
 
 def _management_surface(server: TokenServer, accounts: _Accounts) -> ManagementSurface:
@@ -409,6 +441,15 @@ def _drivers(parts: Parts, ring: KeyRing, server: TokenServer) -> _Drivers:
         ),
         sessions=sessions,
         accounts=accounts,
+        link_page=LinkPage(
+            server=server,
+            browsers=browsers,
+            pending=pending,
+            pages=account_pages,
+            trips=trips,
+            codes=accounts.codes.codes,
+            linking=accounts.codes.linking,
+        ),
         logout=logout,
         desk=desk,
         account_pages=account_pages,
@@ -437,11 +478,14 @@ def _browser_surface(parts: Parts, drivers: _Drivers) -> BrowserSurface:
         callback=Callback(
             trips=drivers.trips,
             upstream=upstream,
+            returns={"link_code": LinkReturn(drivers.link_page, issuer)},
             authorizer=authorizer,
             outcomes=outcomes,
             cookie=cookie,
             issuer=issuer,
         ),
+        link=LinkEndpoint(drivers.link_page, LinkScreens(screens, parts.facts), cookie, issuer),
+        link_departure=LinkDeparture(drivers.link_page, cookie, issuer),
         account=AccountEndpoint(
             desk=drivers.desk,
             orders=drivers.orders,

@@ -23,6 +23,7 @@ SECRET_NAMES: Final = frozenset(
         "authtoken",
         "client_assertion",
         "client_secret",
+        "confirmation_token",
         "code",
         "code_verifier",
         "cookie",

@@ -11,6 +11,7 @@ from authsrv.accounts.journal import Occasion
 from authsrv.accounts.linking import is_full
 from authsrv.errors import InvalidToken
 from authsrv.models import ConnectFlags, Digest, IdentityKey
+from authsrv.oauth.credentials import Redeemed
 from authsrv.oauth.outages import outages_answered
 from authsrv.oauth.server import TokenServer
 from authsrv.players import Decision, NewPlayer, Presence, decide
@@ -27,6 +28,12 @@ class Proof:
     display_name: str = ""
     age_group: str = ""
     anonymous: bool = False
+
+
+def proof_of(redeemed: Redeemed, now: int) -> Proof:
+    """What a credential proved at this moment."""
+    identity = redeemed.identity
+    return Proof(identity.platform, redeemed.key, now, identity.display_name, identity.age_group, identity.anonymous)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Any
 from authsrv.account_models import Doer, JournalEvent
 from authsrv.accounts.arrivals import Arrived, lost_to_another_change
 from authsrv.accounts.callers import Call, Caller
-from authsrv.accounts.cases import Case, Proof, Wishes
+from authsrv.accounts.cases import Case, Proof, Wishes, proof_of
 from authsrv.accounts.choices import offers
 from authsrv.accounts.doors import ConnectParts, Door
 from authsrv.accounts.entries import Entry
@@ -116,7 +116,7 @@ class Connector:
         redeemed = await self._proofs.redeem(attempt, call.submitted, requester, now)
         doer = Doer("player", "", caller.client.client_id, caller.sender.cut_address)
         occasion = Occasion(caller.client.project, doer, now, self._server.storage.next_id)
-        return _Proved(caller, entry, redeemed, _proof(redeemed, now), wishes, occasion)
+        return _Proved(caller, entry, redeemed, proof_of(redeemed, now), wishes, occasion)
 
     async def _case(self, proved: _Proved) -> Case:
         return await self._cases.load(proved.proof, proved.wishes, proved.caller.session, proved.occasion)
@@ -152,15 +152,7 @@ class Connector:
         return next((event for event in events if event.at > since and _request_of(event) == request), None)
 
     async def _keep(self, proved: _Proved) -> None:
-        """Remember whom a credential proved, although nothing came of it.
-
-        What only the platform's answer told is not remembered, so a device account must be proved again.
-        """
-        logins, now = self._proofs.logins, proved.occasion.now
-        if proved.proof.anonymous:
-            await logins.refuse(proved.redeemed, "credential_replayed", now)
-        else:
-            await logins.keep(proved.redeemed, now)
+        await self._proofs.logins.put_away(proved.redeemed, proved.occasion.now)
 
     def _previewed(self, case: Case, proved: _Proved) -> Mapping[str, Any]:
         try:
@@ -200,11 +192,6 @@ def _request(call: ConnectCall, caller: Caller) -> str:
     told = [caller.client.client_id, session, call.key, call.provider, submitted, sorted(call.flags.items())]
     told += [call.segments, call.preview, sorted(call.code.items())]
     return digest(json.dumps(told, sort_keys=True)).hex()
-
-
-def _proof(redeemed: Redeemed, now: int) -> Proof:
-    identity = redeemed.identity
-    return Proof(identity.platform, redeemed.key, now, identity.display_name, identity.age_group, identity.anonymous)
 
 
 def _was_used(case: Case, since: int) -> bool:

@@ -108,22 +108,34 @@ class LinkCodes:
         limits, address, client_id = self._server.limits, guesser.sender.address, guesser.client_id or "link-page"
         limits.check(Rule.LINK_CODE_FAILURES, address)
         limits.check(Rule.CLIENT_LINK_CODE_FAILURES, client_id)
-        found = await self._find(text)
+        found = await self._at(self._hash(normal(text)))
         if found is None or project not in {"", found.code.project}:
             limits.record_failure(Rule.LINK_CODE_FAILURES, address)
             limits.record_failure(Rule.CLIENT_LINK_CODE_FAILURES, client_id)
             raise wrong_code()
         return found
 
-    async def _find(self, text: str) -> FoundCode | None:
+    async def again(self, code_hash: Digest) -> FoundCode:
+        """A code that was found before. Raises `InvalidGrant` once it is good no more."""
+        found = await self._at(code_hash)
+        if found is None:
+            raise wrong_code()
+        return found
+
+    async def known(self, code_hash: Digest) -> FoundCode | None:
+        """A code that was found before, whatever became of it."""
         with outages_answered():
-            loaded = await self._server.storage.load_link_code(self._hash(normal(text)))
+            loaded = await self._server.storage.load_link_code(code_hash)
         client = self._server.registry.get(loaded.code.client_id) if loaded else None
-        if loaded is None or client is None:
+        if loaded is None or client is None or client.project.key != loaded.code.project:
             return None
-        code, now = loaded.code, self._server.now()
-        is_open = code.used_at is None and now < code.expires_at and not loaded.player.is_barred(now)
-        return FoundCode(loaded, client) if is_open and client.project.key == code.project else None
+        return FoundCode(loaded, client)
+
+    async def _at(self, code_hash: Digest) -> FoundCode | None:
+        found, now = await self.known(code_hash), self._server.now()
+        if found is None or found.loaded.player.is_barred(now):
+            return None
+        return found if found.code.used_at is None and now < found.code.expires_at else None
 
     def _new(self, session: AccountSession, return_to: str, check_number: str, now: int) -> IssuedCode:
         text = "".join(LETTERS[number] for number in self._numbers(len(LETTERS), _LENGTH))

@@ -16,7 +16,7 @@ from authsrv.accounts.entries import CODE_PARAMETERS
 from authsrv.endpoints.bearer import bearer_in_header
 from authsrv.endpoints.endpoint import sender
 from authsrv.endpoints.forms import LIMITS, header_values
-from authsrv.endpoints.json_objects import flag, members, require_known, text
+from authsrv.endpoints.json_objects import flag, members, require_known, required_text, text
 from authsrv.endpoints.token import authorization
 from authsrv.errors import InvalidRequest
 from authsrv.models import ConnectFlags
@@ -50,8 +50,8 @@ def read_connect(request: Request, sent: Mapping[str, Any]) -> ConnectCall:
     flags = members(sent, "flags", FLAGS | {"segments"})
     return ConnectCall(
         call=read_call(request, sent),
-        provider=_required(sent, "provider"),
-        submitted=_submission(members(sent, "credential", CREDENTIAL)),
+        provider=required_text(sent, "provider"),
+        submitted=read_submission(members(sent, "credential", CREDENTIAL)),
         flags={name: flag(flags, name) for name in FLAGS if name in flags},
         segments=members(flags, "segments") if "segments" in flags else None,
         code=_code(sent),
@@ -70,7 +70,8 @@ def idempotency_key(request: Request) -> str:
     return keys[0].decode("ascii")
 
 
-def _submission(sent: Mapping[str, Any]) -> Submission:
+def read_submission(sent: Mapping[str, Any]) -> Submission:
+    """The credential of a request. Raises `InvalidRequest`."""
     value = text(sent, "value", LIMITS["session_ticket"])
     if not value:
         raise InvalidRequest("Send the credential with its value.", parameter="credential")
@@ -89,10 +90,3 @@ def _code(sent: Mapping[str, Any]) -> Mapping[str, str]:
         name: text(sent, name, min(LIMITS.get(name, _LONGEST_OF_CODE), _LONGEST_OF_CODE)) for name in CODE_PARAMETERS
     }
     return {name: value for name, value in said.items() if value}
-
-
-def _required(sent: Mapping[str, Any], name: str) -> str:
-    value = text(sent, name)
-    if not value:
-        raise InvalidRequest(f"Send the {name}.", parameter=name)
-    return value

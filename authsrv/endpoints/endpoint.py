@@ -22,7 +22,7 @@ from authsrv.oauth.request import Sender, Surface
 Handler = Callable[[Request], Awaitable[Response]]
 
 READ = ("GET", "HEAD")
-_PAGES = ("/login", "/account", "/oauth2/logout")
+_PAGES = ("/link", "/login", "/account", "/oauth2/logout")
 
 _log = logging.getLogger(__name__)
 

@@ -54,6 +54,14 @@ def text(sent: Mapping[str, Any], name: str, limit: int = 0) -> str:
     return value
 
 
+def required_text(sent: Mapping[str, Any], name: str, limit: int = 0) -> str:
+    """The same for one that must be there, and not empty."""
+    value = text(sent, name, limit)
+    if not value:
+        raise InvalidRequest(f"Send the {name}.", parameter=name)
+    return value
+
+
 def flag(sent: Mapping[str, Any], name: str) -> bool:
     """A member that is true or false, false if it is not there. Raises `InvalidRequest` with `parameter` set."""
     value = sent.get(name, False)

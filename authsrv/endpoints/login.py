@@ -1,5 +1,6 @@
 """The sign-in page, the way to a platform and back: parse, call, answer."""
 
+from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -15,13 +16,17 @@ from authsrv.endpoints.screens import Screens
 from authsrv.errors import UriTooLong
 from authsrv.oauth.browser.authorize import Authorizer
 from authsrv.oauth.browser.pending import Caller, cross_site
-from authsrv.oauth.browser.trips import Failed, Homecoming, Trips
+from authsrv.oauth.browser.request import Purpose
+from authsrv.oauth.browser.trips import BackHome, Failed, Homecoming, Trips
 from authsrv.oauth.browser.upstream import UpstreamSignIn
 from authsrv.oauth.xsolla.sign_in import DirectSignIn
 
 MAX_BODY = 8 * 1024
 MAX_QUERY = 16 * 1024
 FORM_FIELDS = frozenset({"request", "csrf", "session", "decision"})
+
+Return = Callable[[Request, Homecoming, BackHome], Awaitable[Response]]
+"""Answers a browser that came back from a platform."""
 
 
 class SignInPage:
@@ -98,13 +103,17 @@ class DirectDeparture:
 
 
 class Callback:
-    """`GET /login/{provider}/callback`: where the platform sends the browser back to."""
+    """`GET /login/{provider}/callback`: where the platform sends the browser back to.
+
+    `returns` are where it goes on whose trip was for something else than signing in.
+    """
 
     def __init__(
         self,
         *,
         trips: Trips,
         upstream: UpstreamSignIn,
+        returns: Mapping[Purpose, Return],
         authorizer: Authorizer,
         outcomes: Outcomes,
         cookie: SessionCookie,
@@ -112,6 +121,7 @@ class Callback:
     ) -> None:
         self._trips = trips
         self._upstream = upstream
+        self._returns = returns
         self._authorizer = authorizer
         self._outcomes = outcomes
         self._cookie = cookie
@@ -125,7 +135,10 @@ class Callback:
         home = Homecoming(
             request.path_params["provider"], parse_form(query).everything(), self._cookie.read(request), sender(request)
         )
-        arrival = await self._upstream.arrive(home, await self._trips.back(home))
+        back = await self._trips.back(home)
+        if back.purpose in self._returns:
+            return await self._returns[back.purpose](request, home, back)
+        arrival = await self._upstream.arrive(home, back)
         again = f"{self._issuer}/login?request={arrival.handle}"
         if not isinstance(arrival, Failed):
             return self._cookie.set(redirect(request, again), arrival.cookie)

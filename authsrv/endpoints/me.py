@@ -17,7 +17,7 @@ from authsrv.accounts.own_unlinking import OwnUnlinking
 from authsrv.endpoints.bearer import required_bearer
 from authsrv.endpoints.endpoint import sender
 from authsrv.endpoints.forms import parse_form
-from authsrv.endpoints.json_objects import flag, read_object, text
+from authsrv.endpoints.json_objects import flag, read_object, required_text, text
 from authsrv.endpoints.qr_codes import qr_code
 from authsrv.errors import InvalidRequest, UriTooLong
 from authsrv.oauth.parameters import boolean
@@ -145,19 +145,12 @@ class _Wish:
 
 def _wish_in_body(sent: Mapping[str, Any]) -> _Wish:
     wanted = Wanted(
-        _required(sent, "provider"),
-        _required(sent, "subject"),
+        required_text(sent, "provider"),
+        required_text(sent, "subject"),
         text(sent, "kind") if "kind" in sent else None,
         text(sent, "environment") if "environment" in sent else None,
     )
     return _Wish(wanted, flag(sent, "preview"))
-
-
-def _required(sent: Mapping[str, Any], name: str) -> str:
-    found = text(sent, name)
-    if not found:
-        raise InvalidRequest(f"Send the {name}.", parameter=name)
-    return found
 
 
 def read_query(request: Request, names: set[str]) -> Mapping[str, str]:

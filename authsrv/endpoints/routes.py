@@ -15,6 +15,7 @@ from authsrv.endpoints.guests import GuestEndpoint
 from authsrv.endpoints.health import live, ready
 from authsrv.endpoints.identity import ConnectEndpoint, ContinueEndpoint
 from authsrv.endpoints.introspect import IntrospectionEndpoint
+from authsrv.endpoints.link import LinkDeparture, LinkEndpoint
 from authsrv.endpoints.login import Callback, Departure, DirectDeparture, SignInPage
 from authsrv.endpoints.logout import LogoutConfirmation, LogoutEndpoint
 from authsrv.endpoints.me import (
@@ -25,6 +26,7 @@ from authsrv.endpoints.me import (
     TimelineEndpoint,
     UnlinkEndpoint,
 )
+from authsrv.endpoints.redeem import RedeemEndpoint
 from authsrv.endpoints.register import ManagementEndpoint, RegistrationEndpoint
 from authsrv.endpoints.revoke import FeedEndpoint, RevocationEndpoint
 from authsrv.endpoints.silent import SilentEndpoint, TicketNonceEndpoint
@@ -47,6 +49,8 @@ class BrowserSurface:
     departure: Departure
     direct_departure: DirectDeparture
     callback: Callback
+    link: LinkEndpoint
+    link_departure: LinkDeparture
     account: AccountEndpoint
     userinfo: UserInfoEndpoint
     logout: LogoutEndpoint
@@ -97,6 +101,7 @@ class OwnSurface:
     timeline: TimelineEndpoint
     unlink: UnlinkEndpoint
     link_code: LinkCodeEndpoint
+    redeem: RedeemEndpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +148,8 @@ def routes(served: Served) -> list[BaseRoute]:
         Route("/login/{provider}/go", Endpoint(browser.direct_departure, ("GET",))),
         Route("/login/{provider}/callback", Endpoint(browser.callback, ("GET",))),
         Route("/account", Endpoint(browser.account, ("GET", "POST"))),
+        Route("/link", Endpoint(browser.link, ("GET", "POST"))),
+        Route("/link/{provider}", Endpoint(browser.link_departure, ("POST",))),
         Route("/oauth2/logout", Endpoint(browser.logout, ("GET", "POST"))),
         Route("/oauth2/logout/confirm", Endpoint(browser.logout_confirmation, ("POST",))),
         Route("/oauth2/userinfo", Endpoint(browser.userinfo, ("GET", "POST"), "resource")),
@@ -164,6 +171,7 @@ def routes(served: Served) -> list[BaseRoute]:
         Route("/v1/me/identities/unlink", Endpoint(served.own.unlink, ("POST",), "resource")),
         Route("/v1/me/identities/{provider}/{subject}", Endpoint(served.own.unlink, ("DELETE",), "resource")),
         Route("/v1/me/links/code", Endpoint(served.own.link_code, ("GET", "POST"), "resource")),
+        Route("/v1/me/links/redeem", Endpoint(served.own.redeem, ("POST",))),
         Route("/v1/me/timeline", Endpoint(served.own.timeline, ("GET",), "resource")),
         Route("/v1/events/{event}/undo", Endpoint(managed.undo, ("POST",), "resource")),
         Route("/v1/users/{sub}", Endpoint(managed.user, ("GET",))),

@@ -65,6 +65,9 @@ _BY_REASON: Mapping[str, Problem] = {
     "account_action_required": "account_action_required",
     "age_restricted": "age_restricted",
     "banned": "banned",
+    "switch_required": "linked_elsewhere",
+    "already_linked": "link_limit",
+    "link_code_invalid": "link_code",
 }
 _BY_KIND: tuple[tuple[type[AuthsrvError], Problem], ...] = (
     (errors.RateLimited, "rate_limited"),
@@ -113,7 +116,7 @@ class Screens:
         if asked.step == "login" or asked.signed_in is None:
             return self._draw(request.scope, self._login(asked))
         form, player = self._form(asked), self.player(asked.signed_in)
-        client, targets = _card(asked.target.client), self._targets(asked.target.redirect_uri)
+        client, targets = card_of(asked.target.client), self._targets(asked.target.redirect_uri)
         if asked.step == "select_account":
             return self._draw(request.scope, ChooseAccountPage(form, client, player, form_targets=targets))
         uri = asked.target.redirect_uri
@@ -136,7 +139,7 @@ class Screens:
         if project:
             remember(request, project)
         form = Form(f"{self._facts.issuer}/oauth2/logout/confirm", query, asked.csrf)
-        client = _card(asked.client) if asked.client else None
+        client = card_of(asked.client) if asked.client else None
         page = LogoutPage(form, client, self.player(asked.signed_in), self.anywhere)
         return self._draw(request.scope, page)
 
@@ -144,7 +147,7 @@ class Screens:
         """The end of a logout."""
         if ended.client:
             remember(request, ended.client.project)
-        client = _card(ended.client) if ended.client else None
+        client = card_of(ended.client) if ended.client else None
         native = ended.client is not None and asks_every_time(ended.client, ended.continue_to) and ended.client.native
         return self._draw(request.scope, LoggedOutPage(client, ended.continue_to, ended.frames, native))
 
@@ -159,7 +162,7 @@ class Screens:
         client = self._facts.client(error.client_id) if isinstance(error, RequestCompleted) else None
         if client:
             scope["state"]["project"] = client.project
-            return self._draw(scope, DonePage(_card(client)), error.status)
+            return self._draw(scope, DonePage(card_of(client)), error.status)
         page = ErrorPage(
             problem_of(error),
             reference,
@@ -176,9 +179,9 @@ class Screens:
             response.headers["retry-after"] = str(error.retry_after)
         return response
 
-    def draw(self, request: Request, page: Page) -> Response:
+    def draw(self, request: Request, page: Page, status: int = 200) -> Response:
         """A page, in the player's language and the project's look."""
-        return self._draw(request.scope, page)
+        return self._draw(request.scope, page, status)
 
     def _login(self, asked: Question) -> LoginPage:
         notice: Notice = ("other_account" if asked.other_account else "again") if asked.signed_in else ""
@@ -189,7 +192,7 @@ class Screens:
         )
         # Whichever platform is chosen, its page may lie anywhere.
         targets = tuple(dict.fromkeys((*self._targets(asked.target.redirect_uri), "https:")))
-        client = None if asked.target.client.is_account_page else _card(asked.target.client)
+        client = None if asked.target.client.is_account_page else card_of(asked.target.client)
         return LoginPage(self._form(asked), client, buttons, notice, form_targets=targets)
 
     def _form(self, asked: Question) -> Form:
@@ -262,6 +265,7 @@ def problem_of(error: AuthsrvError) -> Problem:
     return "server_error" if error.status >= 500 else "bad_request"
 
 
-def _card(client: Client) -> ClientCard:
+def card_of(client: Client) -> ClientCard:
+    """A client in its own words."""
     links = client.links
     return ClientCard(client.name, "", links.policy_uri, links.tos_uri, links.client_uri)

@@ -115,6 +115,16 @@ class PlatformLogins:
         except Conflict as conflict:
             raise replayed(f"lost the race for {conflict}") from conflict
 
+    async def put_away(self, redeemed: Redeemed, now: int) -> None:
+        """Remember whom a credential proved, for a request that will not present it again.
+
+        What only the platform's answer told is not remembered, so a device account must be proved again.
+        """
+        if redeemed.identity.anonymous:
+            await self.refuse(redeemed, "credential_replayed", now)
+        else:
+            await self.keep(redeemed, now)
+
     async def player(self, attempt: Attempt, redeemed: Redeemed, now: int, *, may_create: bool) -> SignIn:
         """Who the identity is. To be asked again when the account changed, or another first login was faster."""
         found, coming = await self.ownership(redeemed.key, now), self.presence(attempt, redeemed, now)

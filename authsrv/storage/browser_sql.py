@@ -57,6 +57,8 @@ BIND_REQUEST = "UPDATE requests SET browser_id = :browser_id WHERE id = :request
 
 ADVANCE_REQUEST = "UPDATE requests SET progress = :progress WHERE id = :request_id AND completed_at IS NULL"
 
+AMEND_REQUEST = "UPDATE requests SET parameters = :parameters WHERE id = :request_id AND completed_at IS NULL"
+
 COMPLETE_REQUEST = "UPDATE requests SET completed_at = :now WHERE id = :request_id AND completed_at IS NULL"
 
 SELECT_REQUEST = f"""

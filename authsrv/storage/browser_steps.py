@@ -15,6 +15,7 @@ from authsrv.storage.changes import (
     AddRequest,
     AddTrip,
     AdvanceRequest,
+    AmendRequest,
     BindRequest,
     CompleteRequest,
     EndSession,
@@ -30,7 +31,7 @@ from authsrv.storage.changes import (
     UseTrip,
     WithdrawConsent,
 )
-from authsrv.storage.rows import checked, digest_column, joined
+from authsrv.storage.rows import checked, digest_column, joined, required
 from authsrv.storage.steps import Step, steps_of
 
 SESSION_ENDED = "session_ended"
@@ -84,6 +85,12 @@ def _(change: BindRequest) -> Iterator[Step]:
 def _(change: AdvanceRequest) -> Iterator[Step]:
     progress = joined("progress", change.progress)
     yield Step(sql.ADVANCE_REQUEST, checked(request_id=change.request_id, progress=progress))
+
+
+@steps_of.register
+def _(change: AmendRequest) -> Iterator[Step]:
+    parameters = required("parameters", change.parameters)
+    yield Step(sql.AMEND_REQUEST, checked(request_id=change.request_id, parameters=parameters))
 
 
 @steps_of.register

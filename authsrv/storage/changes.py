@@ -285,6 +285,14 @@ class AdvanceRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class AmendRequest:
+    """Replace the parameters of a request. Guard: it is not completed."""
+
+    request_id: int
+    parameters: str
+
+
+@dataclass(frozen=True, slots=True)
 class CompleteRequest:
     """The request was answered. Guard: it was not before."""
 
@@ -487,6 +495,7 @@ Change = (
     | AddRequest
     | BindRequest
     | AdvanceRequest
+    | AmendRequest
     | CompleteRequest
     | AddTrip
     | UseTrip

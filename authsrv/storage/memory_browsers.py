@@ -15,6 +15,7 @@ from authsrv.storage.changes import (
     AddRequest,
     AddTrip,
     AdvanceRequest,
+    AmendRequest,
     BindRequest,
     CompleteRequest,
     EndSession,
@@ -117,6 +118,14 @@ def _(change: AdvanceRequest, tables: Tables) -> None:
     if request is None or request.completed_at is not None:
         raise Conflict(change)
     tables.requests[request.id] = replace(request, progress=change.progress)
+
+
+@write.register
+def _(change: AmendRequest, tables: Tables) -> None:
+    request = tables.requests.get(change.request_id)
+    if request is None or request.completed_at is not None:
+        raise Conflict(change)
+    tables.requests[request.id] = replace(request, parameters=change.parameters)
 
 
 @write.register

@@ -70,6 +70,23 @@ async def _account(visitor: Visitor) -> None:
     await visitor.open("/account")
 
 
+async def _link_check(visitor: Visitor) -> None:
+    await visitor.open("/link")
+    await visitor.page.fill("#code", await visitor.link_code())
+    await visitor.press("#continue")
+
+
+async def _link_confirm(visitor: Visitor) -> None:
+    await _link_check(visitor)
+    await visitor.prove("xbox", "cedar")
+
+
+async def _linked(visitor: Visitor) -> None:
+    await _link_confirm(visitor)
+    await visitor.press("#link")
+    await visitor.is_titled("The platform account is linked")
+
+
 async def _signed_out(visitor: Visitor) -> None:
     await visitor.sign_in()
     await visitor.open("/login")
@@ -105,6 +122,10 @@ PLACES: Mapping[str, Way] = {
     "home": at("/login"),
     "account-sign-in": at("/account"),
     "account": _account,
+    "link-code": at("/link?code=BCDF-GHJK"),
+    "link-check": _link_check,
+    "link-confirm": _link_confirm,
+    "linked": _linked,
     "done": _done,
     "form-post": _form,
     "signed-out": _signed_out,

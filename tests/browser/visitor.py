@@ -8,9 +8,10 @@ import httpx
 import pytest
 from playwright.async_api import Browser, ConsoleMessage, Page, expect
 
+from authsrv.emulator import client as emulator
 from tests.support.client_site import ClientSite
 from tests.support.demo import Demo
-from tests.support.server import VERIFIER
+from tests.support.server import CALLBACK, CHALLENGE, VERIFIER
 
 MARKS = [pytest.mark.browser, pytest.mark.timeout(180), pytest.mark.asyncio(loop_scope="session")]
 """Of every test with a browser; the first of a run also starts the demo and Chromium."""
@@ -74,6 +75,28 @@ class Visitor:
             answer = await forum.post(f"{self.demo.issuer}/oauth2/token", data=form)
         found: str = answer.json()["id_token"]
         return found
+
+    async def link_code(self, player: str = "cedar") -> str:
+        """A link code of somebody who came to the launcher by Steam."""
+        request = {
+            "client_id": "launcher",
+            "response_type": "code",
+            "state": "af0ifjsldkj",
+            "redirect_uri": CALLBACK,
+            "scope": "account",
+            "is_redirect": "false",
+            "code_challenge": CHALLENGE,
+            "code_challenge_method": "S256",
+            **emulator.mint(self.demo.emulator_port, "steam", player).parameters,
+        }
+        async with httpx.AsyncClient(base_url=self.demo.issuer) as launcher:
+            found = (await launcher.post("/oauth2/social/steam/cross_auth", data=request)).json()["login_url"]
+            form = {"grant_type": "authorization_code", "client_id": "launcher", "redirect_uri": CALLBACK}
+            form |= {"code": httpx.URL(found).params["code"], "code_verifier": VERIFIER}
+            tokens = (await launcher.post("/oauth2/token", data=form)).json()
+            bearer = {"authorization": f"Bearer {tokens['access_token']}"}
+            code: str = (await launcher.post("/v1/me/links/code", headers=bearer)).json()["code"]
+        return code
 
     async def new_tab(self) -> "Visitor":
         """Another tab of the same browser."""

@@ -16,6 +16,7 @@ from authsrv.storage.changes import (
     AddRequest,
     AddTrip,
     AdvanceRequest,
+    AmendRequest,
     BindRequest,
     Change,
     CompleteRequest,
@@ -180,6 +181,7 @@ async def test_a_visit_to_a_third_project_is_nobodys(storage: Storage) -> None:
         pytest.param(BindRequest(1, 9), replace(pending(1, browser_id=9)), id="bound"),
         pytest.param(AdvanceRequest(1, ("login",)), replace(pending(1, browser_id=0), progress=("login",)), id="ahead"),
         pytest.param(AdvanceRequest(1, ()), replace(pending(1, browser_id=0), progress=()), id="back"),
+        pytest.param(AmendRequest(1, "{}"), replace(pending(1, browser_id=0), parameters="{}"), id="amended"),
         pytest.param(
             CompleteRequest(1, NOW + 9), replace(pending(1, browser_id=0), completed_at=NOW + 9), id="completed"
         ),
@@ -201,6 +203,8 @@ async def test_a_change_of_a_request_is_what_it_says_and_touches_no_other(
         pytest.param([BindRequest(1, 5)], BindRequest(1, 5), id="bind, its own already"),
         pytest.param([], AdvanceRequest(9, ()), id="advance, no such request"),
         pytest.param([CompleteRequest(1, NOW)], AdvanceRequest(1, ()), id="advance, completed"),
+        pytest.param([], AmendRequest(9, "{}"), id="amend, no such request"),
+        pytest.param([CompleteRequest(1, NOW)], AmendRequest(1, "{}"), id="amend, completed"),
         pytest.param([], CompleteRequest(9, NOW), id="complete, no such request"),
         pytest.param([CompleteRequest(1, NOW)], CompleteRequest(1, NOW + 1), id="complete, completed"),
     ],

@@ -39,6 +39,7 @@ from authsrv.storage.changes import (
     AddRequest,
     AddTrip,
     AdvanceRequest,
+    AmendRequest,
     BindRequest,
     Change,
     CompleteRequest,
@@ -167,6 +168,7 @@ BROWSER_CHANGES: st.SearchStrategy[Change] = st.one_of(
     ),
     st.builds(BindRequest, MORE_IDS, MAYBE_IDS),
     st.builds(AdvanceRequest, MORE_IDS, STEPS),
+    st.builds(AmendRequest, MORE_IDS, st.sampled_from(["{}", '{"a":"b"}'])),
     st.builds(CompleteRequest, MORE_IDS, TIMES),
     st.builds(
         lambda number, request_id, ends: AddTrip(replace(trip(number, request_id=request_id), expires_at=ends)),

@@ -4,7 +4,7 @@ Owns which browser may go on with which request. Knows no page and decides nothi
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from authsrv import errors
@@ -68,9 +68,30 @@ class PendingRequests:
 
     async def keep(self, checked: Checked, sent: Mapping[str, str], browser: Browser | None, sender: Sender) -> Waiting:
         """Keep a request for a browser, a new one if it has shown no cookie."""
+        return await self._keep(lambda browser_id: self._pending(checked, sent, browser_id), browser, sender)
+
+    async def hold(
+        self, client: Client, parameters: Mapping[str, str], browser: Browser | None, expires_at: int, sender: Sender
+    ) -> Waiting:
+        """The same for something else than an authorization request: the parameters name their purpose."""
+
+        def made(browser_id: int) -> PendingRequest:
+            return PendingRequest(
+                id=self._server.storage.next_id(),
+                browser_id=browser_id,
+                project=client.project.key,
+                client_id=client.client_id,
+                parameters=json.dumps(parameters, separators=(",", ":")),
+                created_at=self._server.now(),
+                expires_at=expires_at,
+            )
+
+        return await self._keep(made, browser, sender)
+
+    async def _keep(self, make: Callable[[int], PendingRequest], browser: Browser | None, sender: Sender) -> Waiting:
         self._server.limits.check(Rule.ADDRESS_SIGN_INS, sender.address)
         browser, cookie, changes = self._browser(browser)
-        request = self._pending(checked, sent, browser.id)
+        request = make(browser.id)
         await self._server.apply([*changes, AddRequest(request)])
         return Waiting(self._handle(request), cookie, request)
 
@@ -97,20 +118,20 @@ class PendingRequests:
 
         With a `provider` only one that names this platform is found.
         """
-        request_id = self._server.opaque.row_id("request", caller.handle)
-        if request_id is None:
-            raise unknown_request()
-        kept = await self._load(request_id, self._browsers.read(caller.cookie))
+        kept = await self._named(caller, "sign_in")
         if provider and provider_of(kept.request) != provider:
-            raise unknown_request()
-        if purpose_of(kept.request) != "sign_in":
             raise unknown_request()
         if kept.request.browser_id == 0:
             return await self._bind(kept, caller.handle)
-        if kept.visit is None or kept.visit.browser.id != kept.request.browser_id:
-            raise wrong_browser(has_cookie=bool(caller.cookie))
+        _require_own(kept, caller)
         if kept.request.completed_at is not None:
             raise RequestCompleted(kept.request.client_id)
+        return kept
+
+    async def of_purpose(self, caller: Caller, purpose: Purpose) -> LoadedRequest:
+        """A kept request of this browser for something else than signing in, completed ones included."""
+        kept = await self._named(caller, purpose)
+        _require_own(kept, caller)
         return kept
 
     async def require(self, caller: Caller, csrf: str) -> LoadedRequest:
@@ -118,9 +139,13 @@ class PendingRequests:
         kept = await self.find(caller)
         if isinstance(kept, Waiting):
             raise wrong_browser(has_cookie=bool(caller.cookie))
+        self.require_form(kept, csrf)
+        return kept
+
+    def require_form(self, kept: LoadedRequest, csrf: str) -> None:
+        """Raise `AccessDenied` for a form that was not made for this request."""
         if not self._browsers.is_ours(csrf, kept.request.browser_id, str(kept.request.id)):
             raise cross_site()
-        return kept
 
     def csrf(self, kept: LoadedRequest) -> str:
         """The synchronizer token of the forms for a request."""
@@ -140,6 +165,15 @@ class PendingRequests:
             await self._server.apply([change])
         except Conflict:
             raise RequestCompleted(kept.request.client_id) from None
+
+    async def _named(self, caller: Caller, purpose: Purpose) -> LoadedRequest:
+        request_id = self._server.opaque.row_id("request", caller.handle)
+        if request_id is None:
+            raise unknown_request()
+        kept = await self._load(request_id, self._browsers.read(caller.cookie))
+        if purpose_of(kept.request) != purpose:
+            raise unknown_request()
+        return kept
 
     async def _load(self, request_id: int, presented: Opaque | None) -> LoadedRequest:
         with outages_answered():
@@ -193,6 +227,11 @@ def purpose_of(request: PendingRequest) -> Purpose:
     """What a kept request is for."""
     named: Purpose = json.loads(request.parameters).get(PURPOSE, "sign_in")
     return named
+
+
+def _require_own(kept: LoadedRequest, caller: Caller) -> None:
+    if kept.visit is None or kept.visit.browser.id != kept.request.browser_id:
+        raise wrong_browser(has_cookie=bool(caller.cookie))
 
 
 def _browser_of(visit: Visit | None) -> Browser | None:

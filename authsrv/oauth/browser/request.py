@@ -46,7 +46,7 @@ PROVIDER = "provider"
 """Never sent: it stands beside the parameters of a request that names the platform by its address."""
 PURPOSE = "purpose"
 """Never sent either: what a kept request is for, if not for signing in."""
-Purpose = Literal["sign_in", "link"]
+Purpose = Literal["sign_in", "link", "link_code"]
 UNSUPPORTED: Mapping[str, type[errors.AuthsrvError]] = {
     "request": errors.RequestNotSupported,
     "request_uri": errors.RequestUriNotSupported,
