@@ -64,7 +64,6 @@ from authsrv.storage.browser_rows import (
 )
 from authsrv.storage.changes import Change
 from authsrv.storage.client_rows import registered_client_of
-from authsrv.storage.erasure_ledger import ErasureLedger
 from authsrv.storage.files import exists, path_of, refuse_network, tighten
 from authsrv.storage.key_steps import key_of
 from authsrv.storage.lock import ProcessLock
@@ -146,9 +145,10 @@ class SqliteStorage:
             for leave in (reader.close, reader.drain):
                 stack.push_async_callback(leave)
             await reader.open()
-            erasures = SqliteErasures(ErasureLedger(self._path), writer, reader)
+            erasures = SqliteErasures(self._path, writer, reader)
             await erasures.begin()
-            stack.push_async_callback(self._follow_up)
+            for leave in (erasures.end, self._follow_up):
+                stack.push_async_callback(leave)
             self._opened = stack.pop_all()
         self._ids, self._erasures = row_ids(epoch), erasures
         self._writer, self._reader = writer, reader
@@ -351,7 +351,7 @@ class SqliteStorage:
         removed = await self._writing().run(partial(sweep_expired, times=times, limit=limit))
         if removed == limit:
             return Swept(removed, more=True)
-        await self._following_erasures().settle(now - retention.erasures)
+        await self._following_erasures().settle(now, now - retention.erasures)
         values = checked(limit=limit - removed, after=self._swept_up_to, **sweep_times(now))
         return await self._sweep_grants(values, removed)
 

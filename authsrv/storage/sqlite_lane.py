@@ -93,6 +93,20 @@ class Lane:
             return False
         return not is_busy
 
+    async def rewrite(self) -> bool:
+        """Write the whole database anew, so that no unused part of it holds anything; whether it is done.
+
+        For the writer. Nobody writes meanwhile: about a second for 50 MiB.
+        """
+        if self._connection is None:
+            return False
+        try:
+            await self._connection.run(_rewrite)
+        except sqlite3.Error as error:
+            log.warning("the database could not be written anew: %s", running_error(error))
+            return False
+        return await self.checkpoint()
+
     async def close(self) -> None:
         """Close the connection."""
         connection, self._connection = self._connection, None
@@ -155,3 +169,12 @@ def _state_unknown(connection: Connection) -> bool:
 
 def _checkpoint(driver: sqlite3.Connection) -> list[Any]:
     return driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
+def _rewrite(driver: sqlite3.Connection) -> None:
+    # The copy goes through a temporary database, which may be too large for the memory.
+    driver.execute("PRAGMA temp_store = FILE")
+    try:
+        driver.execute("VACUUM")
+    finally:
+        driver.execute("PRAGMA temp_store = MEMORY")

@@ -8,17 +8,19 @@ import sqlite3
 import stat
 from collections.abc import AsyncIterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from authsrv.account_models import Erasure
 from authsrv.models import Retention
+from authsrv.storage import sqlite_erasures, sqlite_lane
 from authsrv.storage.base import StorageError
-from authsrv.storage.changes import AddPlayer, LinkIdentity, SetProfile
+from authsrv.storage.changes import AddGrant, AddPlayer, LinkIdentity, SetProfile
 from authsrv.storage.privacy_changes import ErasePlayer
 from authsrv.storage.sqlite import SqliteStorage
-from tests.support.storage import NOW, identity, migrated_file, player, rows, writing_connection
+from tests.support.storage import NOW, grant, identity, migrated_file, player, rows, writing_connection
 
 DAY = 86400
 MARKERS = ("Canary Name", "76561190000000001", "canary@example.com")
@@ -46,6 +48,7 @@ def noted(path: Path) -> list[str]:
 
 
 async def born(storage: SqliteStorage, number: int = 1) -> None:
+    """A player with the marks of this module."""
     await storage.apply([AddPlayer(player(number, name=MARKERS[0])), LinkIdentity(identity(MARKERS[1]), number, NOW)])
     await storage.apply([SetProfile(number, json.dumps({"email": MARKERS[2]}))])
 
@@ -149,6 +152,103 @@ async def test_P05_while_somebody_reads_the_log_cannot_be_emptied_and_a_later_sw
         assert found_in_files(path) == list(MARKERS)
     await storage.sweep(NOW, 10)
     assert found_in_files(path) == []
+
+
+def unused_pages(path: Path) -> int:
+    ((found,),) = rows(path, "PRAGMA freelist_count")
+    assert isinstance(found, int)
+    return found
+
+
+async def with_unused_pages(storage: SqliteStorage, owner: int = 5) -> None:
+    """As after a sweep of a night's logins."""
+    grants = [replace(grant(number, player_id=owner), expires_at=NOW, nonce="n" * 500) for number in range(1, 400)]
+    await storage.apply([AddPlayer(player(owner)), *map(AddGrant, grants)])
+    await storage.sweep(NOW + DAY, 1000)
+
+
+async def test_P05_a_small_database_is_written_anew_after_an_erasure_by_the_next_sweep(
+    storage: SqliteStorage, path: Path
+) -> None:
+    await born(storage)
+    await with_unused_pages(storage)
+    assert unused_pages(path) > 10
+    await storage.sweep(NOW, 10)
+    assert unused_pages(path) > 10, "without an erasure it would be for nothing"
+    await storage.apply([erasure()])
+    await storage.sweep(NOW, 10)
+    assert (unused_pages(path), found_in_files(path)) == (0, [])
+    assert rows(path, "PRAGMA integrity_check") == [("ok",)]
+    assert await storage.load_subject("sub-5") == player(5)
+
+
+async def test_P05_a_database_is_written_anew_once_an_hour_at_most_however_many_erasures_there_are(
+    storage: SqliteStorage, path: Path
+) -> None:
+    for number in (1, 2):
+        await born(storage, number)
+        await with_unused_pages(storage, 10 + number)
+        await storage.apply([erasure(number)])
+        await storage.sweep(NOW + DAY + number, 10)
+    assert unused_pages(path) > 10
+    await storage.sweep(NOW + DAY + 3600, 10)
+    assert unused_pages(path) > 10
+    await storage.sweep(NOW + DAY + 3601, 10)
+    assert unused_pages(path) == 0
+
+
+async def test_P05_a_larger_database_is_written_anew_when_it_is_closed_and_after_a_crash_once_more(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_erasures, "MOST_WHILE_SERVING", 0)
+    storage = SqliteStorage(path)
+    await storage.open()
+    await with_unused_pages(storage)
+    await born(storage)
+    await storage.apply([erasure()])
+    await storage.sweep(NOW, 10)
+    assert unused_pages(path) > 10
+    await storage.close()
+    assert unused_pages(path) == 0
+    await storage.open()
+    await storage.apply([AddPlayer(player(6))])
+    await storage.close()
+
+
+async def test_P05_the_largest_database_is_left_to_its_operator(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MOST_WHILE_SERVING", "MOST_AT_THE_END"):
+        monkeypatch.setattr(sqlite_erasures, name, 0)
+    storage = SqliteStorage(path)
+    await storage.open()
+    await with_unused_pages(storage)
+    await born(storage)
+    await storage.apply([erasure()])
+    await storage.sweep(NOW, 10)
+    await storage.close()
+    assert unused_pages(path) > 10
+    monkeypatch.undo()
+    await storage.open()
+    await storage.sweep(NOW, 10)
+    await storage.close()
+    assert unused_pages(path) == 0
+
+
+async def test_P05_what_cannot_be_written_anew_goes_on_as_it_is(
+    storage: SqliteStorage, path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    await born(storage)
+    await storage.apply([erasure()])
+
+    def full(_: sqlite3.Connection) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as patch, caplog.at_level(logging.WARNING, logger="authsrv.storage"):
+        patch.setattr(sqlite_lane, "_rewrite", full)
+        await storage.sweep(NOW, 10)
+    assert "could not be written anew" in caplog.text
+    await storage.apply([AddPlayer(player(6))])
+    await storage.sweep(NOW, 10)
+    assert await storage.load_subject("sub-6") == player(6)
 
 
 async def test_P05_a_caller_who_is_gone_changes_nothing_of_what_follows(storage: SqliteStorage, path: Path) -> None:
