@@ -9,9 +9,8 @@ from authsrv.account_models import Account
 from authsrv.accounts.journal import Occasion
 from authsrv.errors import LinkLimit, StateChanged, UserNotFound
 from authsrv.models import IdentityKey, Player
-from authsrv.oauth.marks import IdentityMarks
 from authsrv.players import barred
-from authsrv.storage.account_changes import AdvanceVersion, EndGrants, MarkIdentity
+from authsrv.storage.account_changes import AdvanceVersion, EndGrants
 from authsrv.storage.changes import Change, EndSessions
 
 
@@ -32,11 +31,6 @@ def grants_ended(account: Account, key: IdentityKey, now: int, reason: str) -> I
     """What an account gave to clients by an identity, also what it gave before it was merged."""
     for owner in (account.player, *account.aliases):
         yield EndGrants(owner.id, key.kind, key.subject, now, reason)
-
-
-def spread(account: Account, key: IdentityKey, marks: IdentityMarks, now: int) -> Iterator[Change]:
-    """The bans in force of an account hold for an identity that it gets, too."""
-    yield from (MarkIdentity(marks.of(key), ban.id) for ban in account.bans if ban.is_in_force(now))
 
 
 def require_changeable(account: Account, occasion: Occasion) -> None:

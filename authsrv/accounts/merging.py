@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from authsrv.account_models import Account, Ban, LinkedIdentity
+from authsrv.accounts.banning import in_force, voided
 from authsrv.accounts.changing import advanced, lost, of_kind, require_changeable
 from authsrv.accounts.effects import Effect, Held, Move, Standing, Union, ghosts_of, held
 from authsrv.accounts.journal import Happening, Occasion, Planned
@@ -24,7 +25,7 @@ from authsrv.storage.account_changes import (
     SetAgeGroup,
     UnlinkIdentity,
 )
-from authsrv.storage.changes import Change, EndSessions, SetNotBefore
+from authsrv.storage.changes import Change, EndSessions
 
 MERGED = "merged"
 """Why a session of a merged player ended, and a grant whose identity is nobody's since."""
@@ -141,8 +142,8 @@ def _ban(loser: Account, survivor: Account, occasion: Occasion) -> Ban | None:
     if not barred:
         return None
     strictest = max(barred, key=lambda player: player.barred_until)
-    in_force = [ban for ban in (*survivor.bans, *loser.bans) if ban.is_in_force(occasion.now)]
-    longest = max(in_force, key=lambda ban: ban.until, default=None)
+    bans = [*in_force(survivor, occasion.now), *in_force(loser, occasion.now)]
+    longest = max(bans, key=lambda ban: ban.until, default=None)
     return Ban(
         id=occasion.next_id(),
         project=occasion.project.key,
@@ -158,11 +159,12 @@ def _ban(loser: Account, survivor: Account, occasion: Occasion) -> Ban | None:
 def _banned(ban: Ban, loser: Account, survivor: Account, found: _Sorted, marks: IdentityMarks) -> list[Change]:
     """One ban of its own for all that the survivor has now, so that an undo can lift just that."""
     keys = [linked.key for linked in (*survivor.identities, *found.moved)]
-    players = (survivor.player, *survivor.aliases, loser.player, *loser.aliases)
+    not_before = ban.created_at + 1
     return [
         AddBan(ban),
         *(MarkIdentity(marks.of(key), ban.id) for key in keys),
         BarPlayer(survivor.player.id, ban.until, ban.kind),
         EndSessions(survivor.player.id, ban.created_at, ban.kind),
-        *(SetNotBefore("player", player.sub, ban.created_at + 1) for player in players),
+        *voided(survivor, not_before),
+        *voided(loser, not_before),
     ]

@@ -5,7 +5,8 @@ an undo gives back.
 """
 
 from authsrv.account_models import Account, LinkedIdentity
-from authsrv.accounts.changing import advanced, lost, require_changeable, require_room, spread
+from authsrv.accounts.banning import spread
+from authsrv.accounts.changing import advanced, lost, require_changeable, require_room
 from authsrv.accounts.effects import Effect, Held, Move, ghosts_of, held
 from authsrv.accounts.journal import Happening, Occasion, Planned
 from authsrv.errors import InvalidRequest, NotLinked

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from authsrv.account_models import Account, EventKind, JournalEvent, Ownership
-from authsrv.accounts.changing import advanced, lost, of_kind, require_changeable, spread
+from authsrv.accounts.banning import in_force, spread
+from authsrv.accounts.changing import advanced, lost, of_kind, require_changeable
 from authsrv.accounts.effects import Effect, Held, Move, Union, effect_of_event, ghosts_of, held
 from authsrv.accounts.journal import REVERSIBLE, Happening, Occasion, Planned
 from authsrv.errors import AccessDenied, LastIdentity, LaterChanges, LinkLimit, UserNotFound
@@ -245,7 +246,7 @@ def _united(back: Union, scene: Scene, now: int) -> Iterator[Change]:
     if survivor.age_group == back.before.age_group != back.after.age_group:
         yield SetAgeGroup(survivor.id, back.after.age_group)
     if back.ban_id:
-        yield LiftBan(back.ban_id, now)
+        yield from (LiftBan(ban.id, now) for ban in in_force(scene.accounts[survivor.id], now) if ban.id == back.ban_id)
         yield BarPlayer(survivor.id, back.after.barred_until, back.after.barred_as or None)
 
 

@@ -220,7 +220,10 @@ class Storage(Protocol):
         """A session and its player, ended ones included."""
 
     async def load_consents(self, player_id: int) -> tuple[Consent, ...]:
-        """What a player lets clients have, in the order of their ids."""
+        """What a player lets clients have, in the order of their ids; also what those did who were merged into them.
+
+        What several let the same client have is told as one, since the first of it.
+        """
 
     async def load_session_clients(self, session_id: int) -> tuple[str, ...]:
         """The client_ids that took part in a session, sorted."""

@@ -1,5 +1,6 @@
 """Between the models about browsers and their rows. Knows no SQL and no driver."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from authsrv.models import (
@@ -123,6 +124,16 @@ def consent_of(row: Row) -> Consent:
     """A consent."""
     client_id, scope, given_at = row
     return Consent(client_id, tuple(scope.split()), given_at)
+
+
+def one_for_each_client(consents: Iterable[Consent]) -> tuple[Consent, ...]:
+    """Consents to the same client, of which the oldest comes first, as one since then."""
+    found: dict[str, Consent] = {}
+    for consent in consents:
+        before = found.setdefault(consent.client_id, consent)
+        scope = tuple(dict.fromkeys((*before.scope, *consent.scope)))
+        found[consent.client_id] = replace(before, scope=scope)
+    return tuple(found.values())
 
 
 def notice_of(row: Row) -> LogoutNotice:

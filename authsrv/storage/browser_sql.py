@@ -146,14 +146,21 @@ UPSERT_CONSENT = """
     INSERT INTO consents (player_id, client_id, scope, given_at) VALUES (:player_id, :client_id, :scope, :now)
     ON CONFLICT (player_id, client_id) DO UPDATE SET scope = excluded.scope, given_at = excluded.given_at"""
 
-SELECT_CONSENTS = """
+# What somebody let a client have before they were merged into another player, the client has of that player now.
+_OF_ALL = "player_id IN (SELECT :player_id UNION ALL SELECT id FROM players WHERE merged_into = :player_id)"
+
+SELECT_CONSENTS = f"""
+    SELECT client_id, scope, given_at FROM consents WHERE {_OF_ALL}
+    ORDER BY client_id, given_at, player_id"""  # noqa: S608 - a condition from this file
+
+SELECT_OWN_CONSENTS = """
     SELECT client_id, scope, given_at FROM consents WHERE player_id = :player_id ORDER BY client_id"""
 
-DELETE_CONSENT = "DELETE FROM consents WHERE player_id = :player_id AND client_id = :client_id"
+DELETE_CONSENT = f"DELETE FROM consents WHERE client_id = :client_id AND {_OF_ALL}"  # noqa: S608 - as above
 
-REVOKE_OF_PLAYER_AND_CLIENT = """
+REVOKE_OF_PLAYER_AND_CLIENT = f"""
     UPDATE grants SET revoked_at = :now, revoked_reason = :reason
-    WHERE player_id = :player_id AND client_id = :client_id AND revoked_at IS NULL"""
+    WHERE {_OF_ALL} AND client_id = :client_id AND revoked_at IS NULL"""  # noqa: S608 - as above
 
 UPSERT_PROFILE = """
     INSERT INTO profiles (player_id, profile) VALUES (:player_id, :profile)

@@ -392,7 +392,9 @@ class GiveConsent:
 
 @dataclass(frozen=True, slots=True)
 class WithdrawConsent:
-    """Forget a consent, and end every grant that this player gave to the client."""
+    """Forget a consent, and end every grant that this player gave to the client; also what those gave who were merged
+    into the player.
+    """
 
     player_id: int
     client_id: str

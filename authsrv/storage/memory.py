@@ -53,7 +53,7 @@ from authsrv.storage.memory_accounts import (
     ownership,
     subs_of,
 )
-from authsrv.storage.memory_browsers import loaded_request, open_sessions, player_sessions, visit
+from authsrv.storage.memory_browsers import consents, loaded_request, open_sessions, player_sessions, visit
 from authsrv.storage.memory_privacy import dossier, remove_outdated
 from authsrv.storage.memory_revocations import revocations, standing
 from authsrv.storage.memory_tables import Tables, write
@@ -255,8 +255,7 @@ class MemoryStorage:
     async def load_consents(self, player_id: int) -> tuple[Consent, ...]:
         checked(player_id=player_id)
         await self._turn()
-        mine = [consent for (whose, _), consent in self._tables.consents.items() if whose == player_id]
-        return tuple(sorted(mine, key=lambda consent: consent.client_id))
+        return consents(self._tables, player_id)
 
     async def load_session_clients(self, session_id: int) -> tuple[str, ...]:
         checked(session_id=session_id)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from authsrv.models import Consent, Grant, LoadedRequest, Session, SignedIn, Visit
 from authsrv.storage.base import Conflict
+from authsrv.storage.browser_rows import one_for_each_client
 from authsrv.storage.browser_steps import CONSENT_WITHDRAWN, SESSION_ENDED
 from authsrv.storage.changes import (
     MOST_PENDING,
@@ -45,6 +46,13 @@ def visit(tables: Tables, browser_id: int, project: str, client_id: str) -> Visi
         return Visit(browser)
     consent = tables.consents.get((signed_in.player.id, client_id))
     return Visit(browser, signed_in, frozenset(consent.scope if consent else ()))
+
+
+def consents(tables: Tables, player_id: int) -> tuple[Consent, ...]:
+    """What a player, and whoever was merged into them, lets clients have."""
+    all_ = tables.with_aliases(player_id)
+    mine = [(one.client_id, one.given_at, whose, one) for (whose, _), one in tables.consents.items() if whose in all_]
+    return one_for_each_client(consent for *_, consent in sorted(mine, key=lambda row: row[:3]))
 
 
 def open_sessions(tables: Tables, browser_id: int) -> list[SignedIn]:
@@ -221,10 +229,12 @@ def _(change: GiveConsent, tables: Tables) -> None:
 
 @write.register
 def _(change: WithdrawConsent, tables: Tables) -> None:
-    tables.consents.pop((change.player_id, change.client_id), None)
+    all_ = tables.with_aliases(change.player_id)
+    for player_id in all_:
+        tables.consents.pop((player_id, change.client_id), None)
 
     def ends(grant: Grant) -> bool:
-        return grant.player_id == change.player_id and grant.client_id == change.client_id
+        return grant.player_id in all_ and grant.client_id == change.client_id
 
     end_grants(tables, ends, change.now, CONSENT_WITHDRAWN)
 

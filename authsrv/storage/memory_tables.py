@@ -84,6 +84,10 @@ class Tables:
         player = self.players.get(player_id)
         return player is not None and player.merged_into is None
 
+    def with_aliases(self, player_id: int) -> set[int]:
+        """A player and whoever was merged into them."""
+        return {player_id, *(player.id for player in self.players.values() if player.merged_into == player_id)}
+
     def reserve(self, wanted: Reservation, *, take_over: bool) -> Reservation:
         """Put the reservation in if its digest is free; the row that stands then."""
         known = self.reservations.get(wanted.digest)

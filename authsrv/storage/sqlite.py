@@ -59,6 +59,7 @@ from authsrv.storage.browser_rows import (
     loaded_request_of,
     loaded_trip_of,
     notice_of,
+    one_for_each_client,
     signed_in_of,
     visit_of,
 )
@@ -321,7 +322,7 @@ class SqliteStorage:
 
     async def load_consents(self, player_id: int) -> tuple[Consent, ...]:
         rows = await self._read(browser_sql.SELECT_CONSENTS, checked(player_id=player_id))
-        return tuple(map(consent_of, rows))
+        return one_for_each_client(map(consent_of, rows))
 
     async def load_session_clients(self, session_id: int) -> tuple[str, ...]:
         rows = await self._read(browser_sql.SELECT_SESSION_CLIENTS, checked(session_id=session_id))

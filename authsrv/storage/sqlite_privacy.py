@@ -44,7 +44,7 @@ def _read_record(driver: sqlite3.Connection, values: Values) -> RecordRows | Non
     sessions = fetch(driver, privacy_sql.SELECT_SESSION_RECORDS, values)
     return RecordRows(
         account_of(*rows),
-        fetch(driver, browser_sql.SELECT_CONSENTS, values),
+        fetch(driver, browser_sql.SELECT_OWN_CONSENTS, values),
         sessions,
         [fetch(driver, browser_sql.SELECT_SESSION_CLIENTS, {"session_id": session[0]}) for session in sessions],
         fetch(driver, privacy_sql.SELECT_GRANT_RECORDS, values),

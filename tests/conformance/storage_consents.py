@@ -6,6 +6,7 @@ A backend's test module imports every name of this module and gives the fixture 
 from dataclasses import replace
 
 from authsrv.models import Consent, Visit
+from authsrv.storage.account_changes import MergePlayers
 from authsrv.storage.base import Storage
 from authsrv.storage.changes import (
     AddGrant,
@@ -89,6 +90,17 @@ async def test_withdrawing_what_was_never_given_still_ends_the_grants(storage: S
     await storage.apply([AddPlayer(player()), AddGrant(grant()), WithdrawConsent(1, "launcher", NOW + 5)])
     assert (await grant_of(storage, 1)).revoked_reason == "consent_withdrawn"
     await storage.apply([WithdrawConsent(8, "launcher", NOW)])
+
+
+async def test_what_was_let_before_a_merge_is_told_and_withdrawn_with_the_rest(storage: Storage) -> None:
+    await signed_in(storage)
+    await storage.apply([GiveConsent(1, "launcher", ("email", "openid"), NOW + 1), GiveConsent(1, "shop", (), NOW + 2)])
+    await storage.apply([GiveConsent(2, "launcher", ("openid", "phone"), NOW), AddGrant(grant(1)), MergePlayers(1, 2)])
+    both = Consent("launcher", ("openid", "phone", "email"), NOW)
+    assert await storage.load_consents(2) == (both, Consent("shop", (), NOW + 2))
+    await storage.apply([WithdrawConsent(2, "launcher", NOW + 5)])
+    assert await storage.load_consents(2) == (Consent("shop", (), NOW + 2),)
+    assert (await grant_of(storage, 1)).revoked_reason == "consent_withdrawn"
 
 
 # --- profiles ---

@@ -294,6 +294,9 @@ def test_a_limited_statement_stops_early_because_it_sorts_nothing(driver: sqlite
     ],
 )
 def test_an_index_over_few_rows_is_the_one_that_is_used(driver: sqlite3.Connection, name: str, index: str) -> None:
-    used = [detail for detail in plan(driver, name) if "INDEX" in detail]
+    found = [detail for detail in plan(driver, name) if "INDEX" in detail]
+    used = [
+        detail for detail in found if "players_merged" not in detail
+    ]  # by which aliases are found, of a few players
     assert used
     assert all(index in detail for detail in used)
