@@ -22,7 +22,7 @@ from authsrv.accounts.conflicts import Conflicts
 from authsrv.accounts.connecting import Connector
 from authsrv.accounts.continuation import ContinuationTokens
 from authsrv.accounts.continuing import Continuing
-from authsrv.accounts.doors import ConnectParts, identity_door
+from authsrv.accounts.doors import ConnectParts, gamesparks_door, identity_door
 from authsrv.accounts.exporting import Names
 from authsrv.accounts.forgetting import Forgetting
 from authsrv.accounts.link_codes import LinkCodes
@@ -49,6 +49,8 @@ from authsrv.endpoints.authorize import AuthorizeEndpoint, Outcomes
 from authsrv.endpoints.cookies import SessionCookie
 from authsrv.endpoints.discovery import KeySetEndpoint, MetadataEndpoint
 from authsrv.endpoints.events import UndoEndpoint
+from authsrv.endpoints.gamesparks.connect import GameSparksEndpoint
+from authsrv.endpoints.gamesparks.requests import REQUESTS
 from authsrv.endpoints.guests import GuestEndpoint
 from authsrv.endpoints.identity import ConnectEndpoint, ContinueEndpoint
 from authsrv.endpoints.introspect import IntrospectionEndpoint
@@ -71,6 +73,7 @@ from authsrv.endpoints.register import ManagementEndpoint, RegistrationEndpoint
 from authsrv.endpoints.revoke import FeedEndpoint, RevocationEndpoint
 from authsrv.endpoints.routes import (
     BrowserSurface,
+    GameSparksSurface,
     ManagementSurface,
     OwnSurface,
     PlayerSurface,
@@ -203,6 +206,7 @@ def served(parts: Parts, ring: KeyRing, server: TokenServer) -> Served:
     """Every endpoint of the server on these keys."""
     silent = SilentLogin(server, parts.platforms, _nonces(parts, ring))
     drivers = _drivers(parts, ring, server)
+    shared = _connect_parts(parts, ring, server, drivers.sessions)
     return Served(
         tokens=_token_surface(parts, server),
         silent=SilentEndpoint(silent, parts.issuer),
@@ -215,7 +219,8 @@ def served(parts: Parts, ring: KeyRing, server: TokenServer) -> Served:
         management=ManagementEndpoint(ClientManagement(_office(parts, server))),
         own=_own_surface(server, drivers.accounts),
         browser=_browser_surface(parts, drivers),
-        players=_player_surface(parts, ring, server, drivers.sessions),
+        players=_player_surface(parts, server, shared),
+        gamesparks=_gamesparks_surface(server, shared),
         managed=_management_surface(server, drivers.accounts),
     )
 
@@ -251,18 +256,34 @@ def _xsolla_surface(parts: Parts, ring: KeyRing, server: TokenServer, drivers: _
     )
 
 
-def _player_surface(parts: Parts, ring: KeyRing, server: TokenServer, sessions: BrowserSessions) -> PlayerSurface:
+def _player_surface(parts: Parts, server: TokenServer, shared: ConnectParts) -> PlayerSurface:
     guests = Guests(server, parts.platforms, GuestPlatform.name, lambda: new_secret(parts.random))
-    summaries, callers = Summaries(parts.platforms.provider_of), Callers(server, AccountAccess(server))
-    tokens = ContinuationTokens(parts.issuer, ring.derive(b"authsrv continuation tokens v1"), parts.random)
-    arrivals, conflicts = Arrivals(server, SessionEnds(server, sessions)), Conflicts(server, summaries, tokens)
-    shared = ConnectParts(server, callers, Cases(server), arrivals, conflicts)
-    answers = ConnectAnswers(summaries, server.opaque)
+    answers = ConnectAnswers(Summaries(parts.platforms.provider_of), server.opaque)
     door = identity_door(server)
     return PlayerSurface(
         guests=GuestEndpoint(guests, DEVICE_SECRET),
         connect=ConnectEndpoint(Connector(shared, door), answers),
-        proceed=ContinueEndpoint(Continuing(shared, tokens, door), answers),
+        proceed=ContinueEndpoint(Continuing(shared, door), answers),
+    )
+
+
+def _gamesparks_surface(server: TokenServer, shared: ConnectParts) -> GameSparksSurface:
+    connector = Connector(shared, gamesparks_door(server))
+    return GameSparksSurface(
+        xbox_one=GameSparksEndpoint(connector, REQUESTS["XboxOneConnectRequest"]),
+        steam=GameSparksEndpoint(connector, REQUESTS["SteamConnectRequest"]),
+    )
+
+
+def _connect_parts(parts: Parts, ring: KeyRing, server: TokenServer, sessions: BrowserSessions) -> ConnectParts:
+    tokens = ContinuationTokens(parts.issuer, ring.derive(b"authsrv continuation tokens v1"), parts.random)
+    return ConnectParts(
+        server=server,
+        callers=Callers(server, AccountAccess(server)),
+        cases=Cases(server),
+        arrivals=Arrivals(server, SessionEnds(server, sessions)),
+        conflicts=Conflicts(server, Summaries(parts.platforms.provider_of), tokens),
+        tokens=tokens,
     )
 
 

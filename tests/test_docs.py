@@ -71,6 +71,7 @@ def test_every_path_is_documented(path: str) -> None:
         "operations.md",
         "players.md",
         "xsolla.md",
+        "gamesparks.md",
     )
     assert re.search(rf"(?<![\w/]){re.escape(path)}`", "".join(map(page, names)))
 

@@ -14,7 +14,7 @@ from authsrv.accounts.callers import Call, Caller
 from authsrv.accounts.cases import Case
 from authsrv.accounts.choices import is_allowed
 from authsrv.accounts.conflicts import is_as_seen
-from authsrv.accounts.continuation import Continuation, ContinuationTokens
+from authsrv.accounts.continuation import Continuation
 from authsrv.accounts.doors import ConnectParts, Door
 from authsrv.accounts.entries import Entry
 from authsrv.accounts.journal import Occasion
@@ -59,14 +59,14 @@ class _Asked:
 class Continuing:
     """Carries choices out."""
 
-    def __init__(self, parts: ConnectParts, tokens: ContinuationTokens, door: Door) -> None:
+    def __init__(self, parts: ConnectParts, door: Door) -> None:
         self._server = parts.server
         self._marks = parts.server.proofs.logins.marks
         self._callers = parts.callers
         self._cases = parts.cases
         self._arrivals = parts.arrivals
         self._conflicts = parts.conflicts
-        self._tokens = tokens
+        self._tokens = parts.tokens
         self._door = door
 
     async def proceed(self, answer: Answer) -> Arrived:

@@ -10,6 +10,7 @@ from authsrv.accounts.arrivals import Arrivals
 from authsrv.accounts.callers import Callers
 from authsrv.accounts.cases import Cases
 from authsrv.accounts.conflicts import Conflicts
+from authsrv.accounts.continuation import ContinuationTokens
 from authsrv.accounts.entries import CodeEntry, Entry, TokenEntry
 from authsrv.models import Client, ConnectFlags
 from authsrv.oauth.server import TokenServer
@@ -27,6 +28,7 @@ class ConnectParts:
     cases: Cases
     arrivals: Arrivals
     conflicts: Conflicts
+    tokens: ContinuationTokens
 
 
 @dataclass(frozen=True, slots=True)

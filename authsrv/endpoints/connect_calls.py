@@ -34,14 +34,16 @@ _KEY = re.compile(rb"[\x21-\x7e]{8,255}")
 
 
 def read_call(request: Request, sent: Mapping[str, Any]) -> Call:
-    """Who sends it: the client by its secret in the body or in the header, the player by Bearer. Raises
-    `AuthsrvError`.
-    """
+    """Who sends it: the client by the body or the header, the player by Bearer. Raises `AuthsrvError`."""
+    return call_of(request, {name: text(sent, name) for name in CLIENT_PARAMETERS if name in sent})
+
+
+def call_of(request: Request, named: Mapping[str, str]) -> Call:
+    """The same for a body that calls the client by other names; `named` is what it says, by ours."""
     header = authorization(request)
-    is_bearer = header.partition(" ")[0].lower() == "bearer"
-    named = {name: text(sent, name) for name in CLIENT_PARAMETERS if name in sent}
-    client = TokenRequest(named, "" if is_bearer else header, sender(request))
-    return Call(client, bearer_in_header(request) if is_bearer else "")
+    if header.partition(" ")[0].lower() == "bearer":
+        return Call(TokenRequest(named, "", sender(request)), bearer_in_header(request))
+    return Call(TokenRequest(named, header, sender(request)))
 
 
 def read_connect(request: Request, sent: Mapping[str, Any]) -> ConnectCall:

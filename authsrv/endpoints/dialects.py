@@ -48,7 +48,7 @@ class Standard:
             body |= {"error": "invalid_grant", "reason": error.reason or error.error}
         if error.status >= 500:
             body["reference"] = reference
-        return JSONResponse(body, _standard_status(error, endpoint), _headers(error))
+        return JSONResponse(body, standard_status(error, endpoint), headers_of(error))
 
     def success(self, content: Mapping[str, Any] | Sequence[Any]) -> Response:
         """The content as it is."""
@@ -78,7 +78,7 @@ class Xsolla:
         status, code = _xsolla_code(error, endpoint)
         details = _xsolla_details(error) | ({"reference": reference} if status >= 500 else {})
         body = {"error": {"code": code, "description": error.description, "details": details}}
-        return JSONResponse(body, status, _headers(error))
+        return JSONResponse(body, status, headers_of(error))
 
     def success(self, content: Mapping[str, Any] | Sequence[Any]) -> Response:
         """The content, in a spelling that Unity's SDK does not take for an error."""
@@ -139,12 +139,14 @@ def _extras(error: AuthsrvError) -> dict[str, str]:
     return {name: value for name, value in named.items() if value}
 
 
-def _headers(error: AuthsrvError) -> dict[str, str]:
+def headers_of(error: AuthsrvError) -> dict[str, str]:
+    """The header fields of a refusal that says when to come back."""
     found = dict(error.policy) if isinstance(error, errors.RateLimited) else {}
     return found if error.retry_after is None else found | {"retry-after": str(error.retry_after)}
 
 
-def _standard_status(error: AuthsrvError, endpoint: Endpoint) -> int:
+def standard_status(error: AuthsrvError, endpoint: Endpoint) -> int:
+    """The status of a refusal wherever Xsolla's SDKs do not ask."""
     if endpoint == "token" and isinstance(error, _BARRED):
         return 400
     if endpoint in {"token", "identity"} and isinstance(error, errors.UnsupportedProvider):

@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 from authsrv.addresses import ClientAddress
 from authsrv.endpoints import dialects
 from authsrv.endpoints.forms import Form
+from authsrv.endpoints.gamesparks import dialect as gamesparks
 from authsrv.endpoints.screens import Screens
 from authsrv.errors import AuthsrvError, NotFound
 from authsrv.oauth import audiences
@@ -72,7 +73,8 @@ class ErrorRenderer:
         if is_page(scope["path"]):
             return self._screens.error(scope, error, reference)
         kind: dialects.Endpoint = scope["state"].get("endpoint", "other")
-        response = dialects.dialect_of(scope["path"]).error(error, kind, reference)
+        dialect = gamesparks.dialect_of(scope["path"]) or dialects.dialect_of(scope["path"])
+        response = dialect.error(error, kind, reference)
         challenge = _challenge(scope, error, kind, response.status_code)
         if challenge:
             response.headers["www-authenticate"] = challenge

@@ -11,6 +11,7 @@ from authsrv.endpoints.blank import blank
 from authsrv.endpoints.discovery import KeySetEndpoint, MetadataEndpoint
 from authsrv.endpoints.endpoint import READ, Endpoint
 from authsrv.endpoints.events import UndoEndpoint
+from authsrv.endpoints.gamesparks.connect import GameSparksEndpoint
 from authsrv.endpoints.guests import GuestEndpoint
 from authsrv.endpoints.health import live, ready
 from authsrv.endpoints.identity import ConnectEndpoint, ContinueEndpoint
@@ -92,6 +93,14 @@ class PlayerSurface:
 
 
 @dataclass(frozen=True, slots=True)
+class GameSparksSurface:
+    """What games ask for that were written for GameSparks."""
+
+    xbox_one: GameSparksEndpoint
+    steam: GameSparksEndpoint
+
+
+@dataclass(frozen=True, slots=True)
 class OwnSurface:
     """What players do with their own account, in JSON."""
 
@@ -127,6 +136,7 @@ class Served:
     ticket_nonce: TicketNonceEndpoint
     browser: BrowserSurface
     players: PlayerSurface
+    gamesparks: GameSparksSurface
     own: OwnSurface
     managed: ManagementSurface
     registration: RegistrationEndpoint
@@ -139,7 +149,12 @@ class Served:
 
 def routes(served: Served) -> list[BaseRoute]:
     """The table of routes. What is not here is 404 in the dialect of its path."""
-    browser, xsolla, below_api = served.browser, served.xsolla, "/api/oauth2/social/{provider}"
+    browser, xsolla, gamesparks, below_api = (
+        served.browser,
+        served.xsolla,
+        served.gamesparks,
+        "/api/oauth2/social/{provider}",
+    )
     managed = served.managed
     return [
         Route("/oauth2/authorize", Endpoint(browser.authorize, ("GET", "POST"))),
@@ -163,6 +178,8 @@ def routes(served: Served) -> list[BaseRoute]:
         Route("/oauth2/social/{provider}/cross_auth", Endpoint(served.silent, ("GET", "POST"), "silent")),
         Route("/oauth2/social/steam/nonce", Endpoint(served.ticket_nonce, ("POST",))),
         Route("/v1/guests", Endpoint(served.players.guests, ("POST",))),
+        Route("/gamesparks/XboxOneConnectRequest", Endpoint(gamesparks.xbox_one, ("POST",), "identity")),
+        Route("/gamesparks/SteamConnectRequest", Endpoint(gamesparks.steam, ("POST",), "identity")),
         Route("/v1/identity/connect", Endpoint(served.players.connect, ("POST",), "identity")),
         Route("/v1/identity/continue", Endpoint(served.players.proceed, ("POST",), "identity")),
         Route("/v1/me", Endpoint(served.own.me, ("GET", "DELETE"), "resource")),

@@ -16,7 +16,7 @@ import jwt
 from authsrv.models import TOKEN_EXCHANGE, SigningAlgorithm
 from authsrv.oauth.keys import KeyRing
 from tests.support.browser import SHOP_CALLBACK, Browser
-from tests.support.connecting import CONTINUE, connect
+from tests.support.connecting import CONNECT, CONTINUE, connect
 from tests.support.exchange import ACCESS_TOKEN
 from tests.support.jwt_attacks import Kind
 from tests.support.jwt_forging import Good, Json, Key
@@ -24,7 +24,7 @@ from tests.support.listening import Listener, connections, over_sockets
 from tests.support.refusals import clients, demo, tables, told_at
 from tests.support.registration import Edit, Registered, bearer, registered, registering
 from tests.support.residents import resident
-from tests.support.server import Server, running
+from tests.support.server import CHALLENGE, Server, running
 
 USERINFO, AUTHORIZE, LOGOUT, REGISTER = "/oauth2/userinfo", "/oauth2/authorize", "/oauth2/logout", "/oauth2/register"
 SHOP = {"client_id": "shop", "client_secret": "shop-secret"}
@@ -257,6 +257,13 @@ async def to_continue(stage: Stage, token: str) -> httpx.Response:
     return await stage.server.http.post(CONTINUE, json=sent, headers=bearer(stage.tokens["session_token"]))
 
 
+async def to_connect(stage: Stage, token: str) -> httpx.Response:
+    minted = stage.server.mint("steam")
+    sent = {"provider": "steam", "credential": {"value": minted.text, "app_id": minted.parameters["app_id"]}, **SHOP}
+    proof = {"code_challenge": CHALLENGE, "code_challenge_method": "S256", "redirect_uri": SHOP_CALLBACK}
+    return await stage.server.http.post(CONNECT, json={**sent, **proof}, headers=bearer(token))
+
+
 # --- what an answer says ---
 
 Told = tuple[object, ...]
@@ -330,6 +337,7 @@ DOORS = (
     Door("logout-xsolla", "xsolla", to_xsollas_logout, by_xsollas, (401, "010-017"), (204, ""), writes=True),
     Door("validation-xsolla", "xsolla", to_xsollas_validation, by_xsollas, (422, "002-016"), (204, "")),
     Door("actor", "own", as_actor, by_an_endpoint, (400, "invalid_grant"), (200, "")),
+    Door("connect", "access", to_connect, by_a_resource, INVALID_TOKEN, (200, "", ""), writes=True),
     Door("continuation", "continuation", to_continue, by_an_endpoint, CONTINUED, (200, ""), True, is_exact=True),
     Door("silent-hint", "id", as_a_silent_hint, at_the_client, ("client", "login_required"), ("client", "code"), True),
     Door("hint", "id", as_a_hint, at_the_client, ("client", "invalid_request"), ("client", "code"), True),
