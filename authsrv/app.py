@@ -20,6 +20,7 @@ from starlette.routing import BaseRoute, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from authsrv import playfab
+from authsrv.accounts.keeping import Keeping
 from authsrv.addresses import AddressResolver
 from authsrv.audit import Audit, AuditEvent
 from authsrv.composition import Parts, bans, forgetting, registrar, served, token_server
@@ -34,6 +35,7 @@ from authsrv.endpoints.hosts import HostCheck
 from authsrv.endpoints.hygiene import Hygiene
 from authsrv.endpoints.routes import routes
 from authsrv.endpoints.screens import Facts, Screens
+from authsrv.jobs.account_rounds import AccountRounds
 from authsrv.jobs.key_rounds import KeyRounds
 from authsrv.jobs.logout_notices import FormOutbound, LogoutNotices
 from authsrv.jobs.sweeper import Sweeper
@@ -240,7 +242,9 @@ class Application:
             outbound = self._world.call_clients(self.config.outbound)
             stack.push_async_callback(outbound.aclose)
             self.notices = LogoutNotices(server, outbound, self._world.sleep)
-            for job in (self.notices, self._sweeper(), KeyRounds(desk.keys, self._world.sleep)):
+            self.account_rounds = self._account_rounds(desk)
+            jobs = (self.notices, self._sweeper(), self.account_rounds, KeyRounds(desk.keys, self._world.sleep))
+            for job in jobs:
                 stack.callback(asyncio.create_task(job.run()).cancel)
             self.readiness.start()
             self._tell_retention()
@@ -260,6 +264,10 @@ class Application:
         secret = self.config.keys.passphrase
         vault = Vault(secret.get_secret_value() if secret else "", self._world.random)
         return KeyKeeper(self.storage, self.config.keys.rules(), vault, self._world.clock, self._audit)
+
+    def _account_rounds(self, desk: Desk) -> AccountRounds:
+        keeping = Keeping(desk.server, desk.forgetting, self._retention)
+        return AccountRounds(self.storage, keeping, self._world.sleep)
 
     def _sweeper(self) -> Sweeper:
         return Sweeper(

@@ -121,6 +121,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "authsrv.jobs": (
         *NOUNS,
         "authsrv.jobs",
+        "authsrv.accounts",
         "authsrv.oauth",
         "authsrv.audit",
         "authsrv.platforms.base",

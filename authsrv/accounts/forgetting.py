@@ -12,6 +12,7 @@ from authsrv.account_models import Account, Doer
 from authsrv.accounts import erasing
 from authsrv.accounts.exporting import Names, Setting, exported
 from authsrv.accounts.journal import Occasion, Planned
+from authsrv.accounts.retention import kept_for
 from authsrv.audit import AuditEvent, AuditKind
 from authsrv.errors import TemporarilyUnavailable, UserNotFound
 from authsrv.models import Player, Project, Retention
@@ -78,7 +79,9 @@ class Forgetting:
         if dossier is None:
             raise _unknown()
         told = dossier.own.account.player
-        setting = Setting(self._server.tokens.issuer, self._project(told), self._retention(), self._server.now())
+        setting = Setting(
+            self._server.tokens.issuer, self._project(told), kept_for(told, self._retention()), self._server.now()
+        )
         self._audit("player.exported", told, order)
         return exported(dossier, setting, self._names)
 

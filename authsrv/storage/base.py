@@ -186,6 +186,9 @@ class Storage(Protocol):
     async def load_erasure(self, sub: str) -> Erasure | None:
         """When the player of this `sub` was erased, as long as that is remembered."""
 
+    async def load_players(self, after: int, limit: int) -> tuple[Player, ...]:
+        """At most `limit` players whose rows come after this one, in the order of their rows; aliases too."""
+
     async def load_resurrected(self) -> tuple[Player, ...]:
         """Players who are there although they were erased: a backup from before it was restored.
 

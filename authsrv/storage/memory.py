@@ -205,6 +205,11 @@ class MemoryStorage:
         await self._turn()
         return Erasure(sub, self._tables.erasures[sub]) if sub in self._tables.erasures else None
 
+    async def load_players(self, after: int, limit: int) -> tuple[Player, ...]:
+        checked(after=after, limit=limit)
+        await self._turn()
+        return tuple(player for row, player in sorted(self._tables.players.items()) if row > after)[:limit]
+
     async def load_resurrected(self) -> tuple[Player, ...]:
         await self._turn()
         return ()

@@ -12,7 +12,8 @@ from authsrv.storage.account_rows import newest
 from authsrv.storage.base import LAST_ROW
 from authsrv.storage.memory_accounts import account, events
 from authsrv.storage.memory_tables import Tables, guard, write
-from authsrv.storage.privacy_changes import ErasePlayer
+from authsrv.storage.privacy_changes import ErasePlayer, TrimAccount
+from authsrv.storage.privacy_steps import retention_times
 
 
 def dossier(tables: Tables, player_id: int) -> Dossier | None:
@@ -141,6 +142,20 @@ def _anonymous(event: JournalEvent, own: Container[int], tombstone: int) -> Jour
         return event
     emptied = replace(event, identity=None, address="", reason="", facts="", reversible_until=0)
     return replace(emptied, player_id=player_id, other_id=other_id)
+
+
+@write.register
+def _(change: TrimAccount, tables: Tables) -> None:
+    """As a sweep of tables that hold nothing but what is the account's."""
+    mine = Tables(
+        events={id_: event for id_, event in tables.events.items() if event.player_id == change.player_id},
+        bans={id_: ban for id_, ban in tables.bans.items() if ban.player_id == change.player_id},
+    )
+    others = {id_: event for id_, event in tables.events.items() if id_ not in mine.events}
+    other_bans = {id_: ban for id_, ban in tables.bans.items() if id_ not in mine.bans}
+    remove_outdated(mine, retention_times(change.now, change.retention), LAST_ROW)
+    tables.events, tables.bans = others | mine.events, other_bans | mine.bans
+    _forget_marks(tables)
 
 
 def remove_outdated(tables: Tables, times: Mapping[str, int], limit: int) -> int:

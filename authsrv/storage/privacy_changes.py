@@ -5,6 +5,8 @@ A guard that does not hold raises `Conflict` and undoes every change of the same
 
 from dataclasses import dataclass
 
+from authsrv.models import Retention
+
 
 @dataclass(frozen=True, slots=True)
 class ErasePlayer:
@@ -30,4 +32,16 @@ class ErasePlayer:
     forgets_bans: bool = False
 
 
-PrivacyChange = ErasePlayer
+@dataclass(frozen=True, slots=True)
+class TrimAccount:
+    """Of an account remove what `sweep` would remove at `now` if everything were kept for `retention`.
+
+    Those are its events, addresses in them, and bans. Idempotent.
+    """
+
+    player_id: int
+    now: int
+    retention: Retention
+
+
+PrivacyChange = ErasePlayer | TrimAccount

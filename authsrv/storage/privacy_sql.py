@@ -4,6 +4,7 @@ Owns tables, columns and guards as SQL text, written once with `:name` placehold
 """
 
 from authsrv.storage.browser_sql import SESSION
+from authsrv.storage.sql import PLAYER
 
 # --- what is told of a player ---
 
@@ -14,6 +15,8 @@ SELECT_GRANT_RECORDS = """
     SELECT client_id, scope, audience, platform, idp, idp_subject, auth_time, created_at, expires_at,
         absolute_expires_at, refresh_generation > 0, refresh_rotated_at, revoked_at, revoked_reason
     FROM grants WHERE player_id = :player_id ORDER BY id"""
+
+SELECT_PLAYERS = f"SELECT {PLAYER} FROM players p WHERE p.id > :after ORDER BY p.id LIMIT :limit"  # noqa: S608 - ours
 
 # --- erasure ---
 
@@ -120,3 +123,19 @@ SWEEP_NOT_BEFORES_OF_ERASED = """
 SWEEP_ERASURES = """
     DELETE FROM erasures WHERE sub IN (
         SELECT sub FROM erasures WHERE erased_at < :erasures_before ORDER BY erased_at, sub LIMIT :limit)"""
+
+# The same for one account, whose things are kept for less long.
+
+TRIM_EVENTS = """
+    DELETE FROM events WHERE player_id = :player_id AND at < :events_before
+        AND kind NOT IN ('erased', 'consent_withdrawn')"""
+
+TRIM_WITHDRAWALS = """
+    DELETE FROM events WHERE player_id = :player_id AND at < :withdrawals_before AND kind = 'consent_withdrawn'"""
+
+TRIM_ADDRESSES = """
+    UPDATE events SET address = '' WHERE player_id = :player_id AND at < :addresses_before AND address <> ''"""
+
+TRIM_BANS = """
+    DELETE FROM bans WHERE player_id = :player_id
+        AND (until < :bans_before OR (lifted_at IS NOT NULL AND lifted_at < :bans_before))"""

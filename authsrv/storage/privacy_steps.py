@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from authsrv.models import Retention
 from authsrv.storage import privacy_sql as sql
 from authsrv.storage.base import StorageError
-from authsrv.storage.privacy_changes import ErasePlayer
+from authsrv.storage.privacy_changes import ErasePlayer, TrimAccount
 from authsrv.storage.revocation_sql import RAISE_NOT_BEFORE
 from authsrv.storage.rows import checked, required
 from authsrv.storage.steps import Step, steps_of
@@ -68,3 +68,10 @@ def _(change: ErasePlayer) -> Iterator[Step]:
         yield Step(statement, values, guarded=False)
     for sub in change.subs:
         yield Step(sql.DELETE_PLAYER, checked(sub=sub, player_id=change.player_id))
+
+
+@steps_of.register
+def _(change: TrimAccount) -> Iterator[Step]:
+    values = checked(player_id=change.player_id, **retention_times(change.now, change.retention))
+    for statement in (sql.TRIM_EVENTS, sql.TRIM_WITHDRAWALS, sql.TRIM_ADDRESSES, sql.TRIM_BANS):
+        yield Step(statement, values, guarded=False)

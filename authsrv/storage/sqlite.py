@@ -283,6 +283,10 @@ class SqliteStorage:
         rows = await self._read(privacy_sql.SELECT_ERASURE, checked(sub=sub))
         return Erasure(*rows[0]) if rows else None
 
+    async def load_players(self, after: int, limit: int) -> tuple[Player, ...]:
+        rows = await self._read(privacy_sql.SELECT_PLAYERS, checked(after=after, limit=limit))
+        return tuple(map(player_of, rows))
+
     async def load_resurrected(self) -> tuple[Player, ...]:
         return await self._following_erasures().resurrected()
 

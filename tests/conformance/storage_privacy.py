@@ -40,7 +40,7 @@ from authsrv.storage.changes import (
     StartSession,
     UseSession,
 )
-from authsrv.storage.privacy_changes import ErasePlayer
+from authsrv.storage.privacy_changes import ErasePlayer, TrimAccount
 from tests.support.storage import NOW, digest, full_grant, grant, identity, player, reservation
 from tests.support.storage_accounts import ban, event, full_event, link_code
 from tests.support.storage_browsers import PROFILE, browser, notice, pending, session
@@ -447,3 +447,38 @@ async def test_P08_what_is_kept_as_long_as_nobody_says_otherwise(storage: Storag
     await storage.sweep(NOW + 365 * 86400, 100)
     assert await event_is_there(storage)
     assert not await mark_is_there(storage)
+
+
+# --- one account whose things are kept for less long ---
+
+
+@pytest.mark.parametrize(
+    ("before", "is_there", "kept_for"),
+    [
+        pytest.param(recorded(), event_is_there, 1000, id="event"),
+        pytest.param(recorded(), address_is_there, 100, id="address of an event"),
+        pytest.param(recorded(kind="consent_withdrawn"), event_is_there, 3000, id="withdrawn consent"),
+        pytest.param(recorded(kind="erased"), event_is_there, NEVER, id="erasure in the journal"),
+        pytest.param(MARKED, mark_is_there, 200, id="mark of a ban that ended"),
+        pytest.param([AddBan(ban()), LiftBan(1, NOW)], ban_is_there, 200, id="lifted ban"),
+        pytest.param([AddBan(ban())], ban_is_there, NEVER, id="ban for good"),
+    ],
+)
+async def test_P08_of_one_account_things_are_kept_for_less_long_and_of_others_as_before(
+    storage: Storage, before: Sequence[Change], is_there: Callable[[Storage], Awaitable[bool]], kept_for: int
+) -> None:
+    await storage.apply([AddPlayer(player()), AddPlayer(player(2)), *before])
+    at = NOW + min(kept_for, 10**9)
+    await storage.apply([TrimAccount(1, at, KEPT), TrimAccount(2, NOW + 10**9, KEPT)])
+    assert await is_there(storage)
+    if kept_for < NEVER:
+        await storage.apply([TrimAccount(1, at + 1, KEPT)])
+        assert not await is_there(storage)
+
+
+async def test_players_are_walked_in_the_order_of_their_rows(storage: Storage) -> None:
+    await storage.apply([AddPlayer(player(number)) for number in (5, 1, 3)])
+    await storage.apply([MergePlayers(3, 1)])
+    assert [one.id for one in await storage.load_players(0, 2)] == [1, 3]
+    assert await storage.load_players(3, 2) == (player(5),)
+    assert await storage.load_players(5, 2) == ()

@@ -121,6 +121,8 @@ VISIT = [*fields(Browser, Session, Player), "scope"]
         pytest.param(
             "SELECT_IDENTITIES_OF_SUBJECT", [*fields(IdentityKey), *fields(LinkedIdentity)[1:]], id="identities"
         ),
+        pytest.param("SELECT_PLAYERS", fields(Player), id="players"),
+        pytest.param("SELECT_SESSION_RECORDS", fields(Session), id="sessions, ended ones too"),
         pytest.param("SELECT_KEYS", fields(StoredKey), id="keys"),
         pytest.param("SELECT_VISIT", VISIT, id="visit"),
         pytest.param("SELECT_REQUEST", [*fields(PendingRequest), *VISIT], id="request"),

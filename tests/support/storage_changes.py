@@ -78,7 +78,7 @@ from authsrv.storage.changes import (
     UseTrip,
     WithdrawConsent,
 )
-from authsrv.storage.privacy_changes import ErasePlayer
+from authsrv.storage.privacy_changes import ErasePlayer, TrimAccount
 from tests.support.storage import NOW, digest, grant, identity, player, reservation, signing_key
 from tests.support.storage_accounts import ban, event, link_code
 from tests.support.storage_browsers import PROFILE, browser, notice, pending, session, trip
@@ -299,6 +299,7 @@ CALLS: st.SearchStrategy[Call] = st.one_of(
     st.builds(reserving, TICKETS, HOLDERS, TIMES, st.booleans()),
     st.builds(sweeping, TIMES, st.integers(1, 3), st.sampled_from([15, 2000, 10**9])),
     st.builds(applying, ERASURES.map(lambda change: [change])),
+    st.builds(lambda row, now: applying([TrimAccount(row, now, Retention(15, 15, 15, 15, 15))]), MAYBE_IDS, TIMES),
     st.just(reopen),
 )
 
