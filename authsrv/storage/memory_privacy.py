@@ -77,7 +77,8 @@ def _(change: ErasePlayer, tables: Tables) -> None:
     _forget_rows(tables, own)
     _forget_bans(tables, own, change)
     for event in list(tables.events.values()):
-        tables.events[event.id] = _anonymous(_without_identity(event, mine), own, change.tombstone)
+        known = _without_moves(_without_identity(event, mine), mine)
+        tables.events[event.id] = _anonymous(known, own, change.tombstone)
     for player_id in own:
         tables.subs.discard(tables.players.pop(player_id).sub)
         tables.segments.pop(player_id, None)
@@ -133,6 +134,12 @@ def _without_identity(event: JournalEvent, mine: Container[IdentityKey | None]) 
     if event.identity not in mine:
         return event
     return replace(event, identity=None, facts="", reversible_until=0)
+
+
+def _without_moves(event: JournalEvent, mine: Iterable[IdentityKey]) -> JournalEvent:
+    """The event without what it moved, if a platform account of theirs was among that."""
+    told = any(f'"{key.subject}"' in event.facts for key in mine if key.project == event.project)
+    return replace(event, facts="", reversible_until=0) if told and event.kind in {"merged", "undone"} else event
 
 
 def _anonymous(event: JournalEvent, own: Container[int], tombstone: int) -> JournalEvent:

@@ -75,6 +75,13 @@ ANONYMIZE_EVENTS_ABOUT_IDENTITIES = f"""
             ON e.identity_subject = i.subject AND e.identity_kind = i.kind AND e.identity_subject <> ''
         WHERE i.player_id IN {_OWN} AND e.project = i.project AND e.identity_environment = i.environment)"""  # noqa: S608
 
+# A merge names the platform accounts that changed hands in its facts alone, among them those of whoever has one now.
+FORGET_MOVES_OF_IDENTITIES = f"""
+    UPDATE events SET facts = '', reversible_until = 0
+    WHERE kind IN ('merged', 'undone') AND project = (SELECT project FROM players WHERE id = :player_id)
+        AND facts <> '' AND EXISTS (
+            SELECT 1 FROM identities i WHERE i.player_id IN {_OWN} AND events.facts LIKE '%"' || i.subject || '"%')"""  # noqa: S608
+
 INSERT_ERASURE = "INSERT INTO erasures (sub, erased_at) VALUES (:sub, :now) ON CONFLICT DO NOTHING"
 
 DELETE_PLAYER = """

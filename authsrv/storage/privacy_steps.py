@@ -16,6 +16,7 @@ from authsrv.storage.steps import Step, steps_of
 _FORGET = (
     sql.FORGET_CREDENTIALS,
     sql.ANONYMIZE_EVENTS_ABOUT_IDENTITIES,
+    sql.FORGET_MOVES_OF_IDENTITIES,
     sql.FORGET_PLACES_IN_BROWSERS,
     sql.FORGET_IDENTITIES,
     sql.FORGET_PROFILES,

@@ -141,6 +141,8 @@ def create_events() -> None:
     index_where("kind NOT IN ('erased', 'consent_withdrawn')", "events_by_time", "events", ["at"])
     index_where("kind = 'consent_withdrawn'", "events_of_withdrawals", "events", ["at"])
     index_where("address <> ''", "events_with_address", "events", ["at"])
+    # Those whose facts name platform accounts: an erasure looks through all of a project's.
+    index_where("kind IN ('merged', 'undone')", "events_that_moved", "events", ["project"])
 
 
 def create_link_codes() -> None:

@@ -9,7 +9,16 @@ from dataclasses import replace
 
 import pytest
 
-from authsrv.account_models import AccountRecord, Ban, Dossier, Erasure, GrantRecord, JournalEvent, SessionRecord
+from authsrv.account_models import (
+    AccountRecord,
+    Ban,
+    Dossier,
+    Erasure,
+    EventKind,
+    GrantRecord,
+    JournalEvent,
+    SessionRecord,
+)
 from authsrv.models import NEVER, Consent, IdentityKey, Retention
 from authsrv.storage.account_changes import (
     AddBan,
@@ -258,6 +267,18 @@ async def test_P05_events_of_others_forget_a_platform_account_of_theirs(storage:
     await storage.apply([RecordEvent(mine), RecordEvent(elsewhere), ERASE])
     assert await storage.load_event(9) == replace(mine, identity=None, facts="", reversible_until=0)
     assert await storage.load_event(8) == elsewhere
+
+
+@pytest.mark.parametrize("kind", ["merged", "undone"])
+async def test_P05_a_merge_of_others_forgets_a_platform_account_that_is_theirs_now(
+    storage: Storage, kind: EventKind
+) -> None:
+    await two_merged_and_one_who_stays(storage)
+    moved = replace(full_event(9), kind=kind, player_id=STAYS, other_id=0, facts='{"moves":[["steam","","subject 2"]]}')
+    others = replace(moved, id=8, facts='{"moves":[["steam","","subject 22"]]}')
+    await storage.apply([RecordEvent(moved), RecordEvent(others), ERASE])
+    assert await storage.load_event(9) == replace(moved, facts="", reversible_until=0)
+    assert await storage.load_event(8) == others
 
 
 ENDED = replace(ban(), until=LATER)

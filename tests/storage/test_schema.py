@@ -214,6 +214,7 @@ def test_indexes_over_a_part_of_a_table_hold_that_part_only(template: Path) -> N
         "CREATE INDEX events_by_other ON events (other_id, id) WHERE other_id <> 0",
         "CREATE INDEX events_by_time ON events (at) WHERE kind NOT IN ('erased', 'consent_withdrawn')",
         "CREATE INDEX events_of_withdrawals ON events (at) WHERE kind = 'consent_withdrawn'",
+        "CREATE INDEX events_that_moved ON events (project) WHERE kind IN ('merged', 'undone')",
         "CREATE INDEX events_with_address ON events (at) WHERE address <> ''",
         "CREATE INDEX grants_by_session ON grants (session_id) WHERE session_id <> 0",
         "CREATE INDEX grants_of_registered ON grants (client_id) WHERE substr(client_id, 1, 2) = 'c_'",
