@@ -35,12 +35,12 @@ class ConfirmationTokens:
         """A token for what was proven."""
         nonce = self._random(_NONCE_LENGTH)
         sealed = self._cipher.encrypt(nonce, written(proof).encode(), _bound_to(found, client))
-        return urlsafe_b64encode(nonce + sealed).decode().rstrip("=")
+        return _encoded(nonce + sealed)
 
     def read(self, text: str, found: FoundCode, client: Client, now: int) -> Proof:
         """What was proven. Raises `InvalidGrant`."""
         try:
-            raw = urlsafe_b64decode(text + "=" * (-len(text) % 4))
+            raw = _decoded(text)
             told = self._cipher.decrypt(raw[:_NONCE_LENGTH], raw[_NONCE_LENGTH:], _bound_to(found, client))
         except (ValueError, InvalidTag):
             raise _invalid() from None
@@ -59,6 +59,18 @@ def read_proof(text: str) -> Proof:
     """The proof of such a text."""
     told = json.loads(text)
     return Proof(**{**told, "key": IdentityKey(**told["key"])})
+
+
+def _encoded(raw: bytes) -> str:
+    return urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def _decoded(text: str) -> bytes:
+    """Raises `ValueError` for any other spelling than ours."""
+    raw = urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    if _encoded(raw) != text:
+        raise ValueError("another spelling")
+    return raw
 
 
 def _bound_to(found: FoundCode, client: Client) -> bytes:

@@ -210,7 +210,7 @@ async def test_a_yes_to_something_else_links_nothing(server: Server, amber: Resi
     for answer in (
         await confirm(server, of_birch.code, token),
         await confirm(server, code.code, token, client_id="launcher"),
-        await confirm(server, code.code, token[:-1] + ("A" if token[-1] != "A" else "B")),
+        *[await confirm(server, code.code, token[:-1] + letter) for letter in "ABCDefgh012_-" if letter != token[-1]],
     ):
         assert (answer.status_code, answer.json()["reason"]) == (400, "confirmation_invalid")
     assert await birch.keys() == {identity("steam", "birch")}
