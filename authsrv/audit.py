@@ -15,6 +15,7 @@ AuditKind = Literal[
     "login.succeeded",
     "login.refused",
     "player.created",
+    "player.age_group_changed",
     "player.exported",
     "player.erased",
     "player.transferred",

@@ -106,6 +106,9 @@ class LogoutRules:
     session_bound: bool = False
 
 
+AgePolicy = Literal["refuse", "guest_only", "allow_without_pii"]
+"""What becomes of guarded players: none comes in; guests alone do; all do, but nothing personal is kept or told."""
+
 UnlinkEnds = Literal["none", "identity", "all"]
 """Which sessions an unlink ends: none, those that began with the identity, or all of the player."""
 
@@ -119,6 +122,8 @@ class AccountRules:
     `relink_cooldown` passes before an identity that was unlinked may be linked elsewhere. With `guests_may_stay` a
     guest's device secret counts as a way in. With `bans_outlive_erasure` a ban holds for the platform accounts of an
     erased player. `segments` are the keys that games may store.
+    Of players in the `guarded_age_groups`, which `unknown` can be one of, nothing personal is kept;
+    `directed_at_children` makes a child of whoever's age nobody told.
     """
 
     identities: int = 1
@@ -133,6 +138,9 @@ class AccountRules:
     unlink_ends: UnlinkEnds = "identity"
     bans_outlive_erasure: bool = True
     segments: tuple[str, ...] = ()
+    guarded_age_groups: tuple[str, ...] = ("child",)
+    age_policy: AgePolicy = "allow_without_pii"
+    directed_at_children: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,14 +6,15 @@ platforms.
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from authsrv.account_models import Doer, JournalEvent, Ownership
+from authsrv import ages
+from authsrv.account_models import GUEST, Doer, JournalEvent, Ownership
 from authsrv.errors import AccessDenied, UserNotFound
-from authsrv.models import NEVER, BarKind, ConnectFlags, Digest, IdentityKey, Player
-from authsrv.storage.account_changes import RecordEvent
-from authsrv.storage.changes import AddPlayer, Change, LinkIdentity, RecordLogin
+from authsrv.models import NEVER, AccountRules, BarKind, ConnectFlags, Digest, IdentityKey, Player
+from authsrv.storage.account_changes import RecordEvent, SetAgeGroup, SetDisplayName
+from authsrv.storage.changes import AddPlayer, Change, LinkIdentity, RecordLogin, SetProfile
 
 Outcome = Literal[
     "sign_in",
@@ -41,12 +42,20 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
-    """The player who signs in, and what must be written for it. `created` tells a first login, which has an `event`."""
+    """The player who signs in, as they are then, and what must be written for it.
+
+    `created` tells a first login, which has an `event`.
+    """
 
     player: Player
     created: bool
     changes: tuple[Change, ...]
     event: JournalEvent | None = None
+
+    @property
+    def has_aged(self) -> bool:
+        """Whether the player is of another age group than before."""
+        return any(isinstance(change, SetAgeGroup) for change in self.changes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +71,8 @@ class NewPlayer:
 class Presence:
     """A verified platform account that comes now: its key, its texts as the platform gave them, and by whom.
 
-    By its `mark` a ban knows it; without one, a ban that comes between reading and writing is not seen.
+    By its `mark` a ban knows it; without one, a ban that comes between reading and writing is not seen. `rules` are
+    those of the project.
     """
 
     key: IdentityKey
@@ -71,6 +81,7 @@ class Presence:
     doer: Doer
     now: int
     mark: Digest | None = None
+    rules: AccountRules = field(default_factory=AccountRules)
 
 
 def decide(session: int | None, owner: int | None, *, has_other: bool, flags: ConnectFlags) -> Decision:
@@ -114,33 +125,47 @@ def _of_another(*, has_other: bool, flags: ConnectFlags) -> Decision:
 def sign_in(presence: Presence, found: Ownership, *, may_create: bool, new: NewPlayer) -> SignIn:
     """Decide a login without a session: a known identity signs its player in, an unknown one becomes a new player.
 
-    Raises `UserNotFound` when the identity is unknown and no player may be created, `AccessDenied` for whom a ban keeps
-    out.
+    Raises `UserNotFound` when the identity is unknown and no player may be created, `AccessDenied` for whom a ban or
+    their age keeps out.
     """
     require_welcome(found, presence.now)
     owner = found.player
+    require_age(presence, owner)
     decision = decide(
         None, owner.id if owner else None, has_other=False, flags=ConnectFlags(do_not_create_new_player=not may_create)
     )
     if owner is not None:
-        return SignIn(owner, False, (came(presence, owner),))
+        return SignIn(as_told(presence, owner), False, came(presence, owner))
     if decision.outcome == "not_found":
         raise UserNotFound
     return created(presence, new, decision.rule)
 
 
-def came(presence: Presence, owner: Player) -> Change:
-    """What a login of a known identity leaves."""
+def came(presence: Presence, owner: Player) -> tuple[Change, ...]:
+    """What a login of a known identity leaves: of a player who is guarded now, neither a name nor a profile."""
+    told = as_told(presence, owner)
     name = clean_display_name(presence.display_name)
-    if name == owner.display_name:
+    if name == owner.display_name or ages.is_guarded(presence.rules, told.age_group):
         name = ""  # nothing to write
-    return RecordLogin(presence.key, owner.id, owner.version, name, presence.now)
+    changes: list[Change] = [RecordLogin(presence.key, owner.id, owner.version, name, presence.now)]
+    if told.age_group != owner.age_group:
+        changes.append(SetAgeGroup(owner.id, told.age_group))
+    if told.display_name != owner.display_name:
+        changes += [SetDisplayName(owner.id, "", ""), SetProfile(owner.id, "")]
+    return tuple(changes)
+
+
+def as_told(presence: Presence, owner: Player) -> Player:
+    """The player, of the age group that the platform tells now, and without a name for whom that is guarded."""
+    aged = replace(owner, age_group=presence.age_group) if presence.age_group not in {"", owner.age_group} else owner
+    return ages.discreet(presence.rules, aged)
 
 
 def created(presence: Presence, new: NewPlayer, rule: str, facts: str = "") -> SignIn:
     """A new player for an identity that is nobody's. `facts` are for the journal."""
     key, now, doer = presence.key, presence.now, presence.doer
-    name = clean_display_name(presence.display_name)
+    guarded = ages.is_guarded(presence.rules, presence.age_group)
+    name = "" if guarded else clean_display_name(presence.display_name)
     player = Player(
         new.id, new.sub, key.project, name, now, now, age_group=presence.age_group, name_from=key.kind if name else ""
     )
@@ -168,6 +193,15 @@ def require_welcome(found: Ownership, now: int) -> None:
         raise barred(found.player)
     if found.ban is not None:
         raise refusal(found.ban.kind, found.ban.until)
+
+
+def require_age(presence: Presence, known: Player | None) -> None:
+    """Refuse whom the project does not let in at their age, which the platform tells, or told before of the player.
+
+    Raises `AccessDenied`.
+    """
+    age_group = presence.age_group or (known.age_group if known else "")
+    ages.require(presence.rules, age_group, guest=presence.key.kind == GUEST)
 
 
 def barred(player: Player) -> AccessDenied:

@@ -7,6 +7,8 @@ neither OAuth's wire nor platforms.
 from dataclasses import dataclass
 from typing import Literal
 
+from authsrv import ages
+from authsrv.account_models import GUEST
 from authsrv.models import Client, Project, Session, SignedIn
 
 Prompt = Literal["none", "login", "consent", "select_account"]
@@ -45,11 +47,13 @@ def next_step(
 
 
 def is_usable(signed_in: SignedIn, project: Project, now: int) -> bool:
-    """Whether a session is in force, in time, by a platform that the project still has, and its player kept out by
-    nobody.
+    """Whether a session is in force, in time, by a platform that the project still has, and its player kept out neither
+    by a ban nor by their age.
     """
     session = signed_in.session
     if session.ended_at is not None or signed_in.player.is_barred(now):
+        return False
+    if not ages.may_come(project.accounts, signed_in.player.age_group, guest=session.idp == GUEST):
         return False
     return is_in_time(session, now) and session.platform in project.platforms
 

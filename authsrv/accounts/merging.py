@@ -12,6 +12,7 @@ from authsrv.accounts.banning import in_force, voided
 from authsrv.accounts.changing import advanced, lost, of_kind, require_changeable
 from authsrv.accounts.effects import Effect, Held, Move, Standing, Union, ghosts_of, held
 from authsrv.accounts.journal import Happening, Occasion, Planned
+from authsrv.ages import stricter
 from authsrv.errors import AccountConflict, InvalidRequest
 from authsrv.models import BarKind, Player
 from authsrv.oauth.marks import IdentityMarks
@@ -29,9 +30,6 @@ from authsrv.storage.changes import Change, EndSessions
 
 MERGED = "merged"
 """Why a session of a merged player ended, and a grant whose identity is nobody's since."""
-
-_STRICTEST_FIRST = ("child", "teen", "adult", "")
-"""Age groups; what is known of either account is known of the one person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +106,7 @@ def _effect(loser: Account, survivor: Account, found: _Sorted, ban: Ban | None, 
     detached = [Move(linked.key, held(linked), None) for linked in found.detached]
     aliases = tuple(alias.id for alias in loser.aliases)
     before = standing_of(survivor.player)
-    age_group = min(loser.player.age_group, before.age_group, key=_STRICTEST_FIRST.index)
+    age_group = stricter(loser.player.age_group, before.age_group)
     after = Standing(age_group, ban.until, ban.kind) if ban else Standing(age_group, *_bar(survivor.player))
     union = Union(loser.player.id, survivor.player.id, aliases, before, after, ban.id if ban else 0)
     return Effect((*moved, *detached), union, ghosts_of(loser, survivor))

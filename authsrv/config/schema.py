@@ -20,6 +20,7 @@ from authsrv.database_url import sqlite_file
 from authsrv.limits import Quotas
 from authsrv.models import (
     AccountRules,
+    AgePolicy,
     Client,
     KeyRules,
     Project,
@@ -215,6 +216,16 @@ class AccountSettings(Settings):
         True, description="Let a ban hold for the platform accounts of a player who was erased."
     )
     segments: tuple[str, ...] = Field((), description="Keys of the segments that games may store about a player.")
+    guarded_age_groups: tuple[Literal["child", "teen", "adult", "unknown"], ...] = Field(
+        ("child",), description="Age groups that are guarded: child, teen, adult, and unknown for whom nobody told."
+    )
+    age_policy: AgePolicy = Field(
+        "allow_without_pii",
+        description="Guarded players: refuse, let in as guests alone (guest_only), or keep and tell nothing of them.",
+    )
+    directed_at_children: Flag = Field(
+        False, description="The games are made for children: who may be of any age is a child, before anybody is asked."
+    )
 
     def rules(self) -> AccountRules:
         """What the rest of the server takes."""

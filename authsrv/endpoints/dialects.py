@@ -190,6 +190,7 @@ _BY_REASON: Mapping[str, tuple[int, str]] = {
     "banned": (401, "002-040"),
     "provider_not_configured": (422, "003-022"),
     "account_restricted": (422, "002-060"),
+    "age_restricted": (422, "002-060"),
     "credential_malformed": (422, "010-015"),
     "credential_unsupported": (422, "010-015"),
 }

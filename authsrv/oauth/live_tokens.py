@@ -5,6 +5,7 @@ Owns the one answer that UserInfo, introspection and token exchange share. Knows
 
 from dataclasses import dataclass
 
+from authsrv import ages
 from authsrv.errors import AccessDenied
 from authsrv.models import Client, LoadedGrant, Player
 from authsrv.oauth.clients import ClientRegistry
@@ -135,7 +136,7 @@ class LiveTokens:
             raise Ended("void")
         if self._owner(loaded).project != client.project:
             raise NotOurs("the client is of another project now")
-        return loaded
+        return ages.discreet_grant(client.project.accounts, loaded)
 
     def _require_welcome(self, loaded: LoadedGrant) -> None:
         if loaded.player.is_barred(int(self._clock())):

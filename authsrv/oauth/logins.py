@@ -5,15 +5,16 @@ Knows no HTTP framework, no platform by name and no request's parameters.
 """
 
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from authsrv import errors
-from authsrv.account_models import Doer, Ownership
+from authsrv import ages, errors
+from authsrv.account_models import GUEST, Doer, Ownership
 from authsrv.audit import Audit, AuditEvent, AuditKind
 from authsrv.limits import RateLimiter, Rule
-from authsrv.models import Digest, IdentityKey
+from authsrv.models import Digest, IdentityKey, Project
 from authsrv.oauth.credentials import CredentialDesk, Presented, Redeemed, for_oauth, replayed
 from authsrv.oauth.marks import IdentityMarks
 from authsrv.oauth.outages import outages_answered
@@ -83,6 +84,7 @@ class PlatformLogins:
         """The identity behind a credential, counted. Raises `AuthsrvError`."""
         presented = Presented(attempt.client.project.key, platform, credential, requester)
         try:
+            require_unasked(attempt.client.project, platform)
             with outages_answered():
                 redeemed = await self._desk.redeem(presented, now)
         except errors.AuthsrvError as error:
@@ -132,10 +134,22 @@ class PlatformLogins:
             signed_in = sign_in(coming, found, may_create=may_create, new=self.new_player())
             if signed_in.created:
                 self.admit(attempt, redeemed.key)
-        except (errors.UserNotFound, errors.AccessDenied, errors.RateLimited):
+        except (errors.UserNotFound, errors.RateLimited):
             await self.keep(redeemed, now)
             raise
+        except errors.AccessDenied as error:
+            self._record(attempt, "login.refused", reason=error.reason or error.error)
+            await self._turn_away(redeemed, error, now)
+            raise
         return signed_in
+
+    async def _turn_away(self, redeemed: Redeemed, error: errors.AccessDenied, now: int) -> None:
+        """The same request may come again. Of whom their age keeps out nothing is remembered."""
+        if error.reason != "age_restricted":
+            await self.keep(redeemed, now)
+            return
+        with suppress(Conflict), outages_answered():
+            await self._storage.apply(list(redeemed.refused(error.reason, now)))
 
     def admit(self, attempt: Attempt, key: IdentityKey) -> None:
         """Count a player who is to be made of an identity that costs nothing. Raises `RateLimited`."""
@@ -151,7 +165,8 @@ class PlatformLogins:
         """A verified platform account that comes to a client."""
         identity, key = redeemed.identity, redeemed.key
         doer = Doer("player", "", attempt.client.client_id, attempt.sender.cut_address)
-        return Presence(key, identity.display_name, identity.age_group, doer, now, self.marks.of(key))
+        rules = attempt.client.project.accounts
+        return Presence(key, identity.display_name, identity.age_group, doer, now, self.marks.of(key), rules)
 
     def new_player(self) -> NewPlayer:
         """The ids of a player who may be made."""
@@ -169,12 +184,19 @@ class PlatformLogins:
         """Audit a login, and the player it made."""
         if signed_in.created:
             self._record(attempt, "player.created", sub=signed_in.player.sub)
+        if signed_in.has_aged:
+            self._record(attempt, "player.age_group_changed", sub=signed_in.player.sub)
         self._record(attempt, "login.succeeded", sub=signed_in.player.sub)
 
     def _record(self, attempt: Attempt, kind: AuditKind, *, sub: str = "", reason: str = "") -> None:
         client = attempt.client
         event = AuditEvent(kind, project=client.project.key, client_id=client.client_id, sub=sub, reason=reason)
         self._audit.record(attempt.sender.marked(replace(event, platform=attempt.provider)))
+
+
+def require_unasked(project: Project, platform: Platform[Any]) -> None:
+    """Refuse a platform that must be asked nothing in this project. Raises `AccessDenied`."""
+    ages.require_unasked(project.accounts, tells_ages=platform.tells_ages, guest=GUEST in platform.identity_kinds)
 
 
 def lost_to_another_login(conflict: Conflict) -> bool:

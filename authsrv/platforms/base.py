@@ -33,6 +33,7 @@ UserActionReason = Literal[
     "account_banned",
     "account_not_entitled",
     "account_restricted",
+    "age_restricted",
     "account_action_required",  # the player can clear it at the platform
 ]
 
@@ -273,6 +274,8 @@ class Platform(Protocol, Generic[C]):
     """Accepted values of `credential_type`, the default first."""
     identity_kinds: ClassVar[tuple[str, ...]]
     """The kinds of the identities that it vouches for; no other platform has any of them."""
+    tells_ages: ClassVar[bool] = False
+    """Whether its proof can say of which age group the player is."""
     denials_are_ours: ClassVar[bool]
     """Whether a 401 or 403 from the platform concerns our own key, rather than a player."""
 

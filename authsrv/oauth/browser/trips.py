@@ -17,7 +17,7 @@ from authsrv.oauth.browser.pending import RequestCompleted, provider_of, purpose
 from authsrv.oauth.browser.request import Purpose, Target
 from authsrv.oauth.credentials import Redeemed
 from authsrv.oauth.directory import PlatformDirectory
-from authsrv.oauth.logins import PlatformLogins
+from authsrv.oauth.logins import PlatformLogins, require_unasked
 from authsrv.oauth.opaque import Opaque, digest
 from authsrv.oauth.outages import outages_answered
 from authsrv.oauth.request import Attempt, Sender
@@ -111,13 +111,17 @@ class Trips:
         self._key = key
 
     def platform(self, target: Target, provider: str) -> Platform[Any]:
-        """The platform, if it signs players of the client in by the browser. Raises `UnsupportedProvider`."""
+        """The platform, if it signs players of the client in by the browser.
+
+        Raises `UnsupportedProvider`, or `AccessDenied` if it must be asked nothing.
+        """
         self._platforms.require_known(provider)
         platform = self._platforms.find(target.client.project.key, provider)
         if not platform.signs_in_browsers:
             raise errors.UnsupportedProvider(
                 "This platform is not set up for signing in by the browser.", reason="provider_not_configured"
             )
+        require_unasked(target.client.project, platform)
         return platform
 
     def leaving(self, provider: str, request: PendingRequest) -> Leaving:

@@ -114,6 +114,8 @@ class PlatformExchangeGrant(TokenExchangeGrant):
         super().collect()
         if self.signed_in.created:
             self.notices.append("player.created")
+        if self.signed_in.has_aged:
+            self.notices.append("player.age_group_changed")
         self.notices.append("login.succeeded")
         self.platform = self.redeemed.identity.platform
         self.changes += self.signed_in.changes

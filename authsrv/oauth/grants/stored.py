@@ -6,6 +6,8 @@ Owns how the grant is read, its facts for the token issuer, and how long a refre
 from dataclasses import replace
 from typing import ClassVar
 
+from authsrv import ages
+from authsrv.account_models import GUEST
 from authsrv.errors import InvalidGrant
 from authsrv.models import Client, Grant, LoadedGrant, Player
 from authsrv.oauth import audiences, claims, scopes
@@ -58,9 +60,12 @@ class StoredGrant(LoadingGrant):
     def require_welcome(self) -> None:
         """Refuse a player who is kept out, whose token is good otherwise.
 
-        Raises `AccessDenied` for a ban, `InvalidGrant` for a restriction, which nobody learns of.
+        Raises `AccessDenied` for a ban, and for an age at which nobody comes in any more; `InvalidGrant` for a
+        restriction, which nobody learns of.
         """
         if not self._is_barred(self.loaded):
+            grant, rules = self.found, self.registered.project.accounts
+            ages.require(rules, self.loaded.player.age_group, guest=grant.idp == GUEST)
             return
         if self.loaded.player.barred_as == "banned":
             raise barred(self.loaded.player)
@@ -110,6 +115,7 @@ def facts_of(loaded: LoadedGrant, client: Client, scope: tuple[str, ...], gid: s
 
     Raises `InvalidTarget` when none of the audiences is left.
     """
+    loaded = ages.discreet_grant(client.project.accounts, loaded)
     grant, player = loaded.grant, loaded.player
     promised = scope if client.profile_in_id_token else ()
     return TokenFacts(

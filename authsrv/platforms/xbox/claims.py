@@ -101,7 +101,7 @@ def select_user(claims: VerifiedClaims, user_hash: str | None) -> XboxUser:
 def check_policy(user: XboxUser, settings: XboxSettings) -> None:
     """What the studio demands of a player. Raises `UserActionRequired`."""
     if settings.min_age_group is not None and not _old_enough(user.age_group, settings.min_age_group):
-        raise UserActionRequired("account_restricted", detail="below the project's min_age_group")
+        raise UserActionRequired("age_restricted", detail="below the project's min_age_group")
     if not user.privileges.issuperset(settings.required_privileges):
         raise UserActionRequired("account_restricted", detail="without the project's required_privileges")
 

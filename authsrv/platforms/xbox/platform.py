@@ -82,6 +82,7 @@ class XboxPlatform(Platform[XboxCredential]):
     kinds: ClassVar[tuple[str, ...]] = ("xsts_token",)
     identity_kinds: ClassVar[tuple[str, ...]] = ("xbox",)
     Settings: ClassVar[type[XboxSettings]] = XboxSettings
+    tells_ages: ClassVar[bool] = True
     denials_are_ours: ClassVar[bool] = False
 
     def __init__(self, settings: XboxSettings, outbound: Outbound, clock: Clock) -> None:
