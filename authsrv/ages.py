@@ -30,7 +30,13 @@ def may_come(rules: AccountRules, age_group: str, *, guest: bool) -> bool:
 def require(rules: AccountRules, age_group: str, *, guest: bool) -> None:
     """Raise `AccessDenied` for whom `may_come` does not let in."""
     if not may_come(rules, age_group, guest=guest):
-        raise AccessDenied("At the player's age this game needs the help of an adult.", reason="age_restricted")
+        raise _too_young()
+
+
+def require_link(rules: AccountRules, age_group: str) -> None:
+    """Raise `AccessDenied` for a guarded player who may not link a further platform account."""
+    if is_guarded(rules, age_group) and not rules.guarded_may_link:
+        raise _too_young()
 
 
 def require_unasked(rules: AccountRules, *, tells_ages: bool, guest: bool) -> None:
@@ -57,3 +63,7 @@ def discreet_grant(rules: AccountRules, loaded: LoadedGrant) -> LoadedGrant:
     if not is_guarded(rules, loaded.player.age_group):
         return loaded
     return replace(loaded, player=discreet(rules, loaded.player), profile="")
+
+
+def _too_young() -> AccessDenied:
+    return AccessDenied("At the player's age this game needs the help of an adult.", reason="age_restricted")

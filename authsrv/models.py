@@ -122,8 +122,8 @@ class AccountRules:
     `relink_cooldown` passes before an identity that was unlinked may be linked elsewhere. With `guests_may_stay` a
     guest's device secret counts as a way in. With `bans_outlive_erasure` a ban holds for the platform accounts of an
     erased player. `segments` are the keys that games may store.
-    Of players in the `guarded_age_groups`, which `unknown` can be one of, nothing personal is kept;
-    `directed_at_children` makes a child of whoever's age nobody told.
+    Of players in the `guarded_age_groups`, which `unknown` can be one of, nothing personal is kept, and with
+    `guarded_may_link` off they link nothing; `directed_at_children` makes a child of whoever's age nobody told.
     """
 
     identities: int = 1
@@ -140,6 +140,7 @@ class AccountRules:
     segments: tuple[str, ...] = ()
     guarded_age_groups: tuple[str, ...] = ("child",)
     age_policy: AgePolicy = "allow_without_pii"
+    guarded_may_link: bool = False
     directed_at_children: bool = False
 
 

@@ -6,7 +6,7 @@ platforms.
 
 import re
 import unicodedata
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from authsrv import ages
@@ -71,8 +71,7 @@ class NewPlayer:
 class Presence:
     """A verified platform account that comes now: its key, its texts as the platform gave them, and by whom.
 
-    By its `mark` a ban knows it; without one, a ban that comes between reading and writing is not seen. `rules` are
-    those of the project.
+    By its `mark` a ban knows it. `rules` are those of the project.
     """
 
     key: IdentityKey
@@ -80,8 +79,8 @@ class Presence:
     age_group: str
     doer: Doer
     now: int
-    mark: Digest | None = None
-    rules: AccountRules = field(default_factory=AccountRules)
+    mark: Digest
+    rules: AccountRules
 
 
 def decide(session: int | None, owner: int | None, *, has_other: bool, flags: ConnectFlags) -> Decision:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from authsrv.account_models import Ban, Doer, JournalEvent, Ownership
 from authsrv.errors import AccessDenied, UserNotFound
-from authsrv.models import NEVER, BarKind, ConnectFlags, IdentityKey, Player
+from authsrv.models import NEVER, AccountRules, BarKind, ConnectFlags, Digest, IdentityKey, Player
 from authsrv.players import NewPlayer, Presence, clean_display_name, decide, sign_in
 from authsrv.storage.account_changes import RecordEvent
 from authsrv.storage.changes import AddPlayer, LinkIdentity, RecordLogin
@@ -16,18 +16,19 @@ KEY = IdentityKey("p", "steam", "", "76561202255232001")
 NEW = NewPlayer(7, "0d0c2c1e-5b8e-4a57-9d0e-6a0f0f3b1c11", 8)
 KNOWN = Player(3, "9a41c1de-5b8e-4a57-9d0e-6a0f0f3b1c11", "p", "Ann", 1, 2, version=5)
 DOER = Doer("player", "", "launcher", "203.0.113.0")
+MARK = Digest(b"m" * 32)
 OFTEN = [False, True]
 
 
 def coming(name: str = "Ann", age_group: str = "") -> Presence:
-    return Presence(KEY, name, age_group, DOER, 100)
+    return Presence(KEY, name, age_group, DOER, 100, MARK, AccountRules())
 
 
 def test_an_unknown_identity_becomes_a_new_player_and_the_journal_says_so() -> None:
     decided = sign_in(coming(age_group="teen"), Ownership(), may_create=True, new=NEW)
     player = Player(7, NEW.sub, "p", "Ann", 100, 100, age_group="teen", name_from="steam")
     event = JournalEvent(8, "p", "created", 100, 7, 0, KEY, client_id="launcher", address="203.0.113.0", rule="1")
-    assert decided.changes == (AddPlayer(player), LinkIdentity(KEY, 7, 100), RecordEvent(event))
+    assert decided.changes == (AddPlayer(player), LinkIdentity(KEY, 7, 100, MARK), RecordEvent(event))
     assert decided.created
 
 

@@ -89,7 +89,8 @@ class Case:
     def presence(self) -> Presence:
         """The platform account as it comes now."""
         proof, occasion = self.proof, self.occasion
-        return Presence(proof.key, proof.display_name, proof.age_group, occasion.doer, occasion.now, self.mark)
+        rules = occasion.project.accounts
+        return Presence(proof.key, proof.display_name, proof.age_group, occasion.doer, occasion.now, self.mark, rules)
 
 
 class Cases:

@@ -94,8 +94,8 @@ class Connector:
         proved = await self._prove(call)
         try:
             return await self._arrive(proved)
-        except AuthsrvError:
-            await self._keep(proved)
+        except AuthsrvError as error:
+            await self._keep(proved, error.reason)
             raise
 
     async def preview(self, call: ConnectCall) -> Mapping[str, Any]:
@@ -134,6 +134,7 @@ class Connector:
 
     async def _decide(self, case: Case, proved: _Proved) -> Arrival:
         event = await self._first_answer(case, proved)
+        proved.redeemed.require_known(case.found.player)
         if event is not None:
             return told_before(case, event)
         try:
@@ -151,8 +152,13 @@ class Connector:
             events = await self._server.storage.load_identity_events(case.proof.key, _MOST_EVENTS)
         return next((event for event in events if event.at > since and _request_of(event) == request), None)
 
-    async def _keep(self, proved: _Proved) -> None:
-        await self._proofs.logins.put_away(proved.redeemed, proved.occasion.now)
+    async def _keep(self, proved: _Proved, reason: str = "") -> None:
+        """Remember whom a credential proved, although nothing came of it, but of nobody whom their age keeps out."""
+        logins, now = self._proofs.logins, proved.occasion.now
+        if reason == "age_restricted":
+            await logins.refuse(proved.redeemed, reason, now)
+        else:
+            await logins.put_away(proved.redeemed, now)
 
     def _previewed(self, case: Case, proved: _Proved) -> Mapping[str, Any]:
         try:

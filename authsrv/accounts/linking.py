@@ -6,16 +6,17 @@ Owns when one that was unlinked may be linked elsewhere. Whether the player want
 from collections.abc import Mapping
 from typing import Any
 
+from authsrv import ages
 from authsrv.account_models import Account, JournalEvent
 from authsrv.accounts.banning import spread
 from authsrv.accounts.changing import advanced, of_kind, require_changeable, require_room
 from authsrv.accounts.effects import Effect, Held, Move, ghosts_of
 from authsrv.accounts.journal import Happening, Occasion, Planned
 from authsrv.errors import RelinkCooldown
-from authsrv.models import AccountRules, IdentityKey
+from authsrv.models import AccountRules, IdentityKey, Player
 from authsrv.oauth.marks import IdentityMarks
-from authsrv.storage.account_changes import RecordEvent
-from authsrv.storage.changes import LinkIdentity
+from authsrv.storage.account_changes import RecordEvent, SetAgeGroup
+from authsrv.storage.changes import Change, LinkIdentity
 
 
 def is_full(account: Account, key: IdentityKey, rules: AccountRules) -> bool:
@@ -37,17 +38,32 @@ def require_rested(account: Account, last_unlink: JournalEvent | None, occasion:
 
 
 def link(
-    key: IdentityKey, account: Account, occasion: Occasion, marks: IdentityMarks, told: Mapping[str, Any] | None = None
+    key: IdentityKey,
+    account: Account,
+    occasion: Occasion,
+    marks: IdentityMarks,
+    told: Mapping[str, Any] | None = None,
+    *,
+    age_group: str = "",
 ) -> Planned:
     """The platform account, which is nobody's, becomes the player's. `told` are further facts for the journal.
 
-    Raises `LinkLimit`, and what `require_changeable` raises.
+    `age_group` is what the platform tells, by which the player's can only become stricter. Raises `LinkLimit`,
+    `AccessDenied` for players who may not link at their age, and what `require_changeable` raises.
     """
     require_changeable(account, occasion)
     require_room(account, key, occasion)
     player, now = account.player, occasion.now
+    aged = _aged(player, age_group, occasion)
     effect = Effect((Move(key, None, Held(player.id, now)),), ghosts=ghosts_of(account))
     event = occasion.event(Happening("linked", player.id, identity=key, facts={**effect.facts(), **(told or {})}))
     marked = spread(account, key, marks, now)
-    changes = (*advanced(player), LinkIdentity(key, player.id, now, marks.of(key)), *marked, RecordEvent(event))
+    changes = (*advanced(player), LinkIdentity(key, player.id, now, marks.of(key)), *marked, *aged, RecordEvent(event))
     return Planned(event, changes)
+
+
+def _aged(player: Player, told: str, occasion: Occasion) -> list[Change]:
+    age_group = ages.stricter(player.age_group, told)
+    if occasion.doer.actor == "player":
+        ages.require_link(occasion.project.accounts, age_group)
+    return [SetAgeGroup(player.id, age_group)] if age_group != player.age_group else []

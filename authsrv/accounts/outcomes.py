@@ -14,10 +14,11 @@ from authsrv.accounts.journal import Happening, Occasion, Planned, facts_text
 from authsrv.accounts.linking import link, require_rested
 from authsrv.accounts.merging import merge
 from authsrv.accounts.transferring import transfer
+from authsrv.ages import is_guarded
 from authsrv.errors import AccountConflict, InvalidRequest, LinkLimit, StateChanged, UserNotFound
 from authsrv.models import Player
 from authsrv.oauth.marks import IdentityMarks
-from authsrv.players import barred, came, clean_display_name, created, require_welcome
+from authsrv.players import as_told, barred, came, clean_display_name, created, require_age, require_welcome
 from authsrv.storage.account_changes import RecordEvent, SetDisplayName, SetSegments
 from authsrv.storage.changes import Change
 
@@ -77,11 +78,13 @@ def told_before(case: Case, event: JournalEvent) -> Arrival:
 
 
 def require_all_welcome(case: Case) -> None:
-    """Refuse a player or a platform account that is kept out. Raises `AccessDenied`."""
+    """Refuse a player or a platform account that is kept out, or whose age keeps them out. Raises `AccessDenied`."""
     now = case.occasion.now
     if case.current and case.current.player.is_barred(now):
         raise barred(case.current.player)
     require_welcome(case.found, now)
+    for known in (case.current, case.owner):
+        require_age(case.presence, known.player if known else None)
 
 
 # --- rows and choices ---
@@ -96,7 +99,8 @@ def _unchanged(case: Case, _: IdentityMarks) -> Arrival:
 
 
 def _entering(case: Case, arrival: Arrival) -> Arrival:
-    return replace(arrival, changes=(came(case.presence, arrival.player), *_wished(case, arrival.player)))
+    changes = (*came(case.presence, arrival.player), *_wished(case, arrival.player))
+    return replace(arrival, player=as_told(case.presence, arrival.player), changes=changes)
 
 
 def _created(case: Case, _: IdentityMarks) -> Arrival:
@@ -111,7 +115,7 @@ def _created(case: Case, _: IdentityMarks) -> Arrival:
 def _linked(case: Case, marks: IdentityMarks) -> Arrival:
     account, occasion = _changing(case), _occasion(case)
     require_rested(account, case.last_unlink, occasion)
-    planned = link(case.proof.key, account, occasion, marks, _request(case))
+    planned = link(case.proof.key, account, occasion, marks, _request(case), age_group=case.proof.age_group)
     return _moved(case, account, planned, "linked")
 
 
@@ -226,7 +230,8 @@ def _name(case: Case, player: Player) -> tuple[Change, ...]:
     """The name follows the platform account from now on, if that is wanted and it has one."""
     key, name = case.proof.key, clean_display_name(case.proof.display_name)
     follows = (player.display_name, player.name_from) == (name, key.kind)
-    if follows or not name or not case.wishes.flags.sync_display_name:
+    guarded = is_guarded(case.occasion.project.accounts, as_told(case.presence, player).age_group)
+    if follows or guarded or not name or not case.wishes.flags.sync_display_name:
         return ()
     event = case.occasion.event(Happening("renamed", player.id, identity=key))
     return (SetDisplayName(player.id, name, key.kind), RecordEvent(event))

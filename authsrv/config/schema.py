@@ -223,6 +223,9 @@ class AccountSettings(Settings):
         "allow_without_pii",
         description="Guarded players: refuse, let in as guests alone (guest_only), or keep and tell nothing of them.",
     )
+    guarded_may_link: Flag = Field(
+        False, description="Let guarded players link platform accounts, for which the law may want a parent's consent."
+    )
     directed_at_children: Flag = Field(
         False, description="The games are made for children: who may be of any age is a child, before anybody is asked."
     )

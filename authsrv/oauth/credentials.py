@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import Any, get_args
 
 from authsrv import errors
-from authsrv.models import Digest, IdentityKey, Reservation
+from authsrv.models import Digest, IdentityKey, Player, Reservation
 from authsrv.platforms.base import (
     Credential,
     CredentialRejected,
@@ -64,11 +64,18 @@ class Redeemed:
     identity: PlatformIdentity
     key: IdentityKey
     reservation: Reservation | None
+    forgets_age: bool = False
+    """Whether the platform told an age group the first time, which nobody has kept for this repeat."""
 
     @property
     def is_repeat(self) -> bool:
         """Whether an earlier request settled the credential already."""
         return self.reservation is not None and self.reservation.state == "settled"
+
+    def require_known(self, owner: Player | None) -> None:
+        """Refuse a repeat that would make a player of an age that is not known any more. Raises `InvalidGrant`."""
+        if self.forgets_age and owner is None:
+            raise replayed("nobody has kept the age group that the platform told")
 
     def settled(self, grant_id: int, now: int) -> Sequence[Change]:
         """The changes that settle the credential on a grant; what an earlier answer carried and nobody used goes."""
@@ -185,7 +192,7 @@ class CredentialDesk:
         if presented.credential.claimed_subject not in {"", key.subject}:
             raise replayed()  # another credential with the same nonce; its player is not the one who signed in
         identity = PlatformIdentity(presented.platform.name, key.kind, key.environment, key.subject)
-        return Redeemed(identity, key, found)
+        return Redeemed(identity, key, found, forgets_age=presented.platform.tells_ages)
 
 
 def project_digest(project: str, digest: Digest) -> Digest:

@@ -5,7 +5,6 @@ Knows no HTTP framework, no platform by name and no request's parameters.
 """
 
 from collections.abc import Callable, Collection
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -130,6 +129,7 @@ class PlatformLogins:
     async def player(self, attempt: Attempt, redeemed: Redeemed, now: int, *, may_create: bool) -> SignIn:
         """Who the identity is. To be asked again when the account changed, or another first login was faster."""
         found, coming = await self.ownership(redeemed.key, now), self.presence(attempt, redeemed, now)
+        redeemed.require_known(found.player)
         try:
             signed_in = sign_in(coming, found, may_create=may_create, new=self.new_player())
             if signed_in.created:
@@ -145,11 +145,10 @@ class PlatformLogins:
 
     async def _turn_away(self, redeemed: Redeemed, error: errors.AccessDenied, now: int) -> None:
         """The same request may come again. Of whom their age keeps out nothing is remembered."""
-        if error.reason != "age_restricted":
+        if error.reason == "age_restricted":
+            await self.refuse(redeemed, error.reason, now)
+        else:
             await self.keep(redeemed, now)
-            return
-        with suppress(Conflict), outages_answered():
-            await self._storage.apply(list(redeemed.refused(error.reason, now)))
 
     def admit(self, attempt: Attempt, key: IdentityKey) -> None:
         """Count a player who is to be made of an identity that costs nothing. Raises `RateLimited`."""

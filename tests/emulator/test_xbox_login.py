@@ -24,7 +24,7 @@ ENDS = {
     "good": GOOD,
     "jku-rs256": GOOD,
     "certificate-path": GOOD,
-    "child": RESTRICTED,
+    "child": "age_restricted",
     "missing-privileges": RESTRICTED,
     "no-ptx": OURS,
     "unknown-x5t": OURS,

@@ -23,6 +23,7 @@ from tests.support.outcomes import (
     REJECTED,
     RESTRICTED,
     ROWS,
+    TOO_YOUNG,
     Outcome,
     no_waiting,
     secrets_of,
@@ -35,6 +36,7 @@ from tests.support.wire import FORM, ask
 AT_THE_TOKEN_ENDPOINT: Mapping[Outcome, Outcome] = {
     BANNED: (400, "invalid_grant", "account_banned"),
     NOT_ENTITLED: (400, "invalid_grant", "account_not_entitled"),
+    TOO_YOUNG: (400, "invalid_grant", "age_restricted"),
     RESTRICTED: (400, "invalid_grant", "account_restricted"),
     MUST_ACT: (400, "invalid_grant", "account_action_required"),
     # The Signature is that of a request with the token in its header; here the token comes as a parameter, without.

@@ -277,7 +277,7 @@ async def test_an_invalid_token_is_401_in_the_header_and_400_as_a_parameter(
         ("malformed", (400, "invalid_request", "credential_malformed")),
         ("legacy-enc", (400, "invalid_request", "credential_unsupported")),
         ("no-matching-user", (400, "invalid_request", "credential_malformed")),
-        ("child", (403, "access_denied", "account_restricted")),
+        ("child", (403, "access_denied", "age_restricted")),
         ("keys-down", (503, "temporarily_unavailable", "provider_unavailable")),
         ("no-ptx", (503, "server_error", "provider_misconfigured")),
     ],

@@ -27,7 +27,7 @@ from authsrv.account_models import Doer, Ownership
 from authsrv.audit import Audit
 from authsrv.errors import AuthsrvError, InvalidGrant, UnsupportedGrantType, UnsupportedProvider
 from authsrv.log import Event
-from authsrv.models import TOKEN_EXCHANGE, Digest, IdentityKey
+from authsrv.models import TOKEN_EXCHANGE, AccountRules, Digest, IdentityKey
 from authsrv.oauth.credentials import Redeemed
 from authsrv.oauth.grants import GRANTS
 from authsrv.oauth.grants.base import LoadingGrant
@@ -80,6 +80,9 @@ class Outcome:
     audited: tuple[Event, ...] = ()
 
 
+MARK = Digest(b"m" * 32)
+
+
 class Vouching:
     """Platforms that vouch for whom a ticket names, if it begins with `good`."""
 
@@ -100,7 +103,7 @@ class Vouching:
         found, id_ = Ownership(await self._storage.load_player(redeemed.key)), self._storage.next_id()
         new = NewPlayer(id_, f"sub-{id_}", self._storage.next_id())
         doer = Doer("player", "", attempt.client.client_id)
-        coming = Presence(redeemed.key, redeemed.identity.display_name, "", doer, now)
+        coming = Presence(redeemed.key, redeemed.identity.display_name, "", doer, now, MARK, AccountRules())
         return sign_in(coming, found, may_create=may_create, new=new)
 
 
@@ -109,7 +112,7 @@ class Ours(TokenServer):
 
     collected: tuple[Change, ...] = ()
 
-    async def apply(self, changes: list[Change]) -> None:
+    async def apply(self, changes: Sequence[Change]) -> None:
         self.collected = tuple(changes)
         await super().apply(changes)
 

@@ -178,10 +178,12 @@ class TestWhoSignedIn:
     async def test_every_way_of_signing_is_taken(self, case: str) -> None:
         assert await end(Xbox(), case) == AMBER.partner_xuid
 
-    @pytest.mark.parametrize("case", ["child", "missing-privileges"])
-    async def test_the_studios_policy_holds_here_too(self, case: str) -> None:
+    @pytest.mark.parametrize(
+        ("case", "reason"), [("child", "age_restricted"), ("missing-privileges", "account_restricted")]
+    )
+    async def test_the_studios_policy_holds_here_too(self, case: str, reason: str) -> None:
         xbox = Xbox(min_age_group="teen", required_privileges=[254])
-        assert await end(xbox, case) == "account_restricted"
+        assert await end(xbox, case) == reason
 
     @pytest.mark.parametrize(
         "case",

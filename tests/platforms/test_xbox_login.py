@@ -295,7 +295,7 @@ async def test_the_age_policy_admits_only_known_groups_that_are_old_enough(
         return
     with pytest.raises(UserActionRequired) as barred:
         await xbox.login(text)
-    assert barred.value.reason == "account_restricted"
+    assert barred.value.reason == "age_restricted"
 
 
 @pytest.mark.parametrize("privileges", ["254", "", None, "252 x", "252  254", "2520 2540", 252])

@@ -30,6 +30,7 @@ CLOCK_SKEW: Outcome = (401, "invalid_token", "signature_clock_skew")
 BANNED: Outcome = (403, "access_denied", "account_banned")
 NOT_ENTITLED: Outcome = (403, "access_denied", "account_not_entitled")
 RESTRICTED: Outcome = (403, "access_denied", "account_restricted")
+TOO_YOUNG: Outcome = (403, "access_denied", "age_restricted")
 MUST_ACT: Outcome = (403, "interaction_required", "account_action_required")
 UNAVAILABLE: Outcome = (503, "temporarily_unavailable", "provider_unavailable")
 MISCONFIGURED: Outcome = (503, "server_error", "provider_misconfigured")
@@ -155,7 +156,7 @@ XBOX: Mapping[str, Outcome] = {
     "signature-malformed": BAD_SIGNATURE,
     "signature-wrong": BAD_SIGNATURE,
     "signature-skew": CLOCK_SKEW,
-    "child": RESTRICTED,
+    "child": TOO_YOUNG,
     "missing-privileges": RESTRICTED,
     "keys-down": UNAVAILABLE,
     "keys-garbage": UNAVAILABLE,
