@@ -102,7 +102,9 @@ class Connector:
         """What `connect` would do. Nothing is changed but that a single-use credential was used."""
         proved = await self._prove(call)
         await self._keep(proved)
-        return self._previewed(await self._case(proved), proved)
+        case = await self._case(proved)
+        proved.redeemed.require_known(case.found.player)
+        return self._previewed(case, proved)
 
     async def _prove(self, call: ConnectCall) -> _Proved:
         now = self._server.now()

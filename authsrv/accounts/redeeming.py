@@ -93,6 +93,7 @@ class Redeeming:
         attempt, now = Attempt(caller.client, asked.provider, caller.sender), self._server.now()
         requester = digest(f"link code {found.code.code_hash.hex()} {caller.client.client_id}")
         redeemed = await self._server.proofs.redeem(attempt, asked.submitted, requester, now)
+        redeemed.require_known(None)
         await self._server.proofs.logins.put_away(redeemed, now)
         return proof_of(redeemed, now)
 
