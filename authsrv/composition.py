@@ -88,7 +88,7 @@ from authsrv.endpoints.userinfo import UserInfoEndpoint
 from authsrv.endpoints.users import BanEndpoint, LiftEndpoint, MergeEndpoint, TransferEndpoint, UserEndpoint
 from authsrv.endpoints.xsolla.keys import CACHE, ProjectKeysEndpoint
 from authsrv.endpoints.xsolla.sign_in import LoginRedirectEndpoint, LoginUrlEndpoint
-from authsrv.endpoints.xsolla.social_providers import SocialProviderEndpoint, SocialProvidersEndpoint
+from authsrv.endpoints.xsolla.social_providers import LinkUrlEndpoint, SocialProviderEndpoint, SocialProvidersEndpoint
 from authsrv.endpoints.xsolla.users import GameLogoutEndpoint, MeEndpoint, ValidationEndpoint
 from authsrv.limits import Quotas, RateLimiter
 from authsrv.models import Retention, SessionRules
@@ -237,7 +237,14 @@ def _token_surface(parts: Parts, server: TokenServer) -> TokenSurface:
 def _xsolla_surface(parts: Parts, ring: KeyRing, server: TokenServer, drivers: _Drivers) -> XsollaSurface:
     bearers, issuer, accounts = Bearers(server), parts.issuer, drivers.accounts
     session = OwnSession(AccountAccess(server))
-    providers = SocialProviders(accounts.own, accounts.ways_in, accounts.unlinking)
+    providers = SocialProviders(
+        own=accounts.own,
+        ways_in=accounts.ways_in,
+        unlinking=accounts.unlinking,
+        codes=accounts.codes,
+        trips=drivers.trips,
+        issuer=issuer,
+    )
     answers, cookie = Answers(parts.screens, issuer), SessionCookie(issuer)
     keys = KeySetEndpoint(lambda: key_list(ring.jwks()["keys"]), CACHE)
 
@@ -251,6 +258,7 @@ def _xsolla_surface(parts: Parts, ring: KeyRing, server: TokenServer, drivers: _
         me=MeEndpoint(Me(server, bearers)),
         social_providers=SocialProvidersEndpoint(session, providers),
         social_provider=SocialProviderEndpoint(session, providers),
+        link_url=LinkUrlEndpoint(session, providers),
         validation=ValidationEndpoint(TokenValidation(server, project_ids)),
         keys=ProjectKeysEndpoint(keys, project_ids),
     )

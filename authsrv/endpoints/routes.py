@@ -36,7 +36,7 @@ from authsrv.endpoints.userinfo import UserInfoEndpoint
 from authsrv.endpoints.users import BanEndpoint, LiftEndpoint, MergeEndpoint, TransferEndpoint, UserEndpoint
 from authsrv.endpoints.xsolla.keys import ProjectKeysEndpoint
 from authsrv.endpoints.xsolla.sign_in import LoginRedirectEndpoint, LoginUrlEndpoint
-from authsrv.endpoints.xsolla.social_providers import SocialProviderEndpoint, SocialProvidersEndpoint
+from authsrv.endpoints.xsolla.social_providers import LinkUrlEndpoint, SocialProviderEndpoint, SocialProvidersEndpoint
 from authsrv.endpoints.xsolla.users import GameLogoutEndpoint, MeEndpoint, ValidationEndpoint
 from authsrv.serving.readiness import Readiness
 
@@ -79,6 +79,7 @@ class XsollaSurface:
     me: MeEndpoint
     social_providers: SocialProvidersEndpoint
     social_provider: SocialProviderEndpoint
+    link_url: LinkUrlEndpoint
     validation: ValidationEndpoint
     keys: ProjectKeysEndpoint
 
@@ -149,13 +150,8 @@ class Served:
 
 def routes(served: Served) -> list[BaseRoute]:
     """The table of routes. What is not here is 404 in the dialect of its path."""
-    browser, xsolla, gamesparks, below_api = (
-        served.browser,
-        served.xsolla,
-        served.gamesparks,
-        "/api/oauth2/social/{provider}",
-    )
-    managed = served.managed
+    browser, xsolla, gamesparks, managed = served.browser, served.xsolla, served.gamesparks, served.managed
+    below_api, providers = "/api/oauth2/social/{provider}", "/api/users/me/social_providers"
     return [
         Route("/oauth2/authorize", Endpoint(browser.authorize, ("GET", "POST"))),
         Route("/login", Endpoint(browser.sign_in, ("GET", "POST"))),
@@ -211,8 +207,9 @@ def routes(served: Served) -> list[BaseRoute]:
         Route(f"{below_api}/login_url", Endpoint(xsolla.login_url, ("GET",), "silent")),
         Route("/api/oauth2/logout", Endpoint(xsolla.logout, ("GET",), "resource")),
         Route("/api/users/me", Endpoint(xsolla.me, ("GET",), "resource")),
-        Route("/api/users/me/social_providers", Endpoint(xsolla.social_providers, ("GET",), "resource")),
-        Route("/api/users/me/social_providers/{provider}", Endpoint(xsolla.social_provider, ("DELETE",), "resource")),
+        Route(providers, Endpoint(xsolla.social_providers, ("GET",), "resource")),
+        Route(f"{providers}/{{provider}}", Endpoint(xsolla.social_provider, ("DELETE",), "resource")),
+        Route(f"{providers}/{{provider}}/login_url", Endpoint(xsolla.link_url, ("GET",), "resource")),
         Route("/api/token/validate", Endpoint(xsolla.validation, ("POST",), "validation")),
         Route("/api/projects/{id}/keys", Endpoint(xsolla.keys, READ)),
         Route("/api/blank", Endpoint(blank, READ)),

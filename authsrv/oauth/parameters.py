@@ -48,23 +48,24 @@ def redirect_uri_sent(client: Client, parameters: Mapping[str, str]) -> str:
     return parameters.get("redirect_uri") or old_name
 
 
-def registered_or_only(client: Client, redirect_uri: str) -> str:
-    """The URI if it is registered, or else the client's only one. Raises `InvalidRequest`, never to be redirected."""
+def registered_or_only(client: Client, redirect_uri: str, name: str = "redirect_uri") -> str:
+    """The URI if it is registered, or else the client's only one. Raises `InvalidRequest`, never to be redirected.
+
+    `name` is that of the parameter.
+    """
     if not redirect_uri:
         if default := registered_default(client):
             return default
-        raise InvalidRequest(
-            "Send the redirect_uri; the client has several.", parameter="redirect_uri", reason="redirect_uri_missing"
-        )
-    return registered(client, redirect_uri)
+        raise InvalidRequest(f"Send the {name}; the client has several.", parameter=name, reason="redirect_uri_missing")
+    return registered(client, redirect_uri, name)
 
 
-def registered(client: Client, redirect_uri: str) -> str:
+def registered(client: Client, redirect_uri: str, name: str = "redirect_uri") -> str:
     """The URI if it is registered. Raises `InvalidRequest`, which must not be answered by a redirect."""
     if not matches(client, redirect_uri):
         raise InvalidRequest(
-            "This redirect_uri is not registered for the client; it must match exactly.",
-            parameter="redirect_uri",
+            f"This {name} is not registered for the client; it must match exactly.",
+            parameter=name,
             reason="redirect_uri_unregistered",
         )
     return redirect_uri

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -14,8 +15,8 @@ from tests.support.ending import Block, Kept, reload
 from tests.support.exchange import ACCESS_TOKEN
 from tests.support.refusals import clients, demo, tables
 from tests.support.residents import identity, kinds
-from tests.support.server import Server, running
-from tests.support.xsolla import Game, Refusal, change_player, is_error_to_unity, player_id, refusal
+from tests.support.server import ISSUER, Server, running
+from tests.support.xsolla import BLANK, Game, Refusal, change_player, is_error_to_unity, player_id, refusal
 
 PROVIDERS = "/api/users/me/social_providers"
 ANDROIDS = {
@@ -67,6 +68,10 @@ async def listed(game: Game, token: str) -> list[dict[str, Any]]:
     assert not is_error_to_unity(answer.text)
     found: list[dict[str, Any]] = answer.json()
     return found
+
+
+async def link_url(game: Game, token: str, provider: str = "steam", **sent: str) -> Any:
+    return await game.get(f"{PROVIDERS}/{provider}/login_url", token, **sent)
 
 
 async def unlink(game: Game, token: str, provider: str) -> Refusal | None:
@@ -241,3 +246,73 @@ async def test_without_a_good_token_nothing_is_told_or_taken(server: Server, gam
     nobody = (401, "010-017", {"reason": "no_token"})
     assert (await unlink(game, "", "epicgames"), refusal(await game.get(PROVIDERS))) == (nobody, nobody)
     assert not tables(server).events or kinds(server) == []
+
+
+# --- linking another one in a browser ---
+
+
+async def test_a_game_gets_an_address_of_ours_with_a_code_and_nothing_else(server: Server, game: Game) -> None:
+    token = await player_with(game)
+    answer = await link_url(game, token, "epicgames", login_url=BLANK)
+    assert answer.status_code == 200, answer.text
+    assert answer.json().keys() == {"url"}
+    address, _, query = answer.json()["url"].partition("?")
+    assert address == f"{ISSUER}/link"
+    told = dict(parse_qsl(query))
+    assert told.keys() == {"code", "provider"}
+    assert told["provider"] == "epicgames"
+    assert token not in answer.text
+    (code,) = tables(server).link_codes.values()
+    assert (code.client_id, code.return_to, code.check_number) == ("40", BLANK, "")
+    assert code.expires_at - code.created_at == 600
+
+
+async def test_an_address_is_good_until_the_game_asks_for_another(server: Server, game: Game) -> None:
+    token = await player_with(game)
+    for _ in range(2):
+        assert (await link_url(game, token, login_url=BLANK)).status_code == 200
+    assert len(tables(server).link_codes) == 1
+
+
+REFUSED = [
+    pytest.param({"login_url": "https://evil.test/"}, "steam", (422, "010-012"), id="return address of others"),
+    pytest.param({"login_url": f"{BLANK}/"}, "steam", (422, "010-012"), id="return address almost right"),
+    pytest.param({"login_url": BLANK}, "nowhere", (404, "003-061"), id="unknown platform"),
+    pytest.param({"login_url": BLANK}, "guest", (422, "003-022"), id="no page to sign in at"),
+]
+
+
+@pytest.mark.parametrize(("sent", "provider", "outcome"), REFUSED)
+async def test_what_leads_nowhere_is_refused(
+    server: Server, game: Game, sent: dict[str, str], provider: str, outcome: tuple[int, str]
+) -> None:
+    token = await player_with(game)
+    assert refusal(await link_url(game, token, provider, **sent))[:2] == outcome
+    assert not tables(server).link_codes
+
+
+async def test_the_only_return_address_may_be_left_out_and_one_of_several_may_not(
+    server: Server, game: Game, kept: Kept
+) -> None:
+    token = await player_with(game)
+    assert (await link_url(game, token)).status_code == 200
+    more = {"redirect_uris": [BLANK, "http://localhost:65421"]}
+    await reload(server, kept.changed(lambda block: clients(block)["40"].update(more)))
+    details = {"reason": "redirect_uri_missing", "parameter": "login_url"}
+    assert refusal(await link_url(game, token)) == (422, "010-011", details)
+    assert (await link_url(game, token, login_url="http://localhost:50123")).status_code == 200
+
+
+async def test_D46_linking_takes_a_sign_in_of_a_moment_ago(server: Server, game: Game) -> None:
+    token = await player_with(game)
+    server.clock.now += 601
+    again = (403, "010-026", {"reason": "reauthentication_required"})
+    assert refusal(await link_url(game, token, login_url=BLANK)) == again
+    assert not tables(server).link_codes
+
+
+async def test_without_a_good_token_there_is_no_address(server: Server, game: Game) -> None:
+    standard = (await server.login("steam"))["access_token"]
+    for bad in ("junk", standard):
+        assert refusal(await link_url(game, bad, login_url=BLANK)) == INVALID
+    assert not tables(server).link_codes

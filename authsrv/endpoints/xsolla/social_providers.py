@@ -5,7 +5,7 @@ from starlette.responses import Response
 
 from authsrv.accounts.social_providers import SocialProviders
 from authsrv.endpoints import dialects
-from authsrv.endpoints.me import OwnSession
+from authsrv.endpoints.me import OwnSession, read_query
 
 
 class SocialProvidersEndpoint:
@@ -18,6 +18,21 @@ class SocialProvidersEndpoint:
     async def __call__(self, request: Request) -> Response:
         """A bare array."""
         return dialects.XSOLLA.success(await self._providers.listed(await self._session(request)))
+
+
+class LinkUrlEndpoint:
+    """Gives a game the address to open in a browser for linking an account of a platform."""
+
+    def __init__(self, session: OwnSession, providers: SocialProviders) -> None:
+        self._session = session
+        self._providers = providers
+
+    async def __call__(self, request: Request) -> Response:
+        """`{"url"}`, good once and for ten minutes."""
+        session = await self._session(request)
+        return_to = read_query(request, {"login_url"}).get("login_url", "")
+        url = await self._providers.link_url(session, request.path_params["provider"], return_to)
+        return dialects.XSOLLA.success({"url": url})
 
 
 class SocialProviderEndpoint:
