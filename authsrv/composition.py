@@ -241,7 +241,7 @@ def _xsolla_surface(parts: Parts, ring: KeyRing, server: TokenServer, drivers: _
         own=accounts.own,
         ways_in=accounts.ways_in,
         unlinking=accounts.unlinking,
-        codes=accounts.codes,
+        codes=accounts.codes.codes,
         trips=drivers.trips,
         issuer=issuer,
     )

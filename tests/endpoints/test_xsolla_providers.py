@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -11,8 +11,10 @@ from authsrv.models import IdentityKey
 from authsrv.storage.account_changes import UnlinkIdentity
 from authsrv.storage.changes import LinkIdentity
 from tests.support.banning import ban
+from tests.support.browser import Browser, Page
 from tests.support.ending import Block, Kept, reload
 from tests.support.exchange import ACCESS_TOKEN
+from tests.support.linking import proven
 from tests.support.refusals import clients, demo, tables
 from tests.support.residents import identity, kinds
 from tests.support.server import ISSUER, Server, running
@@ -51,6 +53,11 @@ async def server(kept: Kept) -> AsyncIterator[Server]:
 @pytest.fixture
 def game(server: Server) -> Game:
     return Game(server)
+
+
+@pytest.fixture
+def browser(server: Server) -> Browser:
+    return Browser(server)
 
 
 async def player_with(game: Game, *keys: IdentityKey) -> str:
@@ -316,3 +323,79 @@ async def test_without_a_good_token_there_is_no_address(server: Server, game: Ga
     for bad in ("junk", standard):
         assert refusal(await link_url(game, bad, login_url=BLANK)) == INVALID
     assert not tables(server).link_codes
+
+
+async def url_for(game: Game, token: str, provider: str = "epicgames") -> str:
+    """The address that the game opens, as a path here."""
+    url: str = (await link_url(game, token, provider, login_url=BLANK)).json()["url"]
+    return url.removeprefix(ISSUER)
+
+
+async def opened(browser: Browser, path: str) -> Page:
+    """From the address to the page that names the player: the code stands in the field already."""
+    page, code = await browser.open(path), dict(parse_qsl(urlsplit(path).query))["code"]
+    assert f'value="{code}"' in page.html
+    return await browser.press(page, "continue", code=code)
+
+
+async def test_a_platform_account_is_linked_in_a_browser_which_ends_at_the_game(
+    server: Server, game: Game, browser: Browser
+) -> None:
+    token = await player_with(game)
+    check = await opened(browser, await url_for(game, token))
+    assert "Amber" in check.html
+    confirm = await proven(browser, check)
+    assert [one["social_id"] for one in await listed(game, token)] == [PLAYERS["amber"].steam_id]
+    assert (await browser.press(confirm, "link")).url == BLANK
+    found = {one["social_id"] for one in await listed(game, token)}
+    assert found == {PLAYERS["amber"].steam_id, PLAYERS["amber"].epic_account_id}
+    by_epic = await game.access_token("epicgames")
+    assert server.claims(by_epic)["sub"] == server.claims(token)["sub"]
+
+
+async def test_only_the_platform_that_the_game_named_is_offered(game: Game, browser: Browser) -> None:
+    check = await opened(browser, await url_for(game, await player_with(game)))
+    assert check.find("sign-in-epicgames")
+    for other in ("sign-in-steam", "sign-in-xbox"):
+        with pytest.raises(AssertionError):
+            check.find(other)
+
+
+async def test_an_account_of_another_player_is_told_to_the_game_as_a_linking_error(
+    game: Game, browser: Browser
+) -> None:
+    token = await player_with(game)
+    await game.access_token("epicgames", "birch")
+    landed = await proven(browser, await opened(browser, await url_for(game, token)), player="birch")
+    assert landed.url.partition("?")[0] == BLANK
+    assert landed.query["error_code"] == "010-016"
+    assert landed.query["error_description"]
+    assert len(await listed(game, token)) == 1
+
+
+@pytest.mark.parametrize("step", ["on the page", "at the platform"])
+async def test_a_player_who_does_not_go_on_is_told_to_the_game(game: Game, browser: Browser, step: str) -> None:
+    token = await player_with(game)
+    check = await opened(browser, await url_for(game, token))
+    if step == "at the platform":
+        landed = await browser.press(await browser.press(check, "sign-in-epicgames"), "1")
+    else:
+        landed = await browser.press(check, "cancel")
+    assert landed.url.partition("?")[0] == BLANK
+    assert landed.query["error_code"]
+    assert landed.query["error_description"]
+    assert len(await listed(game, token)) == 1
+
+
+async def test_an_address_links_once(game: Game, browser: Browser) -> None:
+    token = await player_with(game)
+    path = await url_for(game, token)
+    await browser.press(await proven(browser, await opened(browser, path)), "link")
+    assert (await opened(browser, path)).status == 400
+    assert len(await listed(game, token)) == 2
+
+
+async def test_an_address_is_too_old_after_ten_minutes(game: Game, browser: Browser) -> None:
+    path = await url_for(game, await player_with(game))
+    game.server.clock.now += 600
+    assert (await opened(browser, path)).status == 400

@@ -207,6 +207,10 @@ async def to_xsollas_providers(stage: Stage, token: str) -> httpx.Response:
     return await stage.server.http.get("/api/users/me/social_providers", headers=bearer(token))
 
 
+async def to_xsollas_link_url(stage: Stage, token: str) -> httpx.Response:
+    return await stage.server.http.get("/api/users/me/social_providers/steam/login_url", headers=bearer(token))
+
+
 async def to_xsollas_unlink(stage: Stage, token: str) -> httpx.Response:
     return await stage.server.http.delete("/api/users/me/social_providers/xbox", headers=bearer(token))
 
@@ -333,6 +337,7 @@ DOORS = (
     Door("subject-xsolla", "access", as_subject_of_xsollas, by_xsollas, (400, "010-023"), (200, "")),
     Door("user-xsolla", "xsolla", to_xsollas_user, by_xsollas, (401, "010-017"), (200, "")),
     Door("providers-xsolla", "xsolla", to_xsollas_providers, by_xsollas, (401, "010-017"), (200, "")),
+    Door("link-url-xsolla", "xsolla", to_xsollas_link_url, by_xsollas, (401, "010-017"), (200, ""), writes=True),
     Door("unlink-xsolla", "xsolla", to_xsollas_unlink, by_xsollas, (401, "010-017"), (404, "003-061")),
     Door("logout-xsolla", "xsolla", to_xsollas_logout, by_xsollas, (401, "010-017"), (204, ""), writes=True),
     Door("validation-xsolla", "xsolla", to_xsollas_validation, by_xsollas, (422, "002-016"), (204, "")),
