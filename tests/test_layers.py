@@ -41,6 +41,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
     "authsrv.audit": (*NOUNS, "authsrv.log"),
     "authsrv.oauth": (
         *NOUNS,
+        "authsrv.__version__",
         "authsrv.oauth",
         "authsrv.client_metadata",
         "authsrv.ages",

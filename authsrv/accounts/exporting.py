@@ -26,6 +26,8 @@ VERSION = 1
 """Raised when a member changes its meaning or goes; further members come without."""
 
 _DAY = 86400
+_CONSENTS = frozenset({"consent_given", "consent_withdrawn"})
+"""Events whose facts are about the player alone."""
 
 Told = dict[str, Any]
 
@@ -174,6 +176,7 @@ def _event(event: JournalEvent, records: Iterable[AccountRecord], names: Names) 
         **_client(event.client_id, names),
         "address": event.address or None if alone else None,
         "reason": event.reason or None if alone else None,
+        "consent": json.loads(event.facts) if event.facts and event.kind in _CONSENTS else None,
         "identity": None,
     }
     if event.identity is None:

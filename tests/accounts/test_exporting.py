@@ -10,6 +10,7 @@ from authsrv.account_models import (
     AccountRecord,
     Ban,
     Dossier,
+    EventKind,
     GrantRecord,
     JournalEvent,
     LinkedIdentity,
@@ -199,6 +200,7 @@ GOLDEN: dict[str, Any] = {
             "client_name": "Shop",
             "address": "203.0.113.0/24",
             "reason": "asked for it",
+            "consent": None,
             "identity": {
                 "platform": "steam",
                 "kind": "steam",
@@ -276,6 +278,13 @@ def test_P04_an_event_of_two_players_tells_nothing_of_the_other(
     assert told["identity"]["subject"] == identity
     assert (told["address"], told["reason"]) == (words, words)
     assert "facts" not in str(told)
+
+
+@pytest.mark.parametrize("kind", ["consent_given", "consent_withdrawn"])
+def test_P07_the_record_of_a_consent_is_told(kind: EventKind) -> None:
+    event = JournalEvent(3, "skyforge", kind, NOW, OWN, client_id="shop", facts='{"scope":["openid"]}')
+    (told,) = exported(replace(whole(), events=(event,)), SETTING, NAMES)["journal"]
+    assert (told["client_name"], told["consent"]) == ("Shop", {"scope": ["openid"]})
 
 
 def test_P04_neither_rows_nor_secrets_nor_operators_are_told() -> None:

@@ -1,11 +1,13 @@
 """The account page: who sees it, what its forms may do, and for whom. Rows A32, D51, E04, E05, E10 and E16."""
 
+import json
 import re
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
+from authsrv import __version__
 from authsrv.models import ACCOUNT_PREFIX, IdentityKey
 from authsrv.storage.changes import LinkIdentity
 from tests.support.browser import SHOP_CALLBACK, Browser, Page, PageForm
@@ -291,6 +293,20 @@ async def test_a_consent_and_its_end_stand_in_the_journal_and_the_same_consent_a
     told = [(event.kind, event.client_id, event.actor) for event in tables(two).events.values()]
     assert told[1:] == [("consent_given", "partner", "player"), ("consent_withdrawn", "partner", "player")]
     assert len({event.player_id for event in tables(two).events.values()}) == 1
+
+
+async def test_P07_the_record_of_a_consent_has_what_it_was_given_to_when_and_by_which_text(two: Server) -> None:
+    browser = Browser(two)
+    await consented(browser)
+    at = int(two.clock.now)
+    two.clock.now += 60
+    await browser.press(await browser.open("/account", project="demo"), "withdraw")
+    given, withdrawn = [one for one in tables(two).events.values() if one.kind.startswith("consent")]
+    facts = json.loads(given.facts)
+    assert (given.at, withdrawn.at, facts["text"]) == (at, at + 60, f"authsrv {__version__}")
+    assert facts["scope"] == json.loads(withdrawn.facts)["scope"]
+    assert "profile" in facts["scope"]
+    assert facts.keys() == {"scope", "text", "policy_uri"}
 
 
 async def test_D51_the_consent_of_another_player_stays(two: Server) -> None:

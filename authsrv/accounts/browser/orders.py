@@ -43,10 +43,11 @@ class AccountOrders:
         """Take a consent back, which ends what the client was given. `order.item` is the client_id."""
         resident = await self._desk.require(call, order)
         known = await self._desk.consents(resident) if resident else ()
-        if resident is None or order.item not in {consent.client_id for consent in known}:
+        meant = next((consent for consent in known if consent.client_id == order.item), None)
+        if resident is None or meant is None:
             return False
         player_id, now = resident.signed_in.player.id, self._server.now()
-        happening = Happening("consent_withdrawn", player_id)
+        happening = Happening("consent_withdrawn", player_id, facts={"scope": list(meant.scope)})
         doer = Doer("player", "", order.item, call.sender.cut_address)
         event = event_of(happening, resident.project, doer, self._server.storage.next_id(), now)
         changes: list[Change] = [WithdrawConsent(player_id, order.item, now), RecordEvent(event)]

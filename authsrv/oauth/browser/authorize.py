@@ -4,10 +4,11 @@ Owns the order check -> load -> decide -> apply for browsers. Knows no page, no 
 name; what a sign-in needs is decided in `authsrv/signin.py`.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from authsrv import errors
+from authsrv import __version__, errors
 from authsrv.account_models import JournalEvent
 from authsrv.audit import AuditEvent
 from authsrv.limits import Rule
@@ -218,7 +219,7 @@ class Authorizer:
         granted = tuple(sorted(checked.demands.scope | visit.consented))
         given: list[Change] = [GiveConsent(player.id, client.client_id, granted, now)]
         if frozenset(granted) != visit.consented:
-            given.append(RecordEvent(self._consent_event(client, player, caller.sender, now)))
+            given.append(RecordEvent(self._consent_event(checked, player, granted, caller.sender)))
         outcome = await self._finish(checked, visit, (CompleteRequest(kept.request.id, now), *given))
         if outcome is None:
             return await self.resume(caller)
@@ -275,15 +276,19 @@ class Authorizer:
         sid = self._server.opaque.public_id("sid", signed_in.session.id)
         return f"{sid}.{digest(' '.join(sorted(checked.demands.scope))).hex()}"
 
-    def _consent_event(self, client: Client, player: Player, sender: Sender, now: int) -> JournalEvent:
+    def _consent_event(self, checked: Checked, player: Player, granted: Sequence[str], sender: Sender) -> JournalEvent:
+        """The record of a consent: to what, and by which text. Ours is that of this version's page."""
+        client = checked.target.client
+        facts = {"scope": list(granted), "text": f"authsrv {__version__}", "policy_uri": client.links.policy_uri}
         return JournalEvent(
             id=self._server.storage.next_id(),
             project=client.project.key,
             kind="consent_given",
-            at=now,
+            at=checked.sent.now,
             player_id=player.id,
             client_id=client.client_id,
             address=sender.cut_address,
+            facts=json.dumps(facts, separators=(",", ":")),
         )
 
     def _note_consent(self, client: Client, sub: str, sender: Sender) -> None:
