@@ -43,6 +43,11 @@ class Doer:
     client_id: str = ""
     address: str = ""
 
+    @property
+    def operator(self) -> str:
+        """The operator's name, empty for anybody else."""
+        return self.name if self.actor == "admin" else ""
+
 
 @dataclass(frozen=True, slots=True)
 class LinkedIdentity:

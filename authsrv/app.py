@@ -23,7 +23,7 @@ from authsrv import playfab
 from authsrv.accounts.keeping import Keeping
 from authsrv.addresses import AddressResolver
 from authsrv.audit import Audit, AuditEvent
-from authsrv.composition import Parts, bans, forgetting, registrar, served, token_server
+from authsrv.composition import Parts, order_desk, registrar, served, token_server
 from authsrv.config import Config
 from authsrv.config.logos import read_logo
 from authsrv.config.registered_clients import client_of
@@ -214,15 +214,7 @@ class Application:
             self._registered.configure(self.config.registration_policies(), int(self._world.clock()))
             keeper = self._key_keeper()
             ring = await keeper.open()
-            server = token_server(self._parts, ring)
-            self.desk = Desk(
-                server=server,
-                keys=keeper,
-                bans=bans(self._parts, server),
-                forgetting=forgetting(self._parts, server),
-                platforms=self._platforms,
-                projects=lambda: self._projects,
-            )
+            self.desk = order_desk(self._parts, token_server(self._parts, ring), keeper)
             # Whom a restored backup brought back is met by nobody.
             await self.desk.forgetting.erase_again()
             yield self.desk
@@ -232,18 +224,18 @@ class Application:
     @asynccontextmanager
     async def _lifespan(self, _: Any) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            desk = await stack.enter_async_context(self.opened())
+            opened = await stack.enter_async_context(self.opened())
             stack.push_async_callback(self._verifiers.stop)
             stack.push_async_callback(self._playfab.stop)
             await self._take(self.config)
-            server = desk.server
+            server = opened.server
             self.registrar = registrar(self._parts, server)
-            self._serving = self._build(desk.keys.ring, server)
+            self._serving = self._build(opened.keys.ring, server)
             outbound = self._world.call_clients(self.config.outbound)
             stack.push_async_callback(outbound.aclose)
             self.notices = LogoutNotices(server, outbound, self._world.sleep)
-            self.account_rounds = self._account_rounds(desk)
-            jobs = (self.notices, self._sweeper(), self.account_rounds, KeyRounds(desk.keys, self._world.sleep))
+            self.account_rounds = self._account_rounds(opened)
+            jobs = (self.notices, self._sweeper(), self.account_rounds, KeyRounds(opened.keys, self._world.sleep))
             for job in jobs:
                 stack.callback(asyncio.create_task(job.run()).cancel)
             self.readiness.start()

@@ -109,6 +109,7 @@ from authsrv.oauth.directory import PlatformDirectory
 from authsrv.oauth.feed import RevocationFeed
 from authsrv.oauth.guests import Guests
 from authsrv.oauth.introspection import Introspection
+from authsrv.oauth.key_keeper import KeyKeeper
 from authsrv.oauth.keys import KeyRing
 from authsrv.oauth.live_tokens import LiveTokens
 from authsrv.oauth.logins import PlatformLogins
@@ -132,6 +133,7 @@ from authsrv.oauth.xsolla.logout import GameLogout
 from authsrv.oauth.xsolla.me import Me
 from authsrv.oauth.xsolla.sign_in import DirectSignIn
 from authsrv.oauth.xsolla.validation import TokenValidation
+from authsrv.orders.desk import Desk
 from authsrv.platforms.base import Clock
 from authsrv.platforms.guest.platform import DEVICE_SECRET, GuestPlatform
 from authsrv.platforms.guest.secret import new_secret
@@ -319,7 +321,7 @@ def _accounts(parts: Parts, ring: KeyRing, server: TokenServer, sessions: Browse
         own=OwnAccount(server, summaries, ways_in),
         unlinking=OwnUnlinking(server, Unlinking(server, ends, ways_in), summaries),
         codes=_codes(parts, ring, server, summaries),
-        forgetting=forgetting(parts, server),
+        forgetting=_forgetting(parts, server, sessions),
         managed=managed,
         bans=ManagedBans(server, Bans(server, changes, sessions), managed),
     )
@@ -395,22 +397,29 @@ def _nonces(parts: Parts, ring: KeyRing) -> TicketNonces:
     return TicketNonces(ring.derive(b"authsrv ticket nonces v1"), parts.random)
 
 
-def bans(parts: Parts, server: TokenServer) -> Bans:
-    """What bans players."""
-    sessions, ways_in = BrowserSessions(server, parts.rules), WaysIn(server, parts.platforms.provider_of)
-    changes = PlayerChanges(server, SessionEnds(server, sessions), server.proofs.logins.marks, ways_in)
-    return Bans(server, changes, sessions)
-
-
-def forgetting(parts: Parts, server: TokenServer) -> Forgetting:
-    """What tells players everything that is stored about them, and forgets them."""
+def _forgetting(parts: Parts, server: TokenServer, sessions: BrowserSessions) -> Forgetting:
     return Forgetting(
         server=server,
-        sessions=BrowserSessions(server, parts.rules),
+        sessions=sessions,
         names=Names(parts.platforms.provider_of, parts.registry.get),
         projects=parts.facts.projects,
         retention=parts.retention,
         random=parts.random,
+    )
+
+
+def order_desk(parts: Parts, server: TokenServer, keys: KeyKeeper) -> Desk:
+    """What orders work with."""
+    sessions, ways_in = BrowserSessions(server, parts.rules), WaysIn(server, parts.platforms.provider_of)
+    changes = PlayerChanges(server, SessionEnds(server, sessions), server.proofs.logins.marks, ways_in)
+    return Desk(
+        server=server,
+        keys=keys,
+        bans=Bans(server, changes, sessions),
+        changes=changes,
+        forgetting=_forgetting(parts, server, sessions),
+        platforms=parts.platforms,
+        projects=parts.facts.projects,
     )
 
 

@@ -169,7 +169,8 @@ class Bans:
     def _audit(self, kind: AuditKind, sub: str, order: Order) -> None:
         if order.preview:
             return
-        event = AuditEvent(kind, project=order.project.key, client_id=order.doer.client_id, sub=sub)
+        doer = order.doer
+        event = AuditEvent(kind, project=order.project.key, client_id=doer.client_id, sub=sub, operator=doer.operator)
         self._server.audit.record(order.sender.marked(event) if order.sender else event)
 
 

@@ -212,7 +212,7 @@ class Forgetting:
             project=player.project,
             client_id=order.doer.client_id,
             sub=player.sub,
-            operator=order.doer.name if order.doer.actor == "admin" else "",
+            operator=order.doer.operator,
             reason=order.reason,
         )
         self._server.audit.record(order.sender.marked(event) if order.sender else event)

@@ -1,4 +1,5 @@
-"""Carries out transfers, merges and undos: loads, decides by the plans, writes; again if an account changed meanwhile.
+"""Carries out what others than the player do to accounts: loads, decides by the plans, writes; again if an account
+changed meanwhile. Undos of the player's own too.
 
 Owns who may undo what. Knows no HTTP framework.
 """
@@ -9,15 +10,17 @@ from dataclasses import dataclass
 from authsrv.account_models import Account, Doer, EventKind, JournalEvent
 from authsrv.accounts.effects import Effect
 from authsrv.accounts.journal import Occasion, Planned
+from authsrv.accounts.linking import link
 from authsrv.accounts.merging import merge
 from authsrv.accounts.naming import Wanted, found
 from authsrv.accounts.session_ends import SessionEnds
 from authsrv.accounts.transferring import transfer
 from authsrv.accounts.undoing import Scene, cause, reversible_effect, undo
+from authsrv.accounts.unlinking import unlink
 from authsrv.accounts.ways_in import WaysIn
 from authsrv.audit import AuditEvent, AuditKind
 from authsrv.errors import AccessDenied, AccountConflict, NotFound, TemporarilyUnavailable, UserNotFound
-from authsrv.models import Player, Project
+from authsrv.models import IdentityKey, Player, Project
 from authsrv.oauth.marks import IdentityMarks
 from authsrv.oauth.outages import outages_answered
 from authsrv.oauth.request import Sender
@@ -28,6 +31,8 @@ _MOST_EVENTS = 100
 """How many events are looked at for what stands in the way of an undo, of each account and identity."""
 _PLAYERS_OWN: frozenset[EventKind] = frozenset({"linked", "unlinked"})
 _AUDITED: Mapping[EventKind, AuditKind] = {
+    "linked": "identity.linked",
+    "unlinked": "identity.unlinked",
     "transferred": "player.transferred",
     "merged": "player.merged",
     "undone": "player.undone",
@@ -62,13 +67,39 @@ class Performed:
 
 
 class PlayerChanges:
-    """Transfers, merges and undos."""
+    """Links without a proof, unlinks, transfers, merges and undos."""
 
     def __init__(self, server: TokenServer, ends: SessionEnds, marks: IdentityMarks, ways_in: WaysIn) -> None:
         self._server = server
         self._ends = ends
         self._marks = marks
         self._ways_in = ways_in
+
+    async def link(self, sub: str, key: IdentityKey, order: Order) -> Performed:
+        """Give a player a platform account that is nobody's. If it is theirs, there is nothing to do.
+
+        Nobody proved that it is theirs, and it need not have rested: whoever orders it answers for both. Raises as the
+        plan does, `AccountConflict` with the `sub` of the player who has it, and `AccessDenied` if it is banned.
+        """
+
+        async def plan(occasion: Occasion) -> Planned | Performed:
+            account = await self.account(sub, order.project)
+            if any(linked.key == key for linked in account.identities):
+                return Performed(None, account)
+            await self._require_free(key, occasion)
+            return link(key, account, occasion, self._marks)
+
+        return await self._perform(plan, order)
+
+    async def unlink(self, sub: str, wanted: Wanted, order: Order) -> Performed:
+        """Take a platform account from a player. Raises as the plan does."""
+
+        async def plan(occasion: Occasion) -> Planned:
+            account = await self.account(sub, order.project)
+            linked = found(account, wanted, self._ways_in.provider_of)
+            return unlink(linked, account, await self._ways_in.usable(account, order.project), occasion)
+
+        return await self._perform(plan, order)
 
     async def transfer(self, giver: str, wanted: Wanted, taker: str, order: Order) -> Performed:
         """Give a platform account of one player to another, both named by a `sub`. Raises as the plan does."""
@@ -122,6 +153,14 @@ class PlayerChanges:
                 return account
             named = account.player
         raise _lost()
+
+    async def _require_free(self, key: IdentityKey, occasion: Occasion) -> None:
+        ownership = await self._server.proofs.logins.ownership(key, occasion.now)
+        if ownership.player is not None:
+            owner = await self.account(ownership.player.sub, occasion.project)
+            raise AccountConflict("Another player has this platform account.", facts={"sub": owner.player.sub})
+        if ownership.ban is not None:
+            raise AccessDenied("This platform account is banned, whoever has it; lift the ban first.", reason="banned")
 
     async def _require_two(self, loser: Account, survivor: Account, named: str) -> None:
         """Refuse to merge one who was merged into another before: whoever names an old `sub` may not know whom they
@@ -212,12 +251,15 @@ class PlayerChanges:
         if performed.event is None:
             return
         other = performed.other.player.sub if performed.other else ""
+        identity = performed.event.identity
         event = AuditEvent(
             _AUDITED[performed.event.kind],
             project=order.project.key,
             client_id=order.doer.client_id,
             sub=performed.about.player.sub,
             other_sub=other,
+            platform=self._ways_in.provider_of(identity.kind) if identity else "",
+            operator=order.doer.operator,
         )
         self._server.audit.record(order.sender.marked(event) if order.sender else event)
 

@@ -3,15 +3,14 @@
 Holds no rules: the configuration says which client may have a secret and how it is let in.
 """
 
-import re
 import secrets
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from authsrv.commands.console import CONFIG, ConfigOption, fail, unusable
+from authsrv.commands.console import CONFIG, ConfigOption, duration, fail, unusable
 
 if TYPE_CHECKING:
     from authsrv.config.new_secret import SecretEntry
@@ -21,9 +20,6 @@ secret_app = typer.Typer(
     name="secret", help="Make secrets for clients of the configuration file.", no_args_is_help=True
 )
 app.add_typer(secret_app)
-
-_LIFETIME = re.compile(r"(?P<count>[1-9][0-9]{0,4})(?P<unit>[dh])")
-_SECONDS: Final = {"d": 86400, "h": 3600}
 
 
 @app.callback()
@@ -36,21 +32,13 @@ def secret_group() -> None:
     """Keeps `new` a command of its own while there is no other."""
 
 
-def _lifetime(text: str) -> int:
-    """Seconds of `90d` or `12h`."""
-    found = _LIFETIME.fullmatch(text)
-    if not found:
-        raise typer.BadParameter("write a number of days or hours: 90d, 12h")
-    return int(found["count"]) * _SECONDS[found["unit"]]
-
-
 @secret_app.command()
 def new(
     client: Annotated[str, typer.Argument(help="The client's id in the configuration file.", show_default=False)],
     expires_in: Annotated[
         int | None,
         typer.Option(
-            help="How long the secret is to work: 90d, 12h. For ever, if left out.", parser=_lifetime, metavar="90d"
+            help="How long the secret is to work: 90d, 12h. For ever, if left out.", parser=duration, metavar="90d"
         ),
     ] = None,
     config: ConfigOption = CONFIG,

@@ -3,12 +3,13 @@
 Everything heavy is imported inside the functions, so that `--help` answers at once.
 """
 
+import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The configuration file.", envvar="AUTHSRV_CONFIG")]
 CONFIG = Path("authsrv.toml")
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, times in Unix seconds.")]
+
+_DURATION = re.compile(r"(?P<count>[1-9][0-9]{0,4})(?P<unit>[dh])")
+_SECONDS: Final = {"d": 86400, "h": 3600}
 
 STATUSES: Mapping[str, int] = {"unknown_player": 3}
 """Exit statuses of refusals that scripts have to tell from the others, which end with 1."""
@@ -48,7 +52,9 @@ def order(path: Path, name: str, /, **arguments: Any) -> Mapping[str, Any]:
     return outcome
 
 
-def orders(path: Path, name: str, each: Iterable[Mapping[str, Any]]) -> "Iterator[Mapping[str, Any] | OrderRefused]":
+def orders(
+    path: Path, name: str, each: Iterable[Mapping[str, Any]]
+) -> "Generator[Mapping[str, Any] | OrderRefused, None, None]":
     """Have an order carried out with one set of arguments after the other: what came of each, in turn."""
     import asyncio  # noqa: PLC0415 - heavy
 
@@ -89,6 +95,14 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def printable(text: str) -> str:
     """A text that a player or a platform chose, without what would move the cursor or change the terminal."""
     return "".join("\ufffd" if unicodedata.category(char)[0] == "C" else char for char in text)
+
+
+def duration(text: str) -> int:
+    """Seconds of `90d` or `12h`. Raises `typer.BadParameter`."""
+    found = _DURATION.fullmatch(text)
+    if not found:
+        raise typer.BadParameter("write a number of days or hours: 90d, 12h")
+    return int(found["count"]) * _SECONDS[found["unit"]]
 
 
 def moment(seconds: int | None) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from authsrv.orders.desk import Order
 from authsrv.orders.keys import list_keys, revoke, rotate
-from authsrv.orders.players import looking
+from authsrv.orders.players import barring, looking, owning
 from authsrv.orders.tokens import revoke_tokens
 
 ORDERS: Mapping[str, Order] = {
@@ -17,4 +17,13 @@ ORDERS: Mapping[str, Order] = {
     "tokens.revoke": revoke_tokens,
     "players.find": looking.find,
     "players.show": looking.show,
+    "players.ban": barring.ban,
+    "players.unban": barring.unban,
+    "players.restrict": barring.restrict,
+    "players.unrestrict": barring.unrestrict,
+    "players.link": owning.link,
+    "players.unlink": owning.unlink,
+    "players.transfer": owning.transfer,
+    "players.merge": owning.merge,
+    "players.undo": owning.undo,
 }

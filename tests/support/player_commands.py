@@ -4,16 +4,17 @@ import asyncio
 import json
 import logging
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from unittest.mock import patch
 
 from typer.testing import CliRunner, Result
 
+from authsrv.account_models import Account, JournalEvent
 from authsrv.app import World
 from authsrv.cli import app
 from authsrv.models import IdentityKey, Player
@@ -22,6 +23,7 @@ from authsrv.storage.sqlite import SqliteStorage
 from tests.support.oauth import stored_keys
 from tests.support.storage import NOW, migrated_file
 
+Loaded = TypeVar("Loaded")
 FILE = """
 issuer = "http://127.0.0.1:8080"
 dev = true
@@ -82,6 +84,24 @@ class Office:
     def filled(self, *changes: Change) -> None:
         """Write to the database."""
         asyncio.run(self._write(changes))
+
+    def account(self, number: int) -> Account:
+        """A player as the database has them."""
+        found = asyncio.run(self._read(lambda storage: storage.load_account(number)))
+        assert found is not None
+        return found
+
+    def events(self, number: int) -> tuple[JournalEvent, ...]:
+        """What was done to a player, the newest first."""
+        return asyncio.run(self._read(lambda storage: storage.load_events(number, 99)))
+
+    async def _read(self, load: Callable[[SqliteStorage], Awaitable[Loaded]]) -> Loaded:
+        storage = SqliteStorage(self.database)
+        await storage.open()
+        try:
+            return await load(storage)
+        finally:
+            await storage.close()
 
     async def _write(self, changes: Sequence[Change]) -> None:
         storage = SqliteStorage(self.database)

@@ -5,7 +5,7 @@ Hold no rules: every command gives orders and prints what came of them.
 
 import typer
 
-from authsrv.commands.players import looking
+from authsrv.commands.players import barring, looking, owning
 
 app = typer.Typer(
     name="players", help="Look for players, keep them out, mend and end their accounts.", no_args_is_help=True
@@ -13,3 +13,11 @@ app = typer.Typer(
 
 app.command()(looking.find)
 app.command()(looking.show)
+app.command()(barring.ban)
+app.command()(barring.unban)
+app.command()(barring.restrict)
+app.command()(owning.link)
+app.command()(owning.unlink)
+app.command()(owning.transfer)
+app.command()(owning.merge)
+app.command()(owning.undo)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-SubArgument = Annotated[str, typer.Argument(help="The player's sub.", metavar="[SUB]", show_default=False)]
+SubArgument = Annotated[str, typer.Argument(help="The player's sub.", metavar="SUB", show_default=False)]
 PlatformOption = Annotated[
     str,
     typer.Option(

@@ -30,9 +30,14 @@ def player(found: Player, now: int, merged_into: str | None = None) -> Told:
         "display_name": found.display_name,
         "created_at": found.created_at,
         "last_login_at": found.last_login_at,
-        "barred": {"as": found.barred_as, "until": end(found.barred_until)} if found.is_barred(now) else None,
+        "barred": barred(found.barred_until, found.barred_as, now),
         "merged_into": merged_into,
     }
+
+
+def barred(until: int, kind: str, now: int) -> Told | None:
+    """What keeps a player out, if anything does."""
+    return {"as": kind, "until": end(until)} if now < until else None
 
 
 def account(found: Account, now: int) -> Told:
