@@ -11,8 +11,10 @@ from authsrv.accounts.access import AccountAccess
 from authsrv.accounts.answers import ConnectAnswers
 from authsrv.accounts.arrivals import Arrivals
 from authsrv.accounts.bans import Bans
+from authsrv.accounts.browser.contests import Contests
 from authsrv.accounts.browser.desk import AccountDesk
 from authsrv.accounts.browser.link_page import LinkPage
+from authsrv.accounts.browser.linking import AccountLinking
 from authsrv.accounts.browser.orders import AccountOrders
 from authsrv.accounts.callers import Callers
 from authsrv.accounts.cases import Cases
@@ -41,7 +43,8 @@ from authsrv.accounts.unlinking import Unlinking
 from authsrv.accounts.ways_in import WaysIn
 from authsrv.audit import Audit
 from authsrv.config.registered_clients import faults
-from authsrv.endpoints.account import AccountEndpoint
+from authsrv.endpoints.account import AccountDrivers, AccountEndpoint
+from authsrv.endpoints.account_deletion import AccountDeletion
 from authsrv.endpoints.account_screens import AccountScreens
 from authsrv.endpoints.answers import Answers
 from authsrv.endpoints.assets import Logos
@@ -187,6 +190,17 @@ class _Accounts:
 
 
 @dataclass(frozen=True, slots=True)
+class _Here:
+    """What the account page does its work with."""
+
+    browsers: Browsers
+    sessions: BrowserSessions
+    trips: Trips
+    desk: AccountDesk
+    accounts: _Accounts
+
+
+@dataclass(frozen=True, slots=True)
 class _Drivers:
     """What decides and writes behind the browser's endpoints."""
 
@@ -198,9 +212,8 @@ class _Drivers:
     accounts: _Accounts
     link_page: LinkPage
     logout: Logout
-    desk: AccountDesk
+    page: AccountDrivers
     account_pages: AccountClients
-    orders: AccountOrders
     userinfo: UserInfo
 
 
@@ -489,10 +502,21 @@ def _drivers(parts: Parts, ring: KeyRing, server: TokenServer) -> _Drivers:
             linking=accounts.codes.linking,
         ),
         logout=logout,
-        desk=desk,
+        page=_account_drivers(parts, ring, server, _Here(browsers, sessions, trips, desk, accounts)),
         account_pages=account_pages,
-        orders=AccountOrders(server, desk, sessions, accounts.unlinking),
         userinfo=UserInfo(server),
+    )
+
+
+def _account_drivers(parts: Parts, ring: KeyRing, server: TokenServer, here: _Here) -> AccountDrivers:
+    desk, shared = here.desk, _connect_parts(parts, ring, server, here.sessions)
+    contests = Contests(shared, desk, here.browsers, here.sessions)
+    return AccountDrivers(
+        desk=desk,
+        orders=AccountOrders(server, desk, here.sessions, here.accounts.unlinking, here.accounts.managed),
+        linking=AccountLinking(shared, desk, here.trips, contests),
+        contests=contests,
+        data=OwnData(server, here.accounts.forgetting),
     )
 
 
@@ -501,11 +525,13 @@ def _browser_surface(parts: Parts, drivers: _Drivers) -> BrowserSurface:
     authorizer, upstream, logout = drivers.authorizer, drivers.upstream, drivers.logout
     answers = Answers(screens, issuer)
     outcomes = Outcomes(screens, answers, cookie, issuer)
+    pages = AccountScreens(screens, parts.facts, drivers.account_pages)
+    account = AccountEndpoint(drivers.page, outcomes=outcomes, screens=pages, cookie=cookie, issuer=issuer)
     return BrowserSurface(
         authorize=AuthorizeEndpoint(authorizer, outcomes, answers, cookie),
         sign_in=SignInPage(
             authorizer=authorizer,
-            desk=drivers.desk,
+            desk=drivers.page.desk,
             outcomes=outcomes,
             screens=screens,
             cookie=cookie,
@@ -516,7 +542,7 @@ def _browser_surface(parts: Parts, drivers: _Drivers) -> BrowserSurface:
         callback=Callback(
             trips=drivers.trips,
             upstream=upstream,
-            returns={"link_code": LinkReturn(drivers.link_page, issuer)},
+            returns={"link_code": LinkReturn(drivers.link_page, issuer), "link": account.came_back},
             authorizer=authorizer,
             outcomes=outcomes,
             cookie=cookie,
@@ -524,13 +550,9 @@ def _browser_surface(parts: Parts, drivers: _Drivers) -> BrowserSurface:
         ),
         link=LinkEndpoint(drivers.link_page, LinkScreens(screens, parts.facts), cookie, issuer),
         link_departure=LinkDeparture(drivers.link_page, cookie, issuer),
-        account=AccountEndpoint(
-            desk=drivers.desk,
-            orders=drivers.orders,
-            outcomes=outcomes,
-            screens=AccountScreens(screens, parts.facts, drivers.account_pages.address),
-            cookie=cookie,
-            issuer=issuer,
+        account=account,
+        account_deletion=AccountDeletion(
+            drivers.page.desk, drivers.page.data, outcomes=outcomes, screens=pages, cookie=cookie, issuer=issuer
         ),
         userinfo=UserInfoEndpoint(drivers.userinfo),
         logout=LogoutEndpoint(logout, screens, cookie, issuer),

@@ -53,8 +53,8 @@ class Conflicts:
             proof=case.proof,
             wishes=case.wishes,
             choices=tuple(offer.choice for offer in found),
-            current=_seen(case.current),
-            owner=_seen(case.owner),
+            current=seen(case.current),
+            owner=seen(case.owner),
             code=entry.code,
         )
         left = asked.expires_at - case.occasion.now
@@ -71,8 +71,9 @@ class Conflicts:
 
 def is_as_seen(case: Case, asked: Continuation) -> bool:
     """Whether nothing about the accounts has changed since the player was asked."""
-    return (_seen(case.current), _seen(case.owner)) == (asked.current, asked.owner)
+    return (seen(case.current), seen(case.owner)) == (asked.current, asked.owner)
 
 
-def _seen(account: Account | None) -> Seen:
+def seen(account: Account | None) -> Seen:
+    """An account as it is shown to the player now."""
     return Seen(account.player.sub, account.player.version) if account else Seen()

@@ -112,3 +112,20 @@ class TokenEntry:
             expires_at=now + client.lifetimes.access_token,
             absolute_expires_at=now + client.lifetimes.refresh_absolute,
         )
+
+
+class NoEntry:
+    """Nothing: a browser is let in by its session."""
+
+    code: Mapping[str, str]
+
+    def __init__(self) -> None:
+        self.code = {}
+
+    def is_due(self, arrival: Arrival) -> bool:  # noqa: ARG002 - whoever it is
+        """Never."""
+        return False
+
+    def give(self, grant_id: int, authorized: Authorized) -> Given:  # noqa: ARG002 - there is nothing to give
+        """Raises `LookupError`: it is not due."""
+        raise LookupError("nothing is due")

@@ -1,26 +1,44 @@
 """`/account`, a player's own page: parse, call, answer."""
 
+import json
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from authsrv.accounts.browser.contests import DECISIONS, Contest, Contests
 from authsrv.accounts.browser.desk import AccountCall, AccountDesk, AccountView, Choice, Order
+from authsrv.accounts.browser.linking import AccountLinking, Linked
 from authsrv.accounts.browser.orders import AccountOrders
-from authsrv.endpoints.account_screens import AccountScreens
+from authsrv.accounts.own_data import OwnData
+from authsrv.endpoints.account_screens import AccountScreens, called, query
 from authsrv.endpoints.answers import redirect
 from authsrv.endpoints.authorize import Outcomes
 from authsrv.endpoints.cookies import SessionCookie
-from authsrv.endpoints.endpoint import sender
-from authsrv.endpoints.forms import parse_form, read_form
+from authsrv.endpoints.forms import read_form
 from authsrv.endpoints.login import require_same_origin
 from authsrv.errors import InvalidRequest, ReauthenticationRequired
+from authsrv.oauth.browser.trips import BackHome, Failed, Homecoming
 from authsrv.redirects import append_query
 
-MAX_BODY = 8 * 1024
+MAX_BODY = 16 * 1024
 FORM_FIELDS = frozenset({"csrf", "session", "decision", "item"})
+_LIMITS = {"item": 8 * 1024}
 
 Carry = Callable[[AccountCall, Order], Awaitable[bool]]
+
+
+@dataclass(frozen=True, slots=True)
+class AccountDrivers:
+    """What decides and writes behind the page."""
+
+    desk: AccountDesk
+    orders: AccountOrders
+    linking: AccountLinking
+    contests: Contests
+    data: OwnData
 
 
 class AccountEndpoint:
@@ -28,59 +46,91 @@ class AccountEndpoint:
 
     def __init__(
         self,
+        drivers: AccountDrivers,
         *,
-        desk: AccountDesk,
-        orders: AccountOrders,
         outcomes: Outcomes,
         screens: AccountScreens,
         cookie: SessionCookie,
         issuer: str,
     ) -> None:
-        self._desk = desk
+        self._drivers = drivers
         self._outcomes = outcomes
         self._screens = screens
         self._cookie = cookie
         self._issuer = issuer
-        self._decisions: Mapping[str, Carry] = {
+        orders = drivers.orders
+        self._orders: Mapping[str, Carry] = {
             "end": orders.sign_out,
             "withdraw": orders.withdraw,
             "unlink": orders.unlink,
+            "undo": orders.undo,
         }
 
     async def __call__(self, request: Request) -> Response:
         """GET shows the page, the choice of one, or the way to sign in; POST answers a form of ours."""
         if request.method == "POST":
-            return await self._order(request)
-        call, query = self._call(request), _query(request)
-        shown = await self._desk.visit(call)
+            return await self._answer(request)
+        shown = await self._drivers.desk.visit(called(request, self._cookie))
         match shown:
             case AccountView():
-                return self._screens.account(request, shown, query.get("done", ""))
+                return self._screens.account(request, shown, query(request).get("done", ""))
             case Choice():
                 return self._screens.choice(request, shown)
             case _:
                 return self._outcomes.show(request, shown)
 
-    async def _order(self, request: Request) -> Response:
+    async def came_back(self, request: Request, home: Homecoming, back: BackHome) -> Response:
+        """A browser is back from a platform, where it went to link an account."""
+        arrival = await self._drivers.linking.arrive(home, back)
+        match arrival:
+            case Linked():
+                return redirect(request, self._screens.addresses.address(arrival.project, "link"))
+            case Contest():
+                return self._screens.contest(request, arrival)
+            case Failed(error=error) if error.reason == "cancelled":
+                return redirect(request, f"{self._issuer}/account")
+            case Failed(error=error):
+                request.scope["state"].update(is_account=True, platform=home.provider)
+                raise error
+            case _:
+                return self._outcomes.show(request, arrival)
+
+    async def _answer(self, request: Request) -> Response:
         require_same_origin(request, self._issuer)
-        form = (await read_form(request, MAX_BODY)).take(FORM_FIELDS)
-        decision = form.get("decision", "")
-        carry = self._decisions.get(decision)
-        if carry is None:
-            raise InvalidRequest("The form holds no decision.", parameter="decision")
+        form = (await read_form(request, MAX_BODY)).take(FORM_FIELDS, limits=_LIMITS)
         order = Order(form.get("csrf", ""), form.get("session", ""), form.get("item", ""))
-        call = self._call(request)
+        call, desk = called(request, self._cookie), self._drivers.desk
         try:
-            done = await carry(call, order)
+            return await self._carried_out(request, call, order, form.get("decision", ""))
         except ReauthenticationRequired:
-            return self._outcomes.show(request, await self._desk.sign_in_again(call, order))
-        # By GET again, so that a reload repeats nothing.
-        told = {"project": call.project, "done": decision if done else ""}
-        return redirect(request, append_query(f"{self._issuer}/account", [(k, v) for k, v in told.items() if v]))
+            resident = await desk.require(call, order)
+            again = await desk.sign_in_again(call, resident) if resident else None
+            return self._outcomes.show(request, again) if again else self._back(request, call)
 
-    def _call(self, request: Request) -> AccountCall:
-        return AccountCall(self._cookie.read(request), sender(request), _query(request).get("project", ""))
+    async def _carried_out(self, request: Request, call: AccountCall, order: Order, decision: str) -> Response:
+        if decision in self._orders:
+            return self._back(request, call, decision if await self._orders[decision](call, order) else "")
+        if decision == "link":
+            url = await self._drivers.linking.depart(call, order)
+            return redirect(request, url) if url else self._back(request, call)
+        if decision in DECISIONS:
+            answered = await self._drivers.contests.answer(call, order, decision)
+            back = self._back(request, call, "link" if answered and decision != "switch" else "")
+            return self._cookie.set(back, answered.cookie if answered else None)
+        if decision == "download":
+            resident = await self._drivers.desk.require(call, order)
+            return _file(await self._drivers.data.export(resident.session)) if resident else self._back(request, call)
+        if decision == "cancel":
+            return self._back(request, call)
+        raise InvalidRequest("The form holds no decision.", parameter="decision")
+
+    def _back(self, request: Request, call: AccountCall, done: str = "") -> Response:
+        """To the page by GET, so that a reload repeats nothing."""
+        told = [(name, value) for name, value in (("project", call.project), ("done", done)) if value]
+        return redirect(request, append_query(f"{self._issuer}/account", told))
 
 
-def _query(request: Request) -> Mapping[str, str]:
-    return parse_form(request.scope["query_string"]).take({"project", "done"})
+def _file(told: Mapping[str, Any]) -> Response:
+    """Something to be kept by whoever asked for it."""
+    headers = {"content-disposition": 'attachment; filename="account.json"'}
+    return Response(json.dumps(told, indent=2, ensure_ascii=False), media_type="application/json", headers=headers)

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 from starlette.responses import Response
 
-from authsrv.accounts.browser.desk import AccountDesk
+from authsrv.accounts.browser.desk import AccountCall, AccountDesk
 from authsrv.endpoints.answers import redirect
 from authsrv.endpoints.authorize import Outcomes
 from authsrv.endpoints.cookies import SessionCookie
@@ -65,7 +65,7 @@ class SignInPage:
 
     async def _nobodys(self, request: Request, cookie: str) -> Response:
         """Who comes by themselves and is signed in wants their account."""
-        if await self._desk.resident(cookie) is not None:
+        if await self._desk.resident(AccountCall(cookie, sender(request))) is not None:
             return redirect(request, f"{self._issuer}/account")
         return self._screens.home(request)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from starlette.routing import BaseRoute, Route
 
 from authsrv.endpoints.account import AccountEndpoint
+from authsrv.endpoints.account_deletion import AccountDeletion
 from authsrv.endpoints.assets import Logos
 from authsrv.endpoints.authorize import AuthorizeEndpoint
 from authsrv.endpoints.blank import blank
@@ -53,6 +54,7 @@ class BrowserSurface:
     link: LinkEndpoint
     link_departure: LinkDeparture
     account: AccountEndpoint
+    account_deletion: AccountDeletion
     userinfo: UserInfoEndpoint
     logout: LogoutEndpoint
     logout_confirmation: LogoutConfirmation
@@ -159,6 +161,7 @@ def routes(served: Served) -> list[BaseRoute]:
         Route("/login/{provider}/go", Endpoint(browser.direct_departure, ("GET",))),
         Route("/login/{provider}/callback", Endpoint(browser.callback, ("GET",))),
         Route("/account", Endpoint(browser.account, ("GET", "POST"))),
+        Route("/account/delete", Endpoint(browser.account_deletion, ("GET", "POST"))),
         Route("/link", Endpoint(browser.link, ("GET", "POST"))),
         Route("/link/{provider}", Endpoint(browser.link_departure, ("POST",))),
         Route("/oauth2/logout", Endpoint(browser.logout, ("GET", "POST"))),

@@ -51,6 +51,7 @@ _BY_REASON: Mapping[str, Problem] = {
     "redirect_uri_unregistered": "bad_redirect",
     "request_expired": "expired",
     "request_completed": "already_done",
+    "another_session": "account_changed",
     "wrong_browser": "wrong_browser",
     "cookies_blocked": "cookies_blocked",
     "cross_site_form": "forbidden",
@@ -154,8 +155,9 @@ class Screens:
     def error(self, scope: Scope, error: AuthsrvError, reference: str) -> Response:
         """What went wrong, what to do, and under which reference the log knows more.
 
-        An endpoint that knows a way to go on leaves its address in the request's state as `again`, the name of the
-        platform that the error is about as `platform`, and the client that the player comes from as `client_id`.
+        An endpoint that knows a way to go on leaves its address in the request's state as `again`, or `is_account` for
+        the account page; the name of the platform that the error is about as `platform`, and the client that the player
+        comes from as `client_id`.
         """
         if isinstance(error, RequestCompleted) and error.client_id.startswith(ACCOUNT_PREFIX):
             return self._draw(scope, DonePage(None, self._account_page), error.status)
@@ -167,7 +169,9 @@ class Screens:
             problem_of(error),
             reference,
             again=scope["state"].get("again", ""),
-            account=self._account_page if scope["path"].startswith("/account") else "",
+            account=self._account_page
+            if scope["path"].startswith("/account") or "is_account" in scope["state"]
+            else "",
             parameter=error.parameter,
             platform=self._facts.titles.get(scope["state"].get("platform", ""), ""),
             action_url=error.interaction_url,

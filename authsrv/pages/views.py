@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 from authsrv.pages.problems import Problem
 
-Done = Literal["", "end", "withdraw", "link", "unlink", "again"]
+Done = Literal["", "end", "withdraw", "link", "unlink", "undo", "again"]
 """What the account page says was done, or that one can go on: see `templates/pages/account.html` for the words."""
 
 Doing = Literal[
@@ -240,13 +240,15 @@ class Linkable:
 class EventRow:
     """Something that was done to the account. `name` is the title of the platform or client concerned, if there is one.
 
-    `by_others` tells that the player did not do it by themselves.
+    `by_others` tells that the player did not do it by themselves. `undo` names it in the form; empty for what cannot be
+    undone here.
     """
 
     doing: Doing
     at: int
     name: str = ""
     by_others: bool = False
+    undo: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,9 +278,9 @@ class ConsentRow:
 class AccountPage:
     """A player's own page. Times are Unix seconds.
 
-    `form` posts `decision=link`, `unlink`, `end` or `withdraw` with the row or platform concerned as `item`; `sign_out`
-    signs out here, and with `decision=everywhere` in all browsers. `games` open games, `elsewhere` the account pages of
-    other projects.
+    `form` posts `decision=link`, `unlink`, `end`, `withdraw` or `undo` with the row or platform concerned as `item`, or
+    `download`; `sign_out` signs out here, and with `decision=everywhere` in all browsers. `delete` is the page on which
+    an account is deleted. `games` open games, `elsewhere` the account pages of other projects.
     """
 
     TEMPLATE: ClassVar[str] = "account.html"
@@ -288,6 +290,7 @@ class AccountPage:
     now: int
     form: Form
     sign_out: Form
+    delete: str
     identities: tuple[IdentityRow, ...]
     sessions: tuple[SessionRow, ...]
     linkable: tuple[Linkable, ...] = ()

@@ -87,6 +87,21 @@ async def _linked(visitor: Visitor) -> None:
     await visitor.is_titled("The platform account is linked")
 
 
+async def _of_another(visitor: Visitor) -> None:
+    await visitor.sign_in("xbox", "cedar")
+    await visitor.page.context.clear_cookies()
+    await visitor.open("/account")
+    await visitor.prove(*RESIDENT)
+    await visitor.press("#link-xbox")
+    await visitor.press("button[value=cedar]")
+    await visitor.is_titled("This platform account belongs to another player")
+
+
+async def _deletion(visitor: Visitor) -> None:
+    await visitor.sign_in(*RESIDENT)
+    await visitor.open("/account/delete")
+
+
 async def _signed_out(visitor: Visitor) -> None:
     await visitor.sign_in()
     await visitor.open("/login")
@@ -126,6 +141,8 @@ PLACES: Mapping[str, Way] = {
     "link-check": _link_check,
     "link-confirm": _link_confirm,
     "linked": _linked,
+    "account-of-another": _of_another,
+    "account-delete": _deletion,
     "done": _done,
     "form-post": _form,
     "signed-out": _signed_out,

@@ -156,11 +156,27 @@ def _account(words: Words) -> Iterator[tuple[str, Page]]:
     only = IdentityRow("", "Steam", "", NOW - 400 * 86400, NOW - 60)
     identities = (replace(only, ref="identity-1", mark=words.value), IdentityRow("identity-2", "Xbox", "", NOW, NOW))
     linkable = tuple(Linkable(button.name, button.title) for button in PLATFORMS)
-    events = tuple(EventRow(doing, NOW - 86400, words.client, by_others=doing == "banned") for doing in get_args(Doing))
-    yield "account", AccountPage(named, NOW - 400 * 86400, now, OWN_FORM, FORM, (only,), (here,))
+    events = (
+        *(EventRow(doing, NOW - 86400, words.client, by_others=doing == "banned") for doing in get_args(Doing)),
+        EventRow("linked", NOW, words.client, undo="event-1"),
+    )
+    yield "account", AccountPage(named, NOW - 400 * 86400, now, OWN_FORM, FORM, "/account/delete", (only,), (here,))
     for done in get_args(Done):
         full = AccountPage(
-            unnamed, NOW, now, OWN_FORM, FORM, identities, sessions, linkable, consents, events, games, places, done
+            player=unnamed,
+            since=NOW,
+            now=now,
+            form=OWN_FORM,
+            sign_out=FORM,
+            delete="/account/delete",
+            identities=identities,
+            sessions=sessions,
+            linkable=linkable,
+            consents=consents,
+            events=events,
+            games=games,
+            elsewhere=places,
+            done=done,
         )
         yield f"account-full-{done}", full
     yield "choose-project", ChooseProjectPage(places)

@@ -58,9 +58,9 @@ ROWS: dict[str, tuple[Page, str]] = {
     "done shows no logo": (DonePage(PICTURED), START + END + "'none'"),
     "login to the account page": (LoginPage(FORM, None, PLATFORMS), START + END + "'self'"),
     "home": (HomePage("/account"), START + END + "'none'"),
-    "account": (AccountPage(PLAYER, 0, 0, FORM, FORM, (), ()), START + END + "'self'"),
+    "account": (AccountPage(PLAYER, 0, 0, FORM, FORM, "", (), ()), START + END + "'self'"),
     "account from which one can link": (
-        AccountPage(PLAYER, 0, 0, FORM, FORM, (), (), form_targets=("https:",)),
+        AccountPage(PLAYER, 0, 0, FORM, FORM, "", (), (), form_targets=("https:",)),
         START + END + "'self' https:",
     ),
     "conflict": (

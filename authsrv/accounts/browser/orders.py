@@ -1,4 +1,5 @@
-"""What players order on their account page: to sign out elsewhere, to take back what a client may have, to unlink.
+"""What players order on their account page: to sign out elsewhere, to take back what a client may have or what was
+changed, to unlink.
 
 Owns what is written and audited for it. Whose page a form stood on is judged in `desk.py`.
 """
@@ -8,6 +9,7 @@ from dataclasses import replace
 from authsrv.account_models import Doer
 from authsrv.accounts.browser.desk import AccountCall, AccountDesk, Order, Resident
 from authsrv.accounts.journal import Happening, event_of
+from authsrv.accounts.managed import ManagedPlayers
 from authsrv.accounts.naming import Wanted
 from authsrv.accounts.own_unlinking import OwnUnlinking
 from authsrv.audit import AuditEvent
@@ -21,12 +23,18 @@ class AccountOrders:
     """Carries orders out. Each says whether there was anything to do: a form may be older than what it speaks of."""
 
     def __init__(
-        self, server: TokenServer, desk: AccountDesk, sessions: BrowserSessions, unlinking: OwnUnlinking
+        self,
+        server: TokenServer,
+        desk: AccountDesk,
+        sessions: BrowserSessions,
+        unlinking: OwnUnlinking,
+        managed: ManagedPlayers,
     ) -> None:
         self._server = server
         self._desk = desk
         self._sessions = sessions
         self._unlinking = unlinking
+        self._managed = managed
 
     async def sign_out(self, call: AccountCall, order: Order) -> bool:
         """End one session of the player's. `order.item` is its public id."""
@@ -57,13 +65,21 @@ class AccountOrders:
     async def unlink(self, call: AccountCall, order: Order) -> bool:
         """Take a platform account from the player. `order.item` is its name in the forms of this browser."""
         resident = await self._desk.require(call, order)
-        known = await self._desk.identities(resident, call) if resident else ()
+        known = await self._desk.identities(resident) if resident else ()
         meant = next((one for one in known if one.ref == order.item), None)
         if resident is None or meant is None:
             return False
         key = meant.linked.key
         wanted = Wanted(meant.provider, key.subject, key.kind, key.environment)
-        await self._unlinking.unlink(self._desk.session(resident, call), wanted)
+        await self._unlinking.unlink(resident.session, wanted)
+        return True
+
+    async def undo(self, call: AccountCall, order: Order) -> bool:
+        """Take back a link or an unlink of the player's. `order.item` is the event's public id."""
+        resident = await self._desk.require(call, order)
+        if resident is None:
+            return False
+        await self._managed.undo_own(order.item, resident.session, preview=False)
         return True
 
     async def _write(self, resident: Resident, call: AccountCall, changes: list[Change], event: AuditEvent) -> None:

@@ -30,15 +30,20 @@ class AccountClients:
             project=project,
             name=project.name,
             secrets=(_NOBODYS,),
-            redirect_uris=(self.address(project), self.address(project, AGAIN)),
+            redirect_uris=(self.address(project), self.address(project, AGAIN), self.deletion(project)),
             is_account_page=True,
         )
 
     def address(self, project: Project, done: str = "") -> str:
         """The page's address. It names the project where there are several; `done` is what the page shall say."""
-        project_key = project.key if len(self._projects()) > 1 else ""
-        told = [(name, value) for name, value in (("project", project_key), ("done", done)) if value]
-        return append_query(self._page, told)
+        return append_query(self._page, [*self._named(project), *([("done", done)] if done else [])])
+
+    def deletion(self, project: Project) -> str:
+        """The address of the page on which the account is deleted."""
+        return append_query(f"{self._page}/delete", self._named(project))
+
+    def _named(self, project: Project) -> list[tuple[str, str]]:
+        return [("project", project.key)] if len(self._projects()) > 1 else []
 
     def named(self, client_id: str) -> Client | None:
         """The account page that this is the id of. None for any other client, and once the project is gone."""
@@ -50,12 +55,12 @@ class AccountClients:
 
 def entry(client: Client) -> Mapping[str, str]:
     """The parameters of a sign-in to an account page."""
-    uri, _ = client.redirect_uris
+    uri, _, _ = client.redirect_uris
     return {"client_id": client.client_id, "redirect_uri": uri, "response_type": "code", "scope": "openid"}
 
 
-def entry_again(client: Client, sub: str, max_age: int) -> Mapping[str, str]:
+def entry_again(client: Client, sub: str, max_age: int, *, deleting: bool) -> Mapping[str, str]:
     """The same for a player who must have signed in lately, so many seconds ago at most."""
-    _, uri = client.redirect_uris
+    _, page, deletion = client.redirect_uris
     wanted = json.dumps({"id_token": {"sub": {"value": sub}}})
-    return {**entry(client), "redirect_uri": uri, "claims": wanted, "max_age": str(max_age)}
+    return {**entry(client), "redirect_uri": deletion if deleting else page, "claims": wanted, "max_age": str(max_age)}

@@ -95,11 +95,11 @@ class Logout:
 
     def csrf(self, present: Present) -> str:
         """The synchronizer token of the forms that sign a browser out."""
-        return self._browsers.csrf(present.browser_id, _PURPOSE)
+        return self._browsers.csrf(present.browser.id, _PURPOSE)
 
     async def _require(self, cookie: str, csrf: str) -> Present:
         present = await self._presence.of(cookie)
-        if present is None or not self._browsers.is_ours(csrf, present.browser_id, _PURPOSE):
+        if present is None or not self._browsers.is_ours(csrf, present.browser.id, _PURPOSE):
             raise cross_site()
         return present
 

@@ -6,7 +6,7 @@ Owns that nobody is believed without the cookie's secret. Judges no session and 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from authsrv.models import SignedIn
+from authsrv.models import Browser, SignedIn
 from authsrv.oauth.browser.browsers import Browsers
 from authsrv.oauth.outages import outages_answered
 from authsrv.oauth.server import TokenServer
@@ -16,7 +16,7 @@ from authsrv.oauth.server import TokenServer
 class Present:
     """A browser that showed its cookie, and its sessions that have not ended, of all projects, oldest first."""
 
-    browser_id: int
+    browser: Browser
     sessions: Sequence[SignedIn]
 
 
@@ -35,6 +35,6 @@ class Presence:
         with outages_answered():
             visit = await self._server.storage.load_visit(presented.row_id, "", "")
             found = await self._server.storage.load_sessions(presented.row_id)
-        if not self._browsers.is_known(presented, visit, self._server.now()):
+        if visit is None or not self._browsers.is_known(presented, visit, self._server.now()):
             return None
-        return Present(presented.row_id, found)
+        return Present(visit.browser, found)

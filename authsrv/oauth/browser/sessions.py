@@ -13,6 +13,9 @@ from authsrv.platforms.base import PlatformIdentity
 from authsrv.signin import is_in_time, is_usable
 from authsrv.storage.changes import AddNotice, Change, EndSession, RenewSession, StartSession
 
+REPLACED = "replaced"
+"""`ended_reason` of a session whose browser another player signed in in."""
+
 
 @dataclass(frozen=True, slots=True)
 class Proof:
@@ -46,7 +49,7 @@ class BrowserSessions:
         in_force = is_usable(before, project, proof.now)
         if in_force and before.player.id == proof.player.id:
             return [self._renew(before, proof)]
-        reason = "replaced" if in_force else "expired"
+        reason = REPLACED if in_force else "expired"
         ended = await self.ended(before, reason, proof.now, tell=in_force)
         return [*ended.changes, self._start(visit, project, proof)]
 
