@@ -14,9 +14,12 @@ import httpx
 import pytest
 
 from authsrv import log
+from authsrv.account_models import Doer
+from authsrv.accounts.forgetting import Order
 from authsrv.app import World, create_app
 from authsrv.config import Config
 from authsrv.emulator.app import create_emulator
+from authsrv.emulator.base import PLAYERS
 from authsrv.emulator.playfab.emulator import PlayFabEmulator
 from authsrv.models import TOKEN_EXCHANGE
 from authsrv.platforms.base import Clock, PlatformSettings
@@ -378,6 +381,38 @@ async def test_G01_G02_no_secret_stands_in_the_database_or_beside_it(run: Run) -
     path = run.directory / "authsrv.db"
     assert rows(path, "SELECT count(*) >= 3 FROM players") == [(1,)]
     assert [name for name, spelling in run.secrets.spellings() if spelling in stored] == []
+
+
+def personal(*players: str) -> dict[str, str]:
+    """What platforms tell of these test players, by what it is."""
+    told = ("steam_id", "partner_xuid", "xuid", "epic_account_id", "product_user_id", "display_name", "email")
+    found = {f"{name} of {player}": str(getattr(PLAYERS[player], name)) for player in players for name in told}
+    return {name: text for name, text in found.items() if text}
+
+
+async def test_P05_I08_when_everybody_was_erased_nothing_of_anybody_is_left_anywhere(run: Run) -> None:
+    """Not in the database, its log, the ledger, nor in what was logged, at debug level too."""
+    for platform, player in (("steam", "amber"), ("xbox", "birch"), ("epicgames", "cedar")):
+        await sign_in(run, platform, player)
+        await log_in(run, platform, player)
+        await exchange_tokens(run, platform, player)
+    everybody, path = Secrets(personal("amber", "birch", "cedar")), run.directory / "authsrv.db"
+    stored = run.stored()
+    assert [
+        name
+        for name, text in everybody.items()
+        if name.startswith(("steam_id of amber", "display")) and text.encode() not in stored
+    ] == []
+    subs = [str(sub) for (sub,) in rows(path, "SELECT sub FROM players")]
+    for sub in subs:
+        await run.server.app.desk.forgetting.erase(sub, Order(Doer("admin", "otto"), "asked by letter"))
+    left = run.stored()
+    assert [name for name, spelling in everybody.spellings() if spelling in left] == []
+    assert rows(path, "SELECT count(*) FROM players") == [(0,)]
+    assert [sub for sub in subs if sub.encode() not in (path.with_name("authsrv.db.erasures")).read_bytes()] == []
+    logged = run.logged().encode()
+    assert logged.count(b"player.erased") == len(subs) == 3
+    assert [name for name, spelling in everybody.spellings() if spelling in logged] == []
 
 
 async def test_G03_the_signing_keys_rest_sealed(run: Run) -> None:
