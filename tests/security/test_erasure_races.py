@@ -9,6 +9,7 @@ from random import Random
 from typing import Any
 
 import httpx
+import jwt
 import pytest
 
 from authsrv.account_models import Doer
@@ -19,7 +20,7 @@ from authsrv.storage.account_changes import AdvanceVersion, SetSegments
 from authsrv.storage.changes import Change, SetProfile
 from authsrv.storage.privacy_changes import ErasePlayer
 from tests.support.browser import Browser, Page
-from tests.support.ending import is_active, with_everybody
+from tests.support.ending import FEED, is_active, with_everybody
 from tests.support.gates import Pauses
 from tests.support.refusals import token_error
 from tests.support.residents import Resident, identity, resident
@@ -233,6 +234,23 @@ async def test_P05_what_was_decided_before_the_erasure_leaves_nothing_of_the_pla
         await stage.erase_whoever_is_there()
         assert stage.left() == []
     assert met
+
+
+async def test_P05_what_was_given_while_the_erasure_was_written_is_void_too(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, sub = stage.server, stage.amber.sub
+    began = int(server.clock.now)
+    with monkeypatch.context() as patch:
+        came, go_on = held_back(server, is_erasing, patch)
+        erasing = asyncio.create_task(server.app.desk.forgetting.erase(sub, OPERATOR))
+        await came.wait()
+        server.clock.now += 2
+        tokens = (await server.refresh(stage.amber.tokens["refresh_token"])).json()
+        go_on.set()
+        await erasing
+    feed = jwt.decode((await server.http.get(FEED)).text, options={"verify_signature": False})
+    assert server.claims(tokens["access_token"])["iat"] == began + 2 < feed["not_before"][sub]
 
 
 async def test_P05_of_many_erasures_at_once_each_is_told_that_it_is_done(stage: Stage) -> None:
