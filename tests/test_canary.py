@@ -25,9 +25,12 @@ from authsrv.models import TOKEN_EXCHANGE
 from authsrv.platforms.base import Clock, PlatformSettings
 from tests.support.browser import COOKIE, Browser
 from tests.support.callbacks import pairs_of, way_back
+from tests.support.connecting import credential
 from tests.support.ending import FEED, REVOKE, introspect, made_of, revoke, with_everybody
 from tests.support.exchange import ACCESS_TOKEN, ID_TOKEN, submitted
+from tests.support.linking import code_of, to_confirm
 from tests.support.outbound import OUTAGES, AsgiOutbound
+from tests.support.residents import resident
 from tests.support.server import (
     EMULATOR_NAMES,
     VERIFIER,
@@ -175,6 +178,29 @@ async def meet_guests(run: Run) -> None:
     for path in ("/oauth2/social/guest/cross_auth", "/api/oauth2/social/guest/cross_auth"):
         await server.http.get(path, params={**launcher_request(), "session_ticket": secret})
         await server.http.post(path, data={**launcher_request(), "session_ticket": f"{secret}="})
+
+
+async def link_by_code(run: Run) -> None:
+    """A code that a game redeems and one that a browser does, both where they belong and where they do not."""
+    server, player = run.server, await resident(run.server, "steam", "cedar")
+    code, browser = (await code_of(player)).code, Browser(run.server)
+    sent = {"client_id": "launcher", "code": code}
+    minted = server.mint("epicgames", "cedar")
+    asked = {**sent, "provider": "epicgames", "credential": credential(minted)}
+    token = (await server.http.post("/v1/me/links/redeem", json=asked)).json()["confirmation_token"]
+    yes = {**sent, "confirm": True, "confirmation_token": token}
+    for body in ({**yes, "code": token}, {**yes, token: code}, [token, code], yes, yes):
+        await server.http.post("/v1/me/links/redeem", json=body)
+    second = (await code_of(player)).code
+    confirm = await to_confirm(browser, second, "xbox", "amber")
+    await browser.press(confirm, "link")
+    for text in (second, token):
+        await browser.open(f"/link/{text}", code=text, request=text)
+        await browser.post("/link", {"code": text, "request": text})
+    run.secrets |= {"credential of a link": minted.text, "confirmation token": token}
+    run.secrets |= {"access token of a link": player.tokens["access_token"]}
+    for number, text in enumerate((code, second)):
+        run.secrets |= {f"link code {number}": text, f"letters of link code {number}": text.replace("-", "")}
 
 
 async def exchange_tokens(run: Run, provider: str, player: str) -> None:
@@ -349,6 +375,7 @@ async def play(run: Run) -> None:
     for platform, player in (("steam", "birch"), ("xbox", "cedar"), ("epicgames", "amber")):
         await sign_in(run, platform, player)
     await meet_guests(run)
+    await link_by_code(run)
     for provider, player in (("steam", "amber"), ("xbox", "birch"), ("epicgames", "cedar"), ("guest", "amber")):
         await log_in(run, provider, player)
         await exchange_tokens(run, provider, player)
