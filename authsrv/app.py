@@ -258,7 +258,7 @@ class Application:
         return KeyKeeper(self.storage, self.config.keys.rules(), vault, self._world.clock, self._audit)
 
     def _account_rounds(self, desk: Desk) -> AccountRounds:
-        keeping = Keeping(desk.server, desk.forgetting, self._retention)
+        keeping = Keeping(desk.server, desk.forgetting, desk.projects, self._retention)
         return AccountRounds(self.storage, keeping, self._world.sleep)
 
     def _sweeper(self) -> Sweeper:

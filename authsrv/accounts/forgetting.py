@@ -79,9 +79,8 @@ class Forgetting:
         if dossier is None:
             raise _unknown()
         told = dossier.own.account.player
-        setting = Setting(
-            self._server.tokens.issuer, self._project(told), kept_for(told, self._retention()), self._server.now()
-        )
+        issuer, project = self._server.tokens.issuer, self._project(told)
+        setting = Setting(issuer, project, kept_for(told, project.accounts, self._retention()), self._server.now())
         self._audit("player.exported", told, order)
         return exported(dossier, setting, self._names)
 

@@ -7,20 +7,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from authsrv.account_models import AccountRecord, Dossier
-from authsrv.models import Player, Retention
+from authsrv.models import AccountRules, Player, Retention
 
 _DAY = 86400
 _MINORS = frozenset({"child", "teen"})
 
 
-def is_minor(player: Player) -> bool:
-    """Whether somebody said that the player is a child or a teenager."""
-    return player.age_group in _MINORS
+def is_minor(player: Player, rules: AccountRules) -> bool:
+    """Whether the player is a child or a teenager, or may be one in a project directed at children."""
+    return player.age_group in _MINORS or (not player.age_group and rules.directed_at_children)
 
 
-def kept_for(player: Player, retention: Retention) -> Retention:
+def kept_for(player: Player, rules: AccountRules, retention: Retention) -> Retention:
     """For how long things of this player are kept. What is kept for a day or less is so for everybody."""
-    if not is_minor(player):
+    if not is_minor(player, rules):
         return retention
     return replace(
         retention,
@@ -36,9 +36,9 @@ def _halved(seconds: int) -> int:
     return seconds // 2 if seconds > _DAY else seconds
 
 
-def seems_inactive(player: Player, retention: Retention, now: int) -> bool:
-    """Whether a player has not logged in for too long. Nothing of a restricted one goes by itself."""
-    limit = kept_for(player, retention).inactive_accounts
+def seems_inactive(player: Player, kept: Retention, now: int) -> bool:
+    """Whether a player has not logged in for too long, of whom things are kept so. A restricted one never goes."""
+    limit = kept.inactive_accounts
     is_restricted = player.is_barred(now) and player.barred_as == "restricted"
     return bool(limit) and player.last_login_at < now - limit and player.merged_into is None and not is_restricted
 

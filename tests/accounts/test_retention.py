@@ -6,28 +6,35 @@ import pytest
 
 from authsrv.account_models import Account, AccountRecord, Dossier, GrantRecord, SessionRecord
 from authsrv.accounts.retention import kept_for, last_seen, seems_inactive
-from authsrv.models import NEVER, Player, Retention
+from authsrv.models import NEVER, AccountRules, Player, Retention
 from tests.support.storage import NOW, player
 from tests.support.storage_browsers import session
 
 DAY = 86400
+USUAL = AccountRules()
 KEPT = Retention(100 * DAY, 7 * DAY, 90 * DAY, 50 * DAY, 30 * DAY, 1000 * DAY)
 
 
 @pytest.mark.parametrize("age_group", ["child", "teen"])
 def test_P08_of_children_and_teenagers_things_are_kept_for_half_as_long(age_group: str) -> None:
     half = Retention(50 * DAY, 7 * DAY // 2, 45 * DAY, 25 * DAY, 30 * DAY, 500 * DAY)
-    assert kept_for(replace(player(), age_group=age_group), KEPT) == half
+    assert kept_for(replace(player(), age_group=age_group), USUAL, KEPT) == half
 
 
 @pytest.mark.parametrize("age_group", ["", "adult"])
 def test_P08_of_others_for_as_long_as_the_project_wants(age_group: str) -> None:
-    assert kept_for(replace(player(), age_group=age_group), KEPT) == KEPT
+    assert kept_for(replace(player(), age_group=age_group), USUAL, KEPT) == KEPT
 
 
 def test_P08_a_day_is_a_day_for_everybody() -> None:
     short = Retention(*[DAY] * 6)
-    assert kept_for(replace(player(), age_group="child"), short) == short
+    assert kept_for(replace(player(), age_group="child"), USUAL, short) == short
+
+
+@pytest.mark.parametrize(("age_group", "days"), [("", 50), ("child", 50), ("teen", 50), ("adult", 100)])
+def test_P08_P12_where_games_are_made_for_children_who_may_be_one_is_one(age_group: str, days: int) -> None:
+    rules = AccountRules(directed_at_children=True)
+    assert kept_for(replace(player(), age_group=age_group), rules, KEPT).journal == days * DAY
 
 
 def away(days: int, **fields: object) -> Player:
@@ -48,7 +55,7 @@ def away(days: int, **fields: object) -> Player:
     ],
 )
 def test_P08_who_has_not_logged_in_for_too_long(who: Player, goes: bool) -> None:
-    assert seems_inactive(who, KEPT, NOW) is goes
+    assert seems_inactive(who, kept_for(who, USUAL, KEPT), NOW) is goes
 
 
 def test_P08_without_a_limit_nobody_has_been_away_for_too_long() -> None:
