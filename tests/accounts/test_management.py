@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from authsrv.account_models import JournalEvent
 from authsrv.models import Player
 from authsrv.storage.account_changes import AddBan, BarPlayer, RecordEvent
 from authsrv.storage.changes import AddPlayer, SetProfile
@@ -178,15 +179,16 @@ async def test_two_players_become_one(manager: Manager, amber: Resident, birch: 
     assert [one["provider"] for one in told["moved"]] == ["steam"]
     assert told["detached"] == []
     assert told["undo"]["until"] == SOON
-    (event,) = [one for one in tables_events(manager) if one.kind == "merged"]
+    event = await event_of(manager, told["undo"]["event"])
     assert (event.actor, event.actor_name, event.reason) == ("client", "backend", "ticket 7")
 
 
-def tables_events(manager: Manager) -> list[Any]:
-    storage = manager.server.app.storage
-    if not hasattr(storage, "_tables"):
-        pytest.skip("the journal is read from the tables in memory")
-    return list(tables(manager.server).events.values())
+async def event_of(manager: Manager, public_id: str) -> JournalEvent:
+    row = manager.server.app.desk.server.opaque.row_id("event", public_id)
+    assert row is not None
+    found = await manager.server.app.storage.load_event(row)
+    assert found is not None
+    return found
 
 
 async def test_who_was_merged_signs_in_as_the_one_who_remains(
@@ -314,9 +316,7 @@ async def test_an_event_that_is_none_of_the_projects_is_not_there(
 
 async def test_an_event_of_another_project_is_not_there(manager: Manager, amber: Resident, birch: Resident) -> None:
     event = (await manager.merge(amber, birch)).json()["undo"]["event"]
-    row = manager.server.app.desk.server.opaque.row_id("event", event)
-    found = await manager.server.app.storage.load_event(row or 0)
-    assert found
+    found = await event_of(manager, event)
     foreign = replace(found, id=found.id + 2**20, project="other")
     await manager.server.app.storage.apply([RecordEvent(foreign)])
     named = manager.server.app.desk.server.opaque.public_id("event", foreign.id)
@@ -371,9 +371,7 @@ async def test_a_player_undoes_nothing_that_others_did_or_that_concerns_two(
 
 async def test_what_support_took_from_a_player_the_player_does_not_take_back(manager: Manager, amber: Resident) -> None:
     event = await unlinked(amber)
-    row = manager.server.app.desk.server.opaque.row_id("event", event)
-    found = await manager.server.app.storage.load_event(row or 0)
-    assert found
+    found = await event_of(manager, event)
     by_support = replace(found, id=found.id + 2**20, actor="client")
     await manager.server.app.storage.apply([RecordEvent(by_support)])
     named = manager.server.app.desk.server.opaque.public_id("event", by_support.id)

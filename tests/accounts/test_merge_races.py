@@ -149,6 +149,21 @@ async def test_an_event_is_undone_once_however_many_ask(
     assert outcomes(answers) == {"undone": 1, "later_changes": 4}
 
 
+@pytest.mark.parametrize("banned", ["loser", "survivor"])
+async def test_whoever_is_banned_at_the_moment_of_a_merge_is_banned_whichever_comes_first(
+    manager: Manager, amber: Resident, birch: Resident, together: Callable[[int], None], banned: str
+) -> None:
+    whom = amber if banned == "loser" else birch
+    together(2)
+    merging, ban = await asyncio.gather(manager.merge(amber, birch), manager.post(f"/v1/users/{whom.sub}/ban"))
+    assert ban.status_code == 200
+    assert merging.status_code in {200, 403}
+    assert [one["lifted_at"] for one in (await manager.show(whom.sub)).json()["bans"]] == [None]
+    provider, player = ("steam", "amber") if banned == "loser" else ("epicgames", "birch")
+    answer = await manager.server.silent(provider, manager.server.mint(provider, player))
+    assert (answer.status_code, answer.json()["reason"]) == (403, "banned")
+
+
 # --- an undo against what comes later ---
 
 

@@ -7,6 +7,8 @@ from dataclasses import replace
 import pytest
 
 from authsrv.account_models import Account, Doer, JournalEvent, LinkedIdentity
+from authsrv.accounts.banning import Sentence, ban_identity
+from authsrv.accounts.banning import ban as sentenced
 from authsrv.accounts.effects import Effect, Move, effect_of, held
 from authsrv.accounts.journal import Happening, Occasion, Planned
 from authsrv.accounts.linking import link
@@ -155,6 +157,7 @@ async def test_nothing_is_undone_twice(storage: Storage, deed: Deed) -> None:
     planned = deed(FIRST, SECOND, occasion())
     await done(storage, planned)
     undoing = await undone(storage, planned.event)
+    assert await storage.load_event(planned.event.id) == replace(planned.event, reversed_by=undoing.event.id)
     with pytest.raises(LaterChanges) as refused:
         await undone(storage, planned.event)
     assert refused.value.facts == {"events": [f"ev-{undoing.event.id}"]}
@@ -434,6 +437,33 @@ async def test_what_concerns_a_banned_player_is_for_operators_to_undo(
         return
     with pytest.raises(AccessDenied) as refused:
         await undone(storage, given, asked)
+    assert refused.value.reason == "banned"
+
+
+async def test_a_merge_is_not_undone_once_the_player_was_banned_who_remains(storage: Storage) -> None:
+    """Else a cheater would be out of the ban by undoing how they came into it."""
+    event = await performed(storage, merge_both(FIRST, SECOND, occasion()))
+    sentence = await performed(
+        storage, sentenced([await reloaded(storage, 2)], Sentence("banned"), occasion(ADMIN, now=NOW + 150), MARKS)
+    )
+    for doer in (BACKEND, ADMIN):
+        with pytest.raises(LaterChanges) as refused:
+            await undone(storage, event, occasion(doer, now=NOW + 200))
+        assert refused.value.facts == {"events": [f"ev-{sentence.id}"]}
+
+
+@pytest.mark.parametrize(("doer", "possible"), [(BACKEND, False), (ADMIN, True)])
+async def test_an_identity_that_was_banned_since_goes_back_to_nobody_but_by_an_operator(
+    storage: Storage, doer: Doer, *, possible: bool
+) -> None:
+    gone = await performed(storage, unlink_steam(FIRST, SECOND, occasion()))
+    await done(storage, ban_identity(STEAM, Sentence("banned"), occasion(ADMIN, now=NOW + 150), MARKS))
+    asked = occasion(doer, now=NOW + 200)
+    if possible:
+        await undone(storage, gone, asked)
+        return
+    with pytest.raises(AccessDenied) as refused:
+        await undone(storage, gone, asked)
     assert refused.value.reason == "banned"
 
 
