@@ -45,6 +45,7 @@ async def is_signed_in(browser: Browser) -> bool:
         ("/login", 403),
         ("/login/steam", 403),
         ("/account", 403),
+        ("/account/delete", 403),
     ],
 )
 async def test_a_form_of_another_site_puts_no_other_cookie_in_place_of_the_players(
@@ -173,7 +174,7 @@ async def test_an_issuer_with_a_path_has_every_address_below_it_and_one_cookie_f
         page(await browser.follow(await browser.post("/login", {}, origin="https://evil.test")), 403)
         own = {"origin": "https://studio.example"}
         home = await browser.open("/login")
-        assert (await browser.post("/oauth2/logout/confirm", home.forms[0].fields, **own)).status_code == 200
+        assert (await browser.post("/oauth2/logout/confirm", home.find("sign-out")[0].fields, **own)).status_code == 200
         assert not await is_signed_in(browser)
 
 

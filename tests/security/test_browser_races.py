@@ -179,7 +179,7 @@ async def test_a_sign_in_that_ends_while_the_player_signs_out_leaves_no_old_sess
     held = Gate(2)
 
     async def sign_out() -> httpx.Response:
-        answer = await tabs[1].post("/oauth2/logout/confirm", home.forms[0].fields)
+        answer = await tabs[1].post("/oauth2/logout/confirm", home.find("sign-out")[0].fields)
         await held.wait()
         return answer
 
@@ -206,7 +206,7 @@ async def test_a_code_that_is_asked_for_while_the_player_signs_out_is_not_issued
     async def load_visit(browser_id: int, project: str, client_id: str) -> object:
         visit = await genuine(browser_id, project, client_id)
         if client_id and not signed_out:
-            signed_out.append(await tabs[1].post("/oauth2/logout/confirm", home.forms[0].fields))
+            signed_out.append(await tabs[1].post("/oauth2/logout/confirm", home.find("sign-out")[0].fields))
         return visit
 
     with pytest.MonkeyPatch.context() as patch:

@@ -64,7 +64,8 @@ async def test_E04_a_form_of_another_site_changes_nothing_even_with_our_token(
     for decision in ("allow", "deny", "switch", "continue"):
         page(await browser.post("/login", {**consent.forms[0].fields, "decision": decision}, **headers), 403)
     home = await browser.open("/login")
-    page(await browser.post("/oauth2/logout/confirm", {**home.forms[0].fields, "decision": "yes"}, **headers), 403)
+    leaving = {**home.find("sign-out")[0].fields, "decision": "yes"}
+    page(await browser.post("/oauth2/logout/confirm", leaving, **headers), 403)
     page(await browser.post("/account", {**home.forms[0].fields, "decision": "end"}, **headers), 403)
     assert counts(browser.server) == before
     assert await is_signed_in(browser)
@@ -117,7 +118,7 @@ async def test_E04_E05_a_token_is_good_for_its_browser_and_its_request_only(serv
     consents = [await mine.sign_in(), await mine.authorize()]
     foreign = await other.sign_in(player="birch")
     first, second, theirs = [each.forms[0].fields for each in (*consents, foreign)]
-    home = (await mine.open("/login")).forms[0].fields["csrf"]
+    home = (await mine.open("/login")).find("sign-out")[0].fields["csrf"]
     before = counts(server)
     for wrong in (second["csrf"], theirs["csrf"], home, first["session"], first["request"]):
         page(await mine.post("/login", {**first, "csrf": wrong, "decision": "allow"}), 403)
@@ -179,6 +180,7 @@ async def test_E06_a_body_of_another_type_is_refused(browser: Browser, kind: str
         b"/oauth2/logout",
         b"/oauth2/logout/confirm",
         b"/account",
+        b"/account/delete",
     ):
         assert (await ask(browser.server.app, "POST", path, headers, body + b"&decision=cancel")).status == 415
     assert counts(browser.server) == before

@@ -89,6 +89,25 @@ async def account_login_over(browser: Browser) -> Page:
     return await browser.press(begun, "sign-in-steam")
 
 
+async def account_deletion(browser: Browser) -> Page:
+    await browser.sign_in()
+    return await browser.open("/account/delete")
+
+
+async def account_of_another(browser: Browser) -> Page:
+    other = Browser(browser.server).sent_by("shop", "https://shop.example/cb")
+    await other.sign_in("epicgames", "birch")
+    await browser.sign_in()
+    away = await browser.press(await browser.open("/account"), "link-epicgames")
+    return await browser.press(away, "birch", case="good")
+
+
+async def account_fault(browser: Browser) -> Page:
+    await browser.sign_in()
+    form, _ = (await browser.open("/account")).find("link-epicgames")
+    return await browser.follow(await browser.post("/account", {**form.fields, "item": MARKUP}))
+
+
 async def logout(browser: Browser) -> Page:
     await browser.sign_in()
     return await browser.open("/oauth2/logout", client_id="shop")
@@ -154,6 +173,9 @@ PAGES: Mapping[Visit, tuple[int, str]] = {
     home: (200, ANYWHERE),
     account_login: (200, ANYWHERE),
     account_login_over: (400, "'none'"),
+    account_deletion: (200, "'self'"),
+    account_of_another: (200, "'self'"),
+    account_fault: (404, "'none'"),
     logout: (200, ANYWHERE),
     logged_out: (200, "'none'"),
     logged_out_with_frames: (200, "'none'"),
@@ -281,7 +303,7 @@ async def test_A31_after_a_form_the_browser_goes_on_by_GET(browser: Browser) -> 
 
 
 CLOSED = ["/oauth2/authorize", "/login", "/login/steam", "/login/steam/callback", "/oauth2/logout", "/login/nowhere"]
-CLOSED += ["/account"]
+CLOSED += ["/account", "/account/delete"]
 
 
 @pytest.mark.parametrize("path", [*CLOSED, "/oauth2/logout/confirm"])
@@ -378,6 +400,7 @@ METHODS = {
     "/oauth2/authorize": "GET, POST",
     "/login": "GET, POST",
     "/account": "GET, POST",
+    "/account/delete": "GET, POST",
     "/login/steam": "POST",
     "/login/steam/callback": "GET",
     "/oauth2/logout": "GET, POST",
