@@ -3,6 +3,7 @@
 Times are Unix seconds. Knows neither HTTP, OAuth nor SQL.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -229,3 +230,13 @@ class Erasure:
 
     sub: str
     erased_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Census:
+    """What a database holds, and nobody in it: when the oldest row of each table was made, of tables that have rows,
+    and how many logout notices wait to be delivered.
+    """
+
+    oldest: Mapping[str, int]
+    undelivered: int

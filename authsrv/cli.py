@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from authsrv.commands import clients, keys, players, tokens
+from authsrv.commands import clients, keys, players, privacy, tokens
 from authsrv.commands.console import CONFIG, ConfigOption, fail, load
 from authsrv.emulator.commands import app as emulator_commands
 
@@ -26,6 +26,7 @@ app.add_typer(keys.app)
 app.add_typer(clients.app)
 app.add_typer(tokens.app)
 app.add_typer(players.app)
+app.add_typer(privacy.app)
 app.add_typer(emulator_commands)
 
 DEMO_STATE = Path("var/demo")

@@ -100,6 +100,7 @@ def test_the_program_lists_its_commands() -> None:
         "clients",
         "tokens",
         "players",
+        "privacy",
         "emulator",
     ]
     assert "..." not in listed.partition("Commands:\n")[2]

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from authsrv.orders.desk import Order
 from authsrv.orders.keys import list_keys, revoke, rotate
 from authsrv.orders.players import barring, looking, owning
+from authsrv.orders.privacy import census
 from authsrv.orders.tokens import revoke_tokens
 
 ORDERS: Mapping[str, Order] = {
@@ -15,6 +16,7 @@ ORDERS: Mapping[str, Order] = {
     "keys.rotate": rotate,
     "keys.revoke": revoke,
     "tokens.revoke": revoke_tokens,
+    "privacy.census": census,
     "players.find": looking.find,
     "players.show": looking.show,
     "players.ban": barring.ban,

@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 
 from authsrv.account_models import (
     Account,
+    Census,
     Dossier,
     Erasure,
     EventKind,
@@ -188,6 +189,9 @@ class Storage(Protocol):
 
     async def load_players(self, after: int, limit: int) -> tuple[Player, ...]:
         """At most `limit` players whose rows come after this one, in the order of their rows; aliases too."""
+
+    async def load_census(self) -> Census:
+        """What there is, by age."""
 
     async def load_resurrected(self) -> tuple[Player, ...]:
         """Players who are there although they were erased: a backup from before it was restored.

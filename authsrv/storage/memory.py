@@ -11,6 +11,7 @@ from typing import Literal
 
 from authsrv.account_models import (
     Account,
+    Census,
     Dossier,
     Erasure,
     EventKind,
@@ -54,7 +55,7 @@ from authsrv.storage.memory_accounts import (
     subs_of,
 )
 from authsrv.storage.memory_browsers import consents, loaded_request, open_sessions, player_sessions, visit
-from authsrv.storage.memory_privacy import dossier, remove_outdated
+from authsrv.storage.memory_privacy import census, dossier, remove_outdated
 from authsrv.storage.memory_revocations import revocations, standing
 from authsrv.storage.memory_tables import Tables, write
 from authsrv.storage.privacy_steps import retention_times
@@ -209,6 +210,10 @@ class MemoryStorage:
         checked(after=after, limit=limit)
         await self._turn()
         return tuple(player for row, player in sorted(self._tables.players.items()) if row > after)[:limit]
+
+    async def load_census(self) -> Census:
+        await self._turn()
+        return census(self._tables)
 
     async def load_resurrected(self) -> tuple[Player, ...]:
         await self._turn()

@@ -6,7 +6,7 @@ Owns guards and row changes; the model that `privacy_sql.py` is held against. Kn
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from authsrv.account_models import AccountRecord, Dossier, GrantRecord, JournalEvent, SessionRecord
+from authsrv.account_models import AccountRecord, Census, Dossier, GrantRecord, JournalEvent, SessionRecord
 from authsrv.models import Grant, IdentityKey, Player, Reservation
 from authsrv.storage.account_rows import newest
 from authsrv.storage.base import LAST_ROW
@@ -63,6 +63,22 @@ def _grant_record(grant: Grant) -> GrantRecord:
         revoked_at=grant.revoked_at,
         revoked_reason=grant.revoked_reason,
     )
+
+
+def census(tables: Tables) -> Census:
+    """When the oldest row of each table was made."""
+    made: dict[str, list[int]] = {
+        "players": [row.created_at for _, row in sorted(tables.players.items())],
+        "grants": [row.created_at for _, row in sorted(tables.grants.items())],
+        "sessions": [row.created_at for _, row in sorted(tables.sessions.items())],
+        "requests": [row.created_at for _, row in sorted(tables.requests.items())],
+        "link_codes": [row.created_at for _, row in sorted(tables.link_codes.items())],
+        "events": [row.at for _, row in sorted(tables.events.items())],
+        "bans": [row.created_at for _, row in sorted(tables.bans.items())],
+        "logout_notices": [row.created_at for _, row in sorted(tables.notices.items())],
+        "erasures": sorted(tables.erasures.values()),
+    }
+    return Census({name: times[0] for name, times in made.items() if times}, len(tables.notices))
 
 
 @write.register

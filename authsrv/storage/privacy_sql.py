@@ -18,6 +18,19 @@ SELECT_GRANT_RECORDS = """
 
 SELECT_PLAYERS = f"SELECT {PLAYER} FROM players p WHERE p.id > :after ORDER BY p.id LIMIT :limit"  # noqa: S608 - ours
 
+# --- what there is, by age; rows are numbered as they come ---
+
+OLDEST_PLAYER = "SELECT created_at FROM players WHERE id > 0 ORDER BY id LIMIT 1"
+OLDEST_GRANT = "SELECT created_at FROM grants WHERE id > 0 ORDER BY id LIMIT 1"
+OLDEST_SESSION = "SELECT created_at FROM sessions WHERE id > 0 ORDER BY id LIMIT 1"
+OLDEST_REQUEST = "SELECT created_at FROM requests WHERE id > 0 ORDER BY id LIMIT 1"
+OLDEST_LINK_CODE = "SELECT created_at FROM link_codes WHERE id > 0 ORDER BY id LIMIT 1"
+OLDEST_EVENT = "SELECT at FROM events WHERE id > 0 ORDER BY id LIMIT 1"
+OLDEST_BAN = "SELECT created_at FROM bans WHERE id > 0 ORDER BY id LIMIT 1"
+OLDEST_NOTICE = "SELECT created_at FROM logout_notices WHERE id > 0 ORDER BY id LIMIT 1"
+OLDEST_ERASURE = "SELECT erased_at FROM erasures WHERE erased_at > 0 ORDER BY erased_at, sub LIMIT 1"
+COUNT_NOTICES = "SELECT count(*) FROM logout_notices WHERE next_attempt_at > 0"
+
 # --- erasure ---
 
 _OWN = "(SELECT id FROM players WHERE id = :player_id UNION ALL SELECT id FROM players WHERE merged_into = :player_id)"

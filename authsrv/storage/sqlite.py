@@ -15,6 +15,7 @@ from typing import Literal
 
 from authsrv.account_models import (
     Account,
+    Census,
     Dossier,
     Erasure,
     EventKind,
@@ -98,7 +99,7 @@ from authsrv.storage.sqlite_connection import (
 from authsrv.storage.sqlite_erasures import SqliteErasures
 from authsrv.storage.sqlite_groups import read_group, write_group
 from authsrv.storage.sqlite_lane import Lane
-from authsrv.storage.sqlite_privacy import read_dossier
+from authsrv.storage.sqlite_privacy import read_census, read_dossier
 from authsrv.storage.sqlite_units import (
     check_schema_and_raise_epoch,
     fetch,
@@ -286,6 +287,9 @@ class SqliteStorage:
     async def load_players(self, after: int, limit: int) -> tuple[Player, ...]:
         rows = await self._read(privacy_sql.SELECT_PLAYERS, checked(after=after, limit=limit))
         return tuple(map(player_of, rows))
+
+    async def load_census(self) -> Census:
+        return await self._reading().run(read_census)
 
     async def load_resurrected(self) -> tuple[Player, ...]:
         return await self._following_erasures().resurrected()

@@ -6,7 +6,7 @@ Knows no queue and no event loop.
 import sqlite3
 from collections.abc import Collection, Sequence
 
-from authsrv.account_models import Erasure
+from authsrv.account_models import Census, Erasure
 from authsrv.storage import account_sql, browser_sql, privacy_sql, sql
 from authsrv.storage.account_rows import account_of
 from authsrv.storage.base import LAST_ROW
@@ -59,3 +59,23 @@ def read_erasures(driver: sqlite3.Connection, values: Values) -> list[Erasure]:
 def read_subjects(driver: sqlite3.Connection, subs: Collection[str]) -> list[Row]:
     """The players who have these, as far as they are there."""
     return [row for sub in subs for row in fetch(driver, sql.SELECT_PLAYER_BY_SUB, {"sub": sub})]
+
+
+_OLDEST = {
+    "players": privacy_sql.OLDEST_PLAYER,
+    "grants": privacy_sql.OLDEST_GRANT,
+    "sessions": privacy_sql.OLDEST_SESSION,
+    "requests": privacy_sql.OLDEST_REQUEST,
+    "link_codes": privacy_sql.OLDEST_LINK_CODE,
+    "events": privacy_sql.OLDEST_EVENT,
+    "bans": privacy_sql.OLDEST_BAN,
+    "logout_notices": privacy_sql.OLDEST_NOTICE,
+    "erasures": privacy_sql.OLDEST_ERASURE,
+}
+
+
+def read_census(driver: sqlite3.Connection) -> Census:
+    """When the oldest row of each table was made."""
+    found = {name: fetch(driver, statement, {}) for name, statement in _OLDEST.items()}
+    ((undelivered,),) = fetch(driver, privacy_sql.COUNT_NOTICES, {})
+    return Census({name: rows[0][0] for name, rows in found.items() if rows}, undelivered)

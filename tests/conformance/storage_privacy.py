@@ -12,6 +12,7 @@ import pytest
 from authsrv.account_models import (
     AccountRecord,
     Ban,
+    Census,
     Dossier,
     Erasure,
     EventKind,
@@ -503,3 +504,22 @@ async def test_players_are_walked_in_the_order_of_their_rows(storage: Storage) -
     assert [one.id for one in await storage.load_players(0, 2)] == [1, 3]
     assert await storage.load_players(3, 2) == (player(5),)
     assert await storage.load_players(5, 2) == ()
+
+
+async def test_a_census_tells_how_old_things_are_and_nobody_in_it(storage: Storage) -> None:
+    assert await storage.load_census() == Census({}, 0)
+    await two_merged_and_one_who_stays(storage)
+    await storage.apply([AddNotice(notice()), ErasePlayer(STAYS, 1, (f"sub-{STAYS}",), -4, LATER)])
+    told = await storage.load_census()
+    assert told.undelivered == 1
+    assert told.oldest == {
+        "players": NOW,
+        "grants": NOW + 2,
+        "sessions": NOW + 5,
+        "requests": NOW + 2,
+        "link_codes": NOW,
+        "events": NOW + 1,
+        "bans": NOW,
+        "logout_notices": NOW + 6,
+        "erasures": LATER,
+    }

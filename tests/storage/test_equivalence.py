@@ -43,6 +43,7 @@ async def everything(storage: Storage) -> list[object]:
         *(storage.load_identities("skyforge", kind, subject) for kind in ("steam", "epic") for subject in ("a", "b")),
         *(storage.load_players_named("skyforge", prefix, limit) for prefix in ("", "b", "AMB") for limit in (1, 9)),
         storage.load_players_named("skyforge", "", 9, after=player(2)),
+        storage.load_census(),
         *(storage.load_players(after, 2) for after in (0, 1, 9)),
         *(storage.load_dossier(number) for number in (0, 1, 2, 3)),
         *(storage.load_erasure(sub) for sub in ("sub-1", "sub-2", "sub-3")),
