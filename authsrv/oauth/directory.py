@@ -28,8 +28,11 @@ class PlatformDirectory:
         return tuple(name for name, platform in running if platform.signs_in_browsers)
 
     def provider_of(self, kind: str) -> str:
-        """The name of the platform that vouches for identities of this kind, whether a project has it or not."""
-        return self._by_kind[kind]
+        """The name of the platform that vouches for identities of this kind, whether a project has it or not.
+
+        A kind that no platform vouches for any more stands for itself.
+        """
+        return self._by_kind.get(kind, kind)
 
     def require_known(self, name: str) -> None:
         """Raise `UnsupportedProvider` for a name that no platform has."""

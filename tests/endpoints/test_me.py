@@ -95,6 +95,12 @@ async def test_the_platform_accounts_are_listed_longest_linked_first(amber: Resi
     assert listed[1]["linked_at"] == "2026-09-21T14:14:20Z"
 
 
+async def test_a_kind_that_no_platform_vouches_for_any_more_is_listed_by_its_own_name(amber: Resident) -> None:
+    await amber.has(IdentityKey("demo", "xuid", "", "2814600000000001"))
+    listed = (await amber.get("/v1/me/identities")).json()["identities"]
+    assert [one["provider"] for one in listed] == ["steam", "xuid"]
+
+
 async def test_the_only_way_in_may_not_be_unlinked(amber: Resident) -> None:
     (only,) = (await amber.get("/v1/me/identities")).json()["identities"]
     assert only["may_unlink"] is False
