@@ -37,6 +37,8 @@ COMMANDS = (
     ["players", "transfer"],
     ["players", "merge"],
     ["players", "undo"],
+    ["players", "export"],
+    ["players", "erase"],
     ["clients"],
     ["clients", "secret"],
     ["clients", "secret", "new"],

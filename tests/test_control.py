@@ -27,7 +27,15 @@ async def hang(_arguments: Mapping[str, Any]) -> Mapping[str, Any]:
     return {}
 
 
-HANDLERS = {"echo": echo, "refuse": refuse, "fail": fail, "hang": hang}
+async def tell_much(_arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"much": "x" * (3 * MAX_LINE)}
+
+
+async def refuse_with_a_code(_arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    raise ControlError("nobody is there", "unknown_player")
+
+
+HANDLERS = {"much": tell_much, "coded": refuse_with_a_code, "echo": echo, "refuse": refuse, "fail": fail, "hang": hang}
 
 
 @pytest.fixture
@@ -66,8 +74,20 @@ async def test_a_refusal_reaches_the_caller_and_a_fault_keeps_its_cause(path: Pa
         await call(path, "refuse")
     with pytest.raises(ControlError, match="log has the cause"):
         await call(path, "fail")
-    with pytest.raises(ControlError, match="knows: echo, fail, hang, refuse"):
+    with pytest.raises(ControlError, match="knows: coded, echo, fail, hang, much, refuse"):
         await call(path, "dance")
+
+
+async def test_a_refusal_brings_its_code_for_programs(path: Path) -> None:
+    with pytest.raises(ControlError) as coded:
+        await call(path, "coded")
+    with pytest.raises(ControlError) as plain:
+        await call(path, "refuse")
+    assert (coded.value.code, plain.value.code) == ("unknown_player", "")
+
+
+async def test_an_answer_may_be_longer_than_any_request(path: Path) -> None:
+    assert len((await call(path, "much"))["much"]) == 3 * MAX_LINE
 
 
 @pytest.mark.parametrize("line", [b"\n", b"{}\n", b"[]\n", b'{"command": 1}\n', b'{"command":"echo","arguments":[]}\n'])

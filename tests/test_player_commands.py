@@ -100,3 +100,22 @@ def test_many_are_banned_by_one_connection_after_the_other_or_by_one_opening(pla
         assert done.stderr == f"authsrv: {STRANGER}: there is no such player\n"
     done = place.run("players", "unban", "--from", str(path))
     assert (done.returncode, done.stdout) == (3, "unbanned: 3\n")
+
+
+def test_a_players_data_is_written_and_erased_whether_the_server_runs_or_not(place: Place) -> None:
+    why = ("--reason", "letter", "--as", "eve")
+    output = place.directory / "data.json"
+    with place.serving() as program:
+        tokens = log_in(place)
+        amber, birch = sub_of(tokens), sub_of(log_in(place, "birch"))
+        assert told(place, "export", amber, "--output", str(output), *why)["outcome"] == "exported"
+        assert json.loads(output.read_text())["account"]["sub"] == amber
+        asked = place.run("players", "erase", amber, *why)
+        assert (asked.returncode, asked.stdout) == (1, "")
+        assert told(place, "erase", amber, *why, "--yes")["erased"] == [amber]
+        assert not is_good(place, tokens)
+        assert sub_of(log_in(place)) != amber
+        program.wait_for('"event": "player.erased"')
+    assert place.run("players", "export", amber, "--output", "-").returncode == 3
+    assert place.run("players", "erase", birch, *why, "--yes").stdout.endswith("1 event.\n")
+    assert place.run("players", "show", birch).returncode == 3

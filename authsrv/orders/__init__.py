@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from authsrv.orders.desk import Order
 from authsrv.orders.keys import list_keys, revoke, rotate
-from authsrv.orders.players import barring, looking, owning
+from authsrv.orders.players import barring, forgetting, looking, owning
 from authsrv.orders.privacy import census
 from authsrv.orders.tokens import revoke_tokens
 
@@ -28,4 +28,6 @@ ORDERS: Mapping[str, Order] = {
     "players.transfer": owning.transfer,
     "players.merge": owning.merge,
     "players.undo": owning.undo,
+    "players.export": forgetting.export,
+    "players.erase": forgetting.erase,
 }

@@ -19,6 +19,9 @@ Handler = Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
 """Takes the command's arguments, returns the members of its answer; raises `ControlError` to refuse."""
 
 MAX_LINE: Final = 1024 * 1024
+"""Bytes of a request."""
+MAX_ANSWER: Final = 256 * 1024 * 1024
+"""Bytes of an answer: everything that is stored about one player may be in it."""
 _PROBE_SECONDS: Final = 1.0
 _MAX_PATH: Final = 100  # sun_path has room for 107 bytes and differs between systems
 
@@ -116,7 +119,7 @@ async def call(path: Path, command: str, *, deadline: float = 30.0, **arguments:
 
 
 async def _exchange(path: Path, request: bytes) -> bytes:
-    reader, writer = await asyncio.open_unix_connection(path, limit=MAX_LINE)
+    reader, writer = await asyncio.open_unix_connection(path, limit=MAX_ANSWER)
     try:
         writer.write(request)
         await writer.drain()

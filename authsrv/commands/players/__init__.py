@@ -5,7 +5,7 @@ Hold no rules: every command gives orders and prints what came of them.
 
 import typer
 
-from authsrv.commands.players import barring, looking, owning
+from authsrv.commands.players import barring, forgetting, looking, owning
 
 app = typer.Typer(
     name="players", help="Look for players, keep them out, mend and end their accounts.", no_args_is_help=True
@@ -21,3 +21,5 @@ app.command()(owning.unlink)
 app.command()(owning.transfer)
 app.command()(owning.merge)
 app.command()(owning.undo)
+app.command()(forgetting.export)
+app.command()(forgetting.erase)

@@ -34,11 +34,15 @@ class Players:
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """What is ordered: by which name, with which arguments beside those that name the player, and how it is told."""
+    """What is ordered: by which name, with which arguments beside those that name the player, and how it is told.
+
+    `kept` does with an answer what is to be done here, and gives what is told of it.
+    """
 
     order: str
     arguments: Mapping[str, Any]
     told: Callable[[Told], str]
+    kept: Callable[[Told], Told] = lambda answer: answer
 
 
 def players_meant(sub: str, platform: str, account: str, project: str, file: str) -> Players:
@@ -56,7 +60,7 @@ def carry_out(config: Path, deed: Deed, players: Players, *, as_json: bool) -> N
         _each(config, deed, players, as_json=as_json)
         return
     (player,) = players.each
-    found = order(config, deed.order, **player, **deed.arguments)
+    found = deed.kept(order(config, deed.order, **player, **deed.arguments))
     typer.echo(json.dumps(found, indent=2) if as_json else deed.told(found))
 
 
@@ -80,7 +84,7 @@ def _each(config: Path, deed: Deed, players: Players, *, as_json: bool) -> None:
         ) as bar,
     ):
         for sub, outcome in bar:
-            if tally.takes(sub, outcome):
+            if tally.takes(sub, deed.kept(outcome) if isinstance(outcome, Mapping) else outcome):
                 break
     tally.tell(len(subs))
 
