@@ -43,6 +43,7 @@ class Rule(Enum):
     LINK_CODES = "link-codes"  # player; link codes made
     LINK_CODE_FAILURES = "link-code-failures"  # address; failures
     CLIENT_LINK_CODE_FAILURES = "client-link-code-failures"  # client_id; failures
+    DATA_REQUESTS = "data-requests"  # player; exports and erasures that players ask for by themselves
     CLAIM_REQUESTS = "claim-requests"  # project, scope, player; calls to services that have claims about players
 
 
@@ -66,6 +67,7 @@ class Quotas:
     link_code_failures: int = 10
     link_codes: int = 10
     claim_requests: int = 10
+    data_requests: int = 10
 
     def of(self, rule: Rule) -> int:
         """The quota of a rule; a claimed player may try as often as a verified one."""
@@ -84,6 +86,7 @@ class Quotas:
             Rule.LINK_CODE_FAILURES: self.link_code_failures,
             Rule.CLIENT_LINK_CODE_FAILURES: 10 * self.link_code_failures,
             Rule.CLAIM_REQUESTS: self.claim_requests,
+            Rule.DATA_REQUESTS: self.data_requests,
         }[rule]
 
 

@@ -40,7 +40,7 @@ class OwnData:
 
     def _require(self, session: AccountSession) -> None:
         session.require_recent(self._server.now())
-        self._server.limits.check(Rule.TOKEN_REQUESTS, session.client.client_id, session.player.sub)
+        self._server.limits.check(Rule.DATA_REQUESTS, session.player.sub)
 
     def _order(self, session: AccountSession, *, preview: bool = False) -> Order:
         return Order(session.doer, sender=session.sender, preview=preview)

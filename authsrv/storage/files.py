@@ -46,7 +46,7 @@ def create(path: Path) -> None:
 
 def tighten(path: Path) -> None:
     """Take the group's and the world's rights to the database and its side files away, if they have any."""
-    for file in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
+    for file in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm", ".erasures"))):
         try:
             _make_private(file)
         except OSError as error:

@@ -227,6 +227,14 @@ async def test_what_cannot_be_read_erases_nobody(amber: Resident, query: dict[st
     assert (await amber.get("/v1/me")).status_code == 200
 
 
+async def test_a_player_asks_for_ten_exports_a_minute_at_most(amber: Resident) -> None:
+    answers = [await amber.get("/v1/me/export") for _ in range(11)]
+    assert [answer.status_code for answer in answers] == [*[200] * 10, 429]
+    assert answers[-1].headers["ratelimit-policy"] == '"data-requests";q=10;w=60'
+    birch = await resident(amber.server, "steam", "birch")
+    assert (await birch.get("/v1/me/export")).status_code == 200
+
+
 async def test_P01_a_used_ticket_names_nobody_after_two_minutes(amber: Resident) -> None:
     storage = amber.server.app.storage
     if not isinstance(storage, MemoryStorage):

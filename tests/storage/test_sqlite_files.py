@@ -83,7 +83,9 @@ async def test_G09_every_file_is_private_whatever_the_umask(tmp_path: Path) -> N
 
 async def test_G09_a_file_that_others_may_read_is_made_private(tmp_path: Path) -> None:
     storage = migrated_sqlite(tmp_path)
-    os.chmod(tmp_path / "authsrv.db", 0o664)  # noqa: PTH101 - the fault
+    (tmp_path / "authsrv.db.erasures").touch()
+    for name in ("authsrv.db", "authsrv.db.erasures"):
+        os.chmod(tmp_path / name, 0o664)  # noqa: PTH101 - the fault
     await storage.open()
     found = modes(tmp_path)
     await storage.close()
