@@ -1,5 +1,6 @@
 """Linking from the account page. Rows D43 to D46 and D52: what comes back belongs to whoever left, and counts once."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -348,6 +349,29 @@ async def test_D52_an_answer_counts_once_and_by_nobody_else(generous: Server) ->
     before = kinds(generous)
     page(await browser.press(shown, "transfer"), 409)
     assert kinds(generous) == before
+
+
+async def test_D45_an_answer_is_good_in_the_session_that_was_asked_and_no_other_of_the_same_player(
+    generous: Server,
+) -> None:
+    browser, other = await two(generous), Browser(generous)
+    await other.sign_in()
+    shown = await link(browser, player="birch")
+    own = (await other.open("/account")).find("link-epicgames")[0].fields
+    stolen = {**own, "decision": "transfer", "item": shown.forms[0].fields["item"]}
+    page(await other.post("/account", stolen), 409)
+    assert owned(generous) == {"Birch": {"epic"}, "Amber": {"steam"}}
+
+
+async def test_D52_two_answers_at_once_are_one_and_the_question_is_used_up(generous: Server) -> None:
+    browser = await two(generous)
+    shown = await link(browser, player="birch")
+    before = len(tables(generous).used_proofs)
+    sent = {**shown.forms[0].fields, "decision": "transfer"}
+    answers = await asyncio.gather(*(browser.post("/account", sent) for _ in range(4)))
+    assert sorted(answer.status_code for answer in answers) == [303, 409, 409, 409]
+    assert len(tables(generous).used_proofs) == before + 1
+    assert kinds(generous) == ["transferred"]
 
 
 async def test_an_answer_is_good_for_the_accounts_that_were_shown_and_for_five_minutes(generous: Server) -> None:
