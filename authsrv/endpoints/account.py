@@ -81,6 +81,7 @@ class AccountEndpoint:
 
     async def came_back(self, request: Request, home: Homecoming, back: BackHome) -> Response:
         """A browser is back from a platform, where it went to link an account."""
+        request.scope["state"].update(is_account=True, platform=home.provider)
         arrival = await self._drivers.linking.arrive(home, back)
         match arrival:
             case Linked():
@@ -90,7 +91,6 @@ class AccountEndpoint:
             case Failed(error=error) if error.reason == "cancelled":
                 return redirect(request, f"{self._issuer}/account")
             case Failed(error=error):
-                request.scope["state"].update(is_account=True, platform=home.provider)
                 raise error
             case _:
                 return self._outcomes.show(request, arrival)
@@ -133,4 +133,6 @@ class AccountEndpoint:
 def _file(told: Mapping[str, Any]) -> Response:
     """Something to be kept by whoever asked for it."""
     headers = {"content-disposition": 'attachment; filename="account.json"'}
-    return Response(json.dumps(told, indent=2, ensure_ascii=False), media_type="application/json", headers=headers)
+    # Half a surrogate pair, which no encoding knows, is an escape in JSON.
+    content = json.dumps(told, indent=2, ensure_ascii=False).encode("utf-8", "backslashreplace")
+    return Response(content, media_type="application/json", headers=headers)

@@ -195,7 +195,7 @@ async def test_D43_a_link_belongs_to_the_session_and_the_player_that_left(browse
     address = await callback(browser)
     await change(browser)
     before = owned(browser.server)
-    page(await browser.open(address))
+    assert f'id="account" href="{PAGE}"' in page(await browser.open(address))
     assert owned(browser.server) == before
     assert identity("epicgames") not in tables(browser.server).identities
 
