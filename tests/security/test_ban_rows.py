@@ -10,7 +10,7 @@ import pytest
 from authsrv.accounts.banning import Sentence
 from authsrv.emulator.base import PLAYERS
 from authsrv.models import NEVER, TOKEN_EXCHANGE, BarKind, IdentityKey
-from authsrv.storage.account_changes import UnlinkIdentity
+from authsrv.storage.account_changes import BarPlayer, UnlinkIdentity
 from tests.support.banning import REASON, account_of, ban, ban_identity, is_dead, merge, order, sub_of, unban
 from tests.support.browser import Browser
 from tests.support.ending import INACTIVE, feed, made_of, told, with_everybody
@@ -153,6 +153,15 @@ async def test_a_ban_ends_every_session_and_tells_the_clients(server: Server) ->
         assert 'id="sign-in-steam"' in (await browser.authorize()).html
     answer = await here.redeem(code)
     assert without_text(answer) == {"error": "invalid_grant", "reason": "banned", "until": barred.until}
+
+
+async def test_a_session_that_is_left_of_a_barred_player_is_of_no_use_while_they_are(server: Server) -> None:
+    browser = Browser(server)
+    account = await account_of(server, sub_of(server, await browser.tokens()))
+    await server.app.storage.apply([BarPlayer(account.player.id, NEVER, "banned")])
+    assert (await browser.authorize(prompt="none")).answer["error"] == "login_required"
+    await server.app.storage.apply([BarPlayer(account.player.id, 0, None)])
+    assert "code" in (await browser.authorize(prompt="none")).answer
 
 
 @pytest.mark.parametrize(("locale", "title"), [("en", "You are banned"), ("de", "Du bist gesperrt")])
