@@ -49,6 +49,8 @@ _ID_TAGS: dict[PublicId, bytes] = {
     "ban": b"ban\0",
 }
 _FORM = re.compile(r"(as[crbtsg]_)([A-Za-z0-9_-]{22})[A-Za-z0-9_-]{43}")
+_ID_PREFIXES: dict[PublicId, str] = {"gid": "", "sid": "", "request": "", "event": "evt_", "ban": "ban_"}
+"""What people type: a sealed id alone may begin with a hyphen, which a command line takes for an option."""
 _ID_FORM = re.compile(r"[A-Za-z0-9_-]{22}")
 _SUCCESSOR_INFO = b"authsrv refresh successor v1"
 _NONCE_LENGTH = 12
@@ -95,13 +97,14 @@ class OpaqueTokens:
 
     def public_id(self, kind: PublicId, row_id: int) -> str:
         """A row's id as others see it: always the same, tells nothing, and is useless as part of a token."""
-        return self._seal(row_id, 0, _ID_TAGS[kind])
+        return _ID_PREFIXES[kind] + self._seal(row_id, 0, _ID_TAGS[kind])
 
     def row_id(self, kind: PublicId, text: str) -> int | None:
         """The row behind a public id, or None if it is not one of ours."""
-        if not _ID_FORM.fullmatch(text):
+        sealed = text.removeprefix(_ID_PREFIXES[kind])
+        if not text.startswith(_ID_PREFIXES[kind]) or not _ID_FORM.fullmatch(sealed):
             return None
-        block = self._open(text)
+        block = self._open(sealed)
         genuine = block[8:] == bytes(4) + _ID_TAGS[kind] and block[0] < 128
         return int.from_bytes(block[:8]) if genuine else None
 

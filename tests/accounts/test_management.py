@@ -113,7 +113,7 @@ async def test_D57_players_of_another_project_look_like_nobody(manager: Manager,
 
 # --- who may ---
 
-PATHS = ["/v1/users/{sub}/merge", "/v1/users/{sub}/transfer", "/v1/events/AAAAAAAAAAAAAAAAAAAAAA/undo"]
+PATHS = ["/v1/users/{sub}/merge", "/v1/users/{sub}/transfer", "/v1/events/evt_AAAAAAAAAAAAAAAAAAAAAA/undo"]
 
 
 @pytest.mark.parametrize("path", [*PATHS, "/v1/users/{sub}"])

@@ -1,5 +1,6 @@
 """`authsrv players find` and `show`, upon a database that nobody serves."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -181,7 +182,8 @@ def test_everything_that_support_needs_is_shown(desk: Office) -> None:
     events = [one.pop("event") for one in told["events"]]
     sessions = [one.pop("id") for one in told["sessions"]]
     undone_by = told["events"][0].pop("reversed_by")
-    assert all(len(public) == 22 for public in (*events, *sessions, undone_by))
+    assert all(re.fullmatch(r"evt_[\w-]{22}", public) for public in (*events, undone_by))
+    assert all(re.fullmatch(r"[\w-]{22}", public) for public in sessions)
     assert told == {
         **ANN,
         "barred": {"as": "banned", "until": None},

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authsrv.oauth.opaque import OpaqueKind, OpaqueTokens
+from authsrv.oauth.opaque import OpaqueKind, OpaqueTokens, PublicId
 
 TOKENS = OpaqueTokens(bytes(range(32)), os.urandom)
 KINDS: tuple[OpaqueKind, ...] = ("code", "refresh")
@@ -39,6 +39,20 @@ def test_a_public_grant_id_cannot_be_made_into_a_token() -> None:
     gid = TOKENS.public_id("gid", 5)
     forged = f"asr_{gid}{'A' * 43}"
     assert TOKENS.read("refresh", forged) is None
+
+
+@pytest.mark.parametrize("kind", ["event", "ban"])
+@given(row_id=st.integers(0, 2**63 - 1))
+def test_the_id_of_an_event_or_a_ban_is_never_taken_for_an_option_of_a_command(kind: PublicId, row_id: int) -> None:
+    public = TOKENS.public_id(kind, row_id)
+    assert re.fullmatch(r"(evt|ban)_[A-Za-z0-9_-]{22}", public)
+    assert TOKENS.row_id(kind, public) == row_id
+
+
+def test_the_id_of_an_event_is_not_that_of_a_ban_and_is_none_without_its_prefix() -> None:
+    event = TOKENS.public_id("event", 5)
+    assert TOKENS.row_id("ban", event.replace("evt_", "ban_")) is None
+    assert TOKENS.row_id("event", event.removeprefix("evt_")) is None
 
 
 @given(st.integers(0, 68), st.sampled_from(string.ascii_letters + string.digits + "=+/. \n\0é"))

@@ -224,7 +224,7 @@ async def to_the_account(stage: Stage, token: str) -> httpx.Response:
 
 
 async def to_an_undo(stage: Stage, token: str) -> httpx.Response:
-    return await stage.server.http.post("/v1/events/AAAAAAAAAAAAAAAAAAAAAA/undo", headers=bearer(token))
+    return await stage.server.http.post("/v1/events/evt_AAAAAAAAAAAAAAAAAAAAAA/undo", headers=bearer(token))
 
 
 async def to_the_export(stage: Stage, token: str) -> httpx.Response:
