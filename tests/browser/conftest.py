@@ -31,9 +31,9 @@ def site() -> Iterator[ClientSite]:
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory, site: ClientSite) -> Iterator[Demo]:
-    """The demo, with a forum of fans as a third party's client."""
+    """The demo, with a forum of fans as a third party's client. Players whom one file links are strangers to the next."""
     with demo_running(tmp_path_factory.mktemp("browser")) as running:
         running.reload_with(
             {

@@ -40,7 +40,7 @@ def axe() -> str:
     return (install() / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def cookies(chromium: Browser, demo: Demo, site: ClientSite) -> StorageState:
     """What a browser keeps in which amber is signed in to the shop."""
     visitors = Visitors(chromium, demo, site)
