@@ -14,10 +14,10 @@ from pathlib import Path
 from authsrv.account_models import Erasure
 from authsrv.models import Player
 from authsrv.storage.base import StorageError
+from authsrv.storage.dialogues import read_erasures, read_subjects
 from authsrv.storage.erasure_ledger import ErasureLedger
-from authsrv.storage.rows import player_of
 from authsrv.storage.sqlite_lane import Lane
-from authsrv.storage.sqlite_privacy import read_erasures, read_subjects
+from authsrv.storage.sqlite_units import follow
 
 _HOUR, _DAY = 3600, 86400
 MOST_WHILE_SERVING = 16 * 2**20
@@ -54,7 +54,7 @@ class SqliteErasures:
     async def resurrected(self) -> tuple[Player, ...]:
         """Whom the ledger knows as erased, and who are there."""
         subs = (await asyncio.to_thread(self._ledger.read)).keys()
-        return tuple(map(player_of, await self._reader.run(partial(read_subjects, subs=subs))))
+        return await self._reader.run(partial(follow, reading=read_subjects(subs)))
 
     async def follow(self, erased: Sequence[Erasure]) -> None:
         """Note these, which are committed, and clean up. What fails is tried again by `settle`."""
@@ -94,7 +94,7 @@ class SqliteErasures:
 
     async def _compare(self) -> None:
         known = await asyncio.to_thread(self._ledger.read)
-        in_database = await self._reader.run(partial(read_erasures, values={"since": 0}))
+        in_database = await self._reader.run(partial(follow, reading=read_erasures()))
         missing = [one for one in in_database if one.sub not in known]
         if missing:
             await asyncio.to_thread(self._ledger.add, missing)

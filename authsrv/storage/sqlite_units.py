@@ -6,32 +6,18 @@ loop and no transaction: `sqlite_groups.py` puts one around each unit.
 
 import sqlite3
 from collections.abc import Sequence
+from typing import TypeVar
 
-from authsrv.storage import account_sql, browser_sql, privacy_sql, revocation_sql, sql
+from authsrv.storage import sql
 from authsrv.storage.base import Conflict, StorageError
 from authsrv.storage.changes import Change
+from authsrv.storage.dialogues import Reading, Writing
 from authsrv.storage.rows import Row, Values
 from authsrv.storage.schema import check_revision
 from authsrv.storage.sqlite_connection import read_revision
 from authsrv.storage.steps import Write
 
-_SWEEPS = (
-    sql.SWEEP_CREDENTIALS,
-    browser_sql.SWEEP_REQUESTS,
-    browser_sql.SWEEP_TRIPS,
-    browser_sql.SWEEP_BROWSERS,
-    account_sql.SWEEP_LINK_CODES,
-    revocation_sql.SWEEP_REVOKED_TOKENS,
-    account_sql.SWEEP_USED_PROOFS,
-    browser_sql.SWEEP_SESSIONS,
-    privacy_sql.WIPE_CREDENTIALS,
-    privacy_sql.SWEEP_EVENTS,
-    privacy_sql.SWEEP_WITHDRAWALS,
-    privacy_sql.CUT_ADDRESSES,
-    privacy_sql.SWEEP_BANS,
-    privacy_sql.SWEEP_LIFTED_BANS,
-)
-"""One for each table whose rows go as soon as they have expired, then for what has been kept long enough."""
+T = TypeVar("T")
 
 
 def check_schema_and_raise_epoch(driver: sqlite3.Connection) -> int:
@@ -46,14 +32,35 @@ def fetch(driver: sqlite3.Connection, statement: str, values: Values) -> list[Ro
     return driver.execute(statement, values).fetchall()
 
 
-def read_account(driver: sqlite3.Connection, values: Values) -> tuple[Row, list[Row], list[Row], list[Row]] | None:
-    """A player, their identities, aliases and bans. What changes in between changes the player's version too."""
-    found = fetch(driver, account_sql.SELECT_ACCOUNT, values)
-    if not found:
-        return None
-    identities = fetch(driver, account_sql.SELECT_IDENTITIES, values)
-    aliases = fetch(driver, account_sql.SELECT_ALIASES, values)
-    return found[0], identities, aliases, fetch(driver, account_sql.SELECT_BANS, values)
+def follow(driver: sqlite3.Connection, reading: Reading[T]) -> T:
+    """What a dialogue of SELECTs comes to."""
+    try:
+        queries = next(reading)
+        while True:
+            queries = reading.send([fetch(driver, *query) for query in queries])
+    except StopIteration as end:
+        result: T = end.value
+        return result
+
+
+def follow_at_one_moment(driver: sqlite3.Connection, reading: Reading[T]) -> T:
+    """The same, in one read transaction."""
+    driver.execute("BEGIN")
+    try:
+        return follow(driver, reading)
+    finally:
+        driver.execute("COMMIT")
+
+
+def write_along(driver: sqlite3.Connection, writing: Writing[T]) -> T:
+    """What a dialogue of writes comes to."""
+    try:
+        statement, values = next(writing)
+        while True:
+            statement, values = writing.send(driver.execute(statement, values).rowcount)
+    except StopIteration as end:
+        result: T = end.value
+        return result
 
 
 def write_all(driver: sqlite3.Connection, writes: Sequence[Write]) -> None:
@@ -85,25 +92,6 @@ def reserve(driver: sqlite3.Connection, values: Values) -> Row | None:
         return None
     row: Row = driver.execute(sql.SELECT_RESERVATION, values).fetchone()
     return row
-
-
-def sweep_expired(driver: sqlite3.Connection, times: Values, limit: int) -> int:
-    """Remove expired rows, table by table, until the limit is reached; how many."""
-    removed = 0
-    for statement in _SWEEPS:
-        removed += driver.execute(statement, {**times, "limit": limit - removed}).rowcount
-    return removed + _sweep_erasures(driver, {**times, "limit": limit - removed})
-
-
-def _sweep_erasures(driver: sqlite3.Connection, values: Values) -> int:
-    driver.execute(privacy_sql.SWEEP_NOT_BEFORES_OF_ERASED, values)
-    return driver.execute(privacy_sql.SWEEP_ERASURES, values).rowcount
-
-
-def sweep_grants(driver: sqlite3.Connection, values: Values) -> int:
-    """Clean one window of grants; how many went."""
-    driver.execute(sql.WIPE_SUCCESSORS, values)
-    return driver.execute(sql.SWEEP_GRANTS, values).rowcount
 
 
 def nothing(driver: sqlite3.Connection) -> None:
