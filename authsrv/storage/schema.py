@@ -10,6 +10,11 @@ REVISIONS = ("0001", "0002", "0003", "0004", "0005")
 
 MIGRATE = "run `authsrv migrate`"
 
+COPYING = "copying-"
+"""What a database has in the place of its revision, with a mark of the source, until all that is copied into it is
+there. So nobody serves a part of the players, and no migration meets one.
+"""
+
 
 def check_revision(found: str | None) -> None:
     """Raise `SchemaMismatch` unless the database's revision is the one this code needs. None stands for no schema."""
@@ -22,7 +27,12 @@ def check_revision(found: str | None) -> None:
 
 
 def check_known(found: str) -> None:
-    """Raise `SchemaMismatch` for a revision of a newer authsrv."""
+    """Raise `SchemaMismatch` for a revision of a newer authsrv, and for a database that is not whole."""
+    if found.startswith(COPYING):
+        raise SchemaMismatch(
+            "the database is not whole: copying into it was interrupted; give the command that did it again, "
+            "or remove the database"
+        )
     if found not in REVISIONS:
         raise SchemaMismatch(
             f"the database has schema {found}, this authsrv knows up to {REVISIONS[-1]}; "

@@ -75,7 +75,7 @@ async def connect(path: Path, pragmas: Pragmas) -> Connection:
     connection = Connection(connector, iter_chunk_size=64)
     try:
         await connection
-        await connection.run(lambda driver: _settle(driver, pragmas))
+        await connection.run(lambda driver: settle(driver, pragmas))
     except sqlite3.Error as error:
         await connection.close()
         raise opening_error(error, path) from error
@@ -85,7 +85,8 @@ async def connect(path: Path, pragmas: Pragmas) -> Connection:
     return connection
 
 
-def _settle(driver: sqlite3.Connection, pragmas: Pragmas) -> None:
+def settle(driver: sqlite3.Connection, pragmas: Pragmas) -> None:
+    """Set the pragmas and read them back. Raises `StorageError` for a build of SQLite that does not keep one."""
     for name, value, expected in pragmas:
         driver.execute(f"PRAGMA {name} = {value}").fetchall()
         found = driver.execute(f"PRAGMA {name}").fetchone()
