@@ -19,12 +19,18 @@ settings.load_profile("authsrv")
 HERE = Path(__file__).parent
 TOOLS: Mapping[str, tuple[str, ...]] = {
     "browser": ("chromium", "chromium-browser", "google-chrome"),
+    "caddy": ("caddy",),
     "curl": ("curl",),
     "go": ("go",),
+    "nginx": ("nginx",),
     "node": ("node",),
     "postgres": ("postgres",),
 }
-OFF_THE_PATH: Mapping[str, str] = {"go": "usr/local/go/bin/go", "postgres": "usr/lib/postgresql/*/bin/postgres"}
+OFF_THE_PATH: Mapping[str, str] = {
+    "go": "usr/local/go/bin/go",
+    "nginx": "usr/sbin/nginx",
+    "postgres": "usr/lib/postgresql/*/bin/postgres",
+}
 """Where a tool is found although no search path names it."""
 _left_out = pytest.StashKey[Counter[str]]()
 
