@@ -600,6 +600,15 @@ class KeyRules:
 
 
 @dataclass(frozen=True, slots=True)
+class Lease:
+    """That `holder` alone does what `name` stands for, until `expires_at` by the database's clock."""
+
+    name: str
+    holder: str
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
 class StoredKey:
     """A key of the server's ring as the database holds it. `material` is PKCS#8 DER or raw bytes, sealed if `sealed`.
 

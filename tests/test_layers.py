@@ -19,7 +19,12 @@ NOUNS = (
 )
 """What everybody may know."""
 
-CHANGES = ("authsrv.storage.changes", "authsrv.storage.account_changes", "authsrv.storage.privacy_changes")
+CHANGES = (
+    "authsrv.storage.changes",
+    "authsrv.storage.account_changes",
+    "authsrv.storage.privacy_changes",
+    "authsrv.storage.node_changes",
+)
 """What can be written."""
 
 ALLOWED: dict[str, tuple[str, ...]] = {

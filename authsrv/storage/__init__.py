@@ -11,8 +11,10 @@ from authsrv.storage import (  # noqa: F401 - they register what writes their ch
     memory_browsers,
     memory_clients,
     memory_keys,
+    memory_nodes,
     memory_privacy,
     memory_revocations,
+    node_steps,
     privacy_steps,
     revocation_steps,
 )

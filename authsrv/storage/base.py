@@ -4,7 +4,7 @@ Every backend keeps every word of these docstrings; `tests/conformance/storage.p
 Knows no database and no OAuth.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -24,6 +24,7 @@ from authsrv.models import (
     Consent,
     Digest,
     IdentityKey,
+    Lease,
     LoadedGrant,
     LoadedRequest,
     LoadedTrip,
@@ -89,6 +90,9 @@ class Storage(Protocol):
     All methods may be called concurrently. A cancelled caller never leaves a transaction half done: what was begun
     ends by itself, committed or rolled back. No secret is ever passed in clear.
     """
+
+    shared: bool
+    """Whether several processes may have it open: then work that one must do is done under a lease."""
 
     async def open(self) -> None:
         """Connect, check the schema version (`SchemaMismatch`) and take the process's exclusive use if it needs one."""
@@ -250,14 +254,26 @@ class Storage(Protocol):
     async def load_registered_client(self, client_id: str) -> RegisteredClient | None:
         """A client that registered itself, by its client_id."""
 
+    async def load_versions(self) -> Mapping[str, int]:
+        """How often what nodes keep in memory has changed, by name; those of `VersionName` are among the names.
+
+        Every change of a key or of a registered client raises its own, but for `UseClient`.
+        """
+
+    async def load_leases(self, now: int) -> tuple[Lease, ...]:
+        """The leases that somebody holds at this time of the database, by name."""
+
+    async def load_time(self) -> int:
+        """The database's clock in Unix seconds; the process's own if the database runs inside it."""
+
     async def sweep(self, now: int, limit: int, retention: Retention = KEPT) -> Swept:
         """Remove at most `limit` expired rows, in short writes.
 
         That is reservations, requests, trips, browsers, link codes, revoked tokens and used proofs, then sessions whose
-        absolute limit has passed, with who took part in them: of each what expired first goes first. Then what has been
-        kept for as long as `retention` says: whom a used credential proved (two minutes), events, addresses in them,
-        bans that ended or were lifted, and erasures. That a player was erased stays in the journal for good. Grants
-        come last, in the order of their ids.
+        absolute limit has passed, with who took part in them: of each what expired first goes first. Then leases that
+        nobody held for 30 minutes, and what has been kept for as long as `retention` says: whom a used credential
+        proved (two minutes), events, addresses in them, bans that ended or were lifted, and erasures. That a player was
+        erased stays in the journal for good. Grants come last, in the order of their ids.
 
         A used code stays for 30 minutes after its use, a revoked grant until `expires_at`, so that reuse is seen, and
         for a day and a minute after it was revoked, so that `load_revocations` tells of it.

@@ -4,7 +4,9 @@ A change that may happen only once carries its guard in its docstring; a guard t
 and undoes every change of the same `apply`. Knows no database.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from authsrv.models import (
     Browser,
@@ -21,10 +23,14 @@ from authsrv.models import (
     Trip,
 )
 from authsrv.storage.account_changes import AccountChange
+from authsrv.storage.node_changes import NodeChange
 from authsrv.storage.privacy_changes import PrivacyChange
 
 MOST_PENDING = 8
 """Requests that wait in one browser, and trips under way for one request; a newer one removes the oldest."""
+
+VersionName = Literal["keys", "clients"]
+"""What every node keeps in memory of the database: the keys of the ring, and the clients that registered themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -450,7 +456,10 @@ class UpdateClient:
 
 @dataclass(frozen=True, slots=True)
 class UseClient:
-    """A player signs in to a registered client, which therefore no longer expires. Guard: it is still there."""
+    """A player signs in to a registered client, which therefore no longer expires. Guard: it is still there.
+
+    That it does not expire need not be known to other nodes, whose `ExpireClient` will not hold.
+    """
 
     client_id: str
 
@@ -518,4 +527,18 @@ Change = (
     | ExpireClient
     | AccountChange
     | PrivacyChange
+    | NodeChange
 )
+
+MOVES: Mapping[type[Change], VersionName] = {
+    AddKeys: "keys",
+    ScheduleKey: "keys",
+    SealKey: "keys",
+    EraseKey: "keys",
+    RevokeKey: "keys",
+    RegisterClient: "clients",
+    UpdateClient: "clients",
+    RemoveClient: "clients",
+    ExpireClient: "clients",
+}
+"""Which version each change raises, in its own transaction, so that every node hears of it."""

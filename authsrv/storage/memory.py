@@ -4,6 +4,7 @@ Owns transactions over `memory_tables.py`. Knows no SQL; it asks `steps.py` only
 """
 
 import asyncio
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -26,6 +27,7 @@ from authsrv.models import (
     Digest,
     Grant,
     IdentityKey,
+    Lease,
     LoadedGrant,
     LoadedRequest,
     LoadedTrip,
@@ -66,6 +68,8 @@ from authsrv.storage.steps import sweep_times, writes_of
 class MemoryStorage:
     """The `Storage` of a process that may forget. Closing and opening it again keeps what it holds."""
 
+    shared = False
+
     def __init__(self) -> None:
         self._tables = Tables()
         self._epoch = 0
@@ -101,6 +105,7 @@ class MemoryStorage:
         draft = self._tables.copy()
         for change in changes:
             write(change, draft)
+            draft.raise_version(change)
         self._tables = draft
 
     async def reserve(self, reservation: Reservation, *, take_over: bool) -> Reservation:
@@ -301,7 +306,7 @@ class MemoryStorage:
         times = retention_times(now, retention)
         checked(limit=limit, **sweep_times(now), **times)
         await self._turn()
-        removed = self._tables.remove_expired(now, limit)
+        removed = self._tables.remove_expired(now, sweep_times(now)["kept_since"], limit)
         removed += remove_outdated(self._tables, times, limit - removed)
         if removed == limit:
             return Swept(removed, more=True)
@@ -309,6 +314,19 @@ class MemoryStorage:
 
     async def ping(self) -> None:
         await self._turn()
+
+    async def load_versions(self) -> Mapping[str, int]:
+        await self._turn()
+        return dict(self._tables.versions)
+
+    async def load_leases(self, now: int) -> tuple[Lease, ...]:
+        checked(now=now)
+        await self._turn()
+        return tuple(lease for _, lease in sorted(self._tables.leases.items()) if lease.expires_at > now)
+
+    async def load_time(self) -> int:
+        await self._turn()
+        return int(time.time())
 
     async def _turn(self) -> None:
         """Let others run first, as a real database would: tests upon memory then show the same races."""

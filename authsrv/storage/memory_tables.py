@@ -16,6 +16,7 @@ from authsrv.models import (
     Digest,
     Grant,
     IdentityKey,
+    Lease,
     LogoutNotice,
     NotBeforeKind,
     PendingRequest,
@@ -28,6 +29,7 @@ from authsrv.models import (
 )
 from authsrv.storage.base import Conflict, StoredClient
 from authsrv.storage.changes import (
+    MOVES,
     AddGrant,
     AddPlayer,
     Change,
@@ -43,6 +45,9 @@ from authsrv.storage.changes import (
     SyncClients,
 )
 from authsrv.storage.steps import SUPERSEDED
+
+FIRST_VERSIONS = {"keys": 0, "clients": 0, "oldest_code": 6}
+"""As the migration writes them."""
 
 
 @dataclass(slots=True)
@@ -74,6 +79,8 @@ class Tables:
     link_codes: dict[int, LinkCode] = field(default_factory=dict)
     used_proofs: dict[Digest, int] = field(default_factory=dict)
     erasures: dict[str, int] = field(default_factory=dict)
+    leases: dict[str, Lease] = field(default_factory=dict)
+    versions: dict[str, int] = field(default_factory=lambda: dict(FIRST_VERSIONS))
 
     def copy(self) -> "Tables":
         """Tables of their own with the same rows."""
@@ -101,7 +108,12 @@ class Tables:
         key = (kind, subject)
         self.not_befores[key] = max(not_before, self.not_befores.get(key, not_before))
 
-    def remove_expired(self, now: int, limit: int) -> int:
+    def raise_version(self, change: Change) -> None:
+        """Let other nodes hear of a change."""
+        if type(change) in MOVES:
+            self.versions[MOVES[type(change)]] += 1
+
+    def remove_expired(self, now: int, kept_since: int, limit: int) -> int:
         """Remove at most `limit` rows that have expired, those of one table after the other; how many."""
         removed = 0
         for rows in (self.reservations, self.requests, self.trips, self.browsers, self.link_codes):
@@ -113,7 +125,9 @@ class Tables:
         over = sorted((s.absolute_expires_at, s.id) for s in self.sessions.values() if s.absolute_expires_at < now)
         gone = {id_ for _, id_ in over[: limit - removed]}
         self.session_clients = {pair for pair in self.session_clients if pair[0] not in gone}
-        return removed + _remove(self.sessions, gone)
+        removed += _remove(self.sessions, gone)
+        forsaken = sorted(one.name for one in self.leases.values() if one.expires_at <= kept_since)
+        return removed + _remove(self.leases, forsaken[: limit - removed])
 
 
 def _remove(rows: dict[Any, Any], keys: Iterable[Any]) -> int:

@@ -5,7 +5,7 @@ Knows the names of the migrations, not what they do.
 
 from authsrv.storage.base import SchemaMismatch
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 """The migrations this code knows, oldest first; the last one is the schema it needs."""
 
 MIGRATE = "run `authsrv migrate`"

@@ -4,7 +4,7 @@ Owns that for every backend alike. Knows no driver and no connection: how statem
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, TypeVar
 
 from authsrv.account_models import (
@@ -23,6 +23,7 @@ from authsrv.models import (
     Consent,
     Digest,
     IdentityKey,
+    Lease,
     LoadedGrant,
     LoadedRequest,
     LoadedTrip,
@@ -36,7 +37,7 @@ from authsrv.models import (
     StoredKey,
     Visit,
 )
-from authsrv.storage import account_sql, browser_sql, client_sql, key_sql, privacy_sql, revocation_sql, sql
+from authsrv.storage import account_sql, browser_sql, client_sql, key_sql, node_sql, privacy_sql, revocation_sql, sql
 from authsrv.storage.account_rows import (
     event_of,
     link_code_of,
@@ -59,6 +60,7 @@ from authsrv.storage.browser_rows import (
 from authsrv.storage.client_rows import registered_client_of
 from authsrv.storage.dialogues import Reading, read_account, read_census, read_dossier
 from authsrv.storage.key_steps import key_of
+from authsrv.storage.node_steps import lease_of
 from authsrv.storage.revocation_steps import revocations_of, standing_of
 from authsrv.storage.rows import (
     INT64,
@@ -230,3 +232,9 @@ class SqlLoads(ABC):
     async def load_registered_client(self, client_id: str) -> RegisteredClient | None:
         rows = await self._read(client_sql.SELECT_REGISTERED_CLIENT, checked(client_id=client_id))
         return registered_client_of(rows[0]) if rows else None
+
+    async def load_versions(self) -> Mapping[str, int]:
+        return dict(await self._read(node_sql.SELECT_VERSIONS, {}))  # type: ignore[arg-type]  # pairs, by the statement
+
+    async def load_leases(self, now: int) -> tuple[Lease, ...]:
+        return tuple(map(lease_of, await self._read(node_sql.SELECT_LEASES, checked(now=now))))

@@ -7,6 +7,7 @@ Owns which of the two connections does what for each call of the contract. What 
 import asyncio
 import logging
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
@@ -69,6 +70,8 @@ log = logging.getLogger("authsrv.storage")
 
 class SqliteStorage(SqlLoads):
     """The `Storage` of a single node. `path` is the database file; `authsrv migrate` makes it."""
+
+    shared = False
 
     def __init__(self, path: Path) -> None:
         self._path = path.absolute()
@@ -181,6 +184,9 @@ class SqliteStorage(SqlLoads):
         more = seen == values["limit"]
         self._swept_up_to = last if more else 0
         return Swept(removed, more)
+
+    async def load_time(self) -> int:
+        return int(time.time())
 
     async def ping(self) -> None:
         await self._writing().run(nothing)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from authsrv.storage import sql
 from authsrv.storage.changes import (
+    MOVES,
     AddGrant,
     AddPlayer,
     Change,
@@ -24,6 +25,7 @@ from authsrv.storage.changes import (
     SettleCredential,
     SyncClients,
 )
+from authsrv.storage.node_sql import RAISE_VERSION
 from authsrv.storage.rows import (
     Values,
     checked,
@@ -69,7 +71,13 @@ class Write(NamedTuple):
 
 def writes_of(changes: Sequence[Change]) -> tuple[Write, ...]:
     """All changes as statements. Raises `StorageError` for values that cannot be stored."""
-    return tuple(Write(change, tuple(steps_of(change))) for change in changes)
+    return tuple(Write(change, (*steps_of(change), *_news_of(change))) for change in changes)
+
+
+def _news_of(change: Change) -> Iterator[Step]:
+    """What lets other nodes hear of it."""
+    if type(change) in MOVES:
+        yield Step(RAISE_VERSION, {"name": MOVES[type(change)]}, guarded=False)
 
 
 @singledispatch

@@ -66,6 +66,8 @@ async def everything(storage: Storage) -> list[object]:
         *(storage.load_due_notices(now, limit) for now, limit in ((NOW + 20, 9), (NOW + 90000, 2))),
         *(storage.load_registered_client(client_id) for client_id in ("c_1", "c_2", "launcher")),
         storage.load_registered_clients(),
+        storage.load_versions(),
+        *(storage.load_leases(now) for now in (NOW, NOW + 15)),
         storage.load_keys(),
         storage.load_clients(),
     )

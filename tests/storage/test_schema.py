@@ -24,16 +24,16 @@ from authsrv.models import (
     StoredKey,
     Trip,
 )
-from authsrv.storage import account_sql, browser_sql, client_sql, key_sql, privacy_sql, revocation_sql, sql
+from authsrv.storage import account_sql, browser_sql, client_sql, key_sql, node_sql, privacy_sql, revocation_sql, sql
 from tests.support.storage import migrated_file, rows
 
 STATEMENTS = {
     name: text
-    for module in (sql, account_sql, browser_sql, client_sql, key_sql, privacy_sql, revocation_sql)
+    for module in (sql, account_sql, browser_sql, client_sql, key_sql, node_sql, privacy_sql, revocation_sql)
     for name, text in vars(module).items()
     if name.isupper() and not name.startswith("_") and name not in {"PLAYER", "SESSION"}
 }
-SMALL = {"alembic_version", "epochs", "keys", "clients", "registered_clients"}
+SMALL = {"alembic_version", "epochs", "keys", "clients", "registered_clients", "leases", "versions"}
 """Tables with as many rows as the configuration has entries, or allows. Every other one grows with the players."""
 
 
@@ -148,7 +148,8 @@ def test_G07_every_table_of_ours_is_strict(template: Path) -> None:
     later = {"browsers", "requests", "trips", "sessions", "session_clients", "consents", "profiles", "logout_notices"}
     latest = {"registered_clients", "revoked_tokens", "not_befores"}
     accounts = {"bans", "identity_bans", "events", "link_codes", "used_proofs", "erasures"}
-    assert ours == dict.fromkeys(first | later | latest | accounts, 1)
+    nodes = {"leases", "versions", "rate_counts"}
+    assert ours == dict.fromkeys(first | later | latest | accounts | nodes, 1)
 
 
 def test_S10_only_four_column_types_are_used(template: Path) -> None:

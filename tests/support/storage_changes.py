@@ -78,6 +78,7 @@ from authsrv.storage.changes import (
     UseTrip,
     WithdrawConsent,
 )
+from authsrv.storage.node_changes import ReleaseLease, TakeLease
 from authsrv.storage.privacy_changes import ErasePlayer, TrimAccount
 from tests.support.storage import NOW, digest, grant, identity, player, reservation, signing_key
 from tests.support.storage_accounts import ban, event, link_code
@@ -269,6 +270,14 @@ ERASURES: st.SearchStrategy[Change] = st.builds(
 """How a player is forgotten, with whom was merged into them or another."""
 
 
+HOLDER_NAMES = st.sampled_from(["a", "a", "b", "", "\0"])
+NODE_CHANGES: st.SearchStrategy[Change] = st.one_of(
+    st.builds(TakeLease, st.sampled_from(["jobs", "node"]), HOLDER_NAMES, TIMES, TIMES),
+    st.builds(ReleaseLease, st.just("jobs"), HOLDER_NAMES),
+)
+"""What nodes write about themselves."""
+
+
 def applying(changes: Sequence[Change]) -> Call:
     return lambda storage: storage.apply(changes)
 
@@ -297,6 +306,7 @@ CALLS: st.SearchStrategy[Call] = st.one_of(
         for changes in (CHANGES, BROWSER_CHANGES, CLIENT_CHANGES, ACCOUNT_CHANGES) * 2
     ),
     st.builds(reserving, TICKETS, HOLDERS, TIMES, st.booleans()),
+    st.builds(applying, st.lists(NODE_CHANGES, min_size=1, max_size=2)),
     st.builds(sweeping, TIMES, st.integers(1, 3), st.sampled_from([15, 2000, 10**9])),
     st.builds(applying, ERASURES.map(lambda change: [change])),
     st.builds(lambda row, now: applying([TrimAccount(row, now, Retention(15, 15, 15, 15, 15))]), MAYBE_IDS, TIMES),
