@@ -101,5 +101,8 @@ NUMBERED = tuple(table for table in TABLES if table.key == ("id",))
 NOT_COPIED: Mapping[str, str] = {
     "alembic_version": "the schema is the target's own, made by its migrations",
     "epochs": "the target's start number is raised beyond every id of the source",
+    "leases": "who does what now is no fact to be moved; no node of the source serves the target",
+    "versions": "they count changes of the target alone, for nodes that start after the copy",
+    "rate_counts": "they are over within a minute",
 }
 """Why the rows of each other table stay where they are."""
