@@ -107,7 +107,7 @@ class Application:
         self.config = config
         self._world = world
         self._audit = Audit(world.emit, now=world.clock)
-        self.storage: Storage = open_storage(config.database.url.get_secret_value())
+        self.storage: Storage = open_storage(config.database.model())
         self._registered = RegisteredClients(client_of)
         self._registry = ClientRegistry(config.clients().values(), self._registered.clients)
         self._platforms = PlatformDirectory({name: one.identity_kinds for name, one in PLATFORMS.items()})

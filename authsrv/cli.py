@@ -93,7 +93,7 @@ def migrate(config: ConfigOption = CONFIG) -> None:
 
     loaded = load(config)
     try:
-        run(loaded.database.url.get_secret_value())
+        run(loaded.database.url.get_secret_value(), loaded.database.model().password)
     except StorageError as error:
         fail(str(error))
     typer.echo("The database has the schema of this version.")

@@ -275,6 +275,27 @@ MISTAKES = [
         id="database",
     ),
     pytest.param(
+        PROJECT.replace("sqlite:///var/authsrv.db", "postgresql://db.studio.example/"),
+        "database.url",
+        "this is no address of a database",
+        "write sqlite",
+        id="database of PostgreSQL without name",
+    ),
+    pytest.param(
+        PROJECT.replace("sqlite:///var/authsrv.db", "postgresql://authsrv@db.studio.example/authsrv"),
+        "database.url",
+        "the URL does not say how the connection over the network is secured",
+        "add ?sslmode=verify-full",
+        id="database over the network, unsecured",
+    ),
+    pytest.param(
+        PROJECT.replace("sqlite:///var/authsrv.db", "postgresql://authsrv:canary@127.0.0.1/authsrv"),
+        "database.url",
+        "the secret stands in the file itself",
+        "write { env",
+        id="password of the database in its URL",
+    ),
+    pytest.param(
         PROJECT.replace("sqlite:///var/authsrv.db", "sqlite:///"),
         "database.url",
         "this is no address of a database",
@@ -874,7 +895,8 @@ def test_all_mistakes_are_reported_at_once_in_the_order_of_the_file(tmp_path: Pa
         (2, "devv"),
         (4, "server.port"),
         (5, "server.trusted_proxies[0]"),
-        (7, "database.url"),
+        (7, "database.url"),  # nothing says how the connection is secured
+        (7, "database.url"),  # and a password stands in it
         (10, "projects.p.platforms.steam.web_api_key"),
         (11, "projects.p.platforms.epicgames.client_ids"),
         (14, "projects.p.clients.launcher.name"),
@@ -915,6 +937,12 @@ def test_warnings_come_with_a_refused_file_too(tmp_path: Path) -> None:
             "projects.p.clients.40.extra_scopes",
             "every scope",
             id="any scope",
+        ),
+        pytest.param(
+            PROJECT.replace("sqlite:///var/authsrv.db", "postgresql://authsrv@db.studio.example/x?sslmode=require"),
+            "database.url",
+            "somebody on the way could pass for this server",
+            id="database over the network, of an unproven server",
         ),
         pytest.param(
             WEB + "[sessions]\nsign_in = 299",

@@ -149,8 +149,8 @@ SOLE_IMPORTERS = {
     "authlib": ("authsrv.oauth",),
     "sqlite3": ("authsrv.storage",),
     "aiosqlite": ("authsrv.storage",),
-    "alembic": ("authsrv.storage.migrate",),
-    "sqlalchemy": ("authsrv.storage.migrate",),
+    "alembic": ("authsrv.storage.migrate", "authsrv.storage.migrate_postgres", "authsrv.storage.migrations"),
+    "sqlalchemy": ("authsrv.storage.migrate", "authsrv.storage.migrate_postgres", "authsrv.storage.migrations"),
     "uvicorn": ("authsrv.serving", "authsrv.emulator"),
     "typer": ("authsrv.cli", "authsrv.commands", "authsrv.emulator.commands"),
 }

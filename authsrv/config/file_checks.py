@@ -13,6 +13,7 @@ from authsrv.config.clients import ClientSettings
 from authsrv.config.problems import Finding, Path
 from authsrv.config.schema import Config, default_project_id
 from authsrv.config.web_addresses import HOST, is_loopback
+from authsrv.database_url import crosses_network, names_postgres, tls_mode
 
 FileCheck = Callable[[Config, bool], Iterator[Finding]]
 """Takes the file and whether it is for development; finds what is wrong."""
@@ -21,6 +22,8 @@ INSECURE_TRANSPORT = "AUTHLIB_INSECURE_TRANSPORT"
 """With it the OAuth library takes requests that came over plain http."""
 SHORT_SIGN_IN = 300
 """Seconds below which a sign-in is likely to end before its player is done."""
+
+_PROVE_SERVER = "add ?sslmode=verify-full&sslrootcert=/path/to/ca.pem, which proves whose server it is"
 
 _ISSUER = re.compile(rf"(?P<scheme>https?)://(?P<host>{HOST})(?::(?P<port>[1-9][0-9]{{0,4}}))?(?:/[A-Za-z0-9._~-]+)*")
 _PROJECT_KEY = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?")
@@ -80,11 +83,31 @@ def _proxies(config: Config, _dev: bool) -> Iterator[Finding]:
 
 
 def _database(config: Config, _dev: bool) -> Iterator[Finding]:
-    if config.database.sqlite_path is not None:
-        return
-    yield Finding(
-        ("database", "url"), "this is no address of a database that authsrv knows", "write sqlite:///var/authsrv.db"
-    )
+    url = config.database.url.get_secret_value()
+    if config.database.sqlite_path is None and not names_postgres(url):
+        yield Finding(
+            ("database", "url"),
+            "this is no address of a database that authsrv knows",
+            "write sqlite:///var/authsrv.db or postgresql://user@host/name",
+        )
+
+
+def _database_over_network(config: Config, dev: bool) -> Iterator[Finding]:
+    url = config.database.url.get_secret_value()
+    if names_postgres(url) and not dev and crosses_network(url) and not tls_mode(url):
+        yield Finding(
+            ("database", "url"), "the URL does not say how the connection over the network is secured", _PROVE_SERVER
+        )
+
+
+def _weakly_secured_database(config: Config) -> Iterator[Finding]:
+    url = config.database.url.get_secret_value()
+    if names_postgres(url) and crosses_network(url) and tls_mode(url) not in {"", "verify-full"}:
+        yield Finding(
+            ("database", "url"),
+            "somebody on the way could pass for this server, and would see and change everything",
+            _PROVE_SERVER,
+        )
 
 
 def _passphrase(config: Config, dev: bool) -> Iterator[Finding]:
@@ -243,6 +266,7 @@ FILE_CHECKS: tuple[tuple[tuple[Path, ...], FileCheck], ...] = (
     ((("dev",),), _environment),
     ((("server", "trusted_proxies"),), _proxies),
     ((("database",),), _database),
+    ((("database",),), _database_over_network),
     ((("keys", "passphrase"),), _passphrase),
     ((("keys", "algorithms"),), _algorithms),
     ((("keys", "algorithms"),), _client_algorithms),
@@ -267,6 +291,7 @@ def file_warnings(config: Config) -> Iterator[Finding]:
             "DEVELOPMENT MODE: secrets in the file, plain http and emulated platforms are accepted",
             "remove dev = true wherever real players log in",
         )
+    yield from _weakly_secured_database(config)
     if config.sessions.sign_in < SHORT_SIGN_IN:
         yield Finding(
             ("sessions", "sign_in"),

@@ -16,7 +16,7 @@ from authsrv.config.clients import YEAR, ClientSettings, Flag, TokenSettings, wi
 from authsrv.config.problems import Problem
 from authsrv.config.registration import RegistrationSettings
 from authsrv.config.retention import RetentionSettings
-from authsrv.database_url import sqlite_file
+from authsrv.database_url import Database, sqlite_file
 from authsrv.limits import Quotas
 from authsrv.models import (
     AccountRules,
@@ -49,6 +49,7 @@ def _network(value: Any) -> Any:
 
 Network = Annotated[IPv4Network | IPv6Network, BeforeValidator(_network, json_schema_input_type=str)]
 Count = Annotated[int, Field(strict=True, ge=1, le=1_000_000)]
+Patience = Annotated[int, Field(strict=True, ge=1, le=300)]
 Wait = Annotated[int, Field(strict=True, ge=0, le=300)]
 
 
@@ -72,7 +73,39 @@ class ServerSettings(Settings):
 class DatabaseSettings(Settings):
     """The `[database]` block."""
 
-    url: Secret = Field(description="The SQLite file: sqlite:///path/to/file, with four slashes for an absolute path.")
+    url: Secret = Field(
+        description="sqlite:///path/to/file, with four slashes for an absolute path, or postgresql://user@host/name."
+    )
+    password: Secret | None = Field(None, description="PostgreSQL: the password of the user in the URL.")
+    pool_size: Annotated[int, Field(strict=True, ge=2, le=200)] = Field(
+        10, description="PostgreSQL: how many connections a node opens at most."
+    )
+    pool_timeout: Patience = Field(2, description="PostgreSQL: for how many seconds to wait for a free connection.")
+    statement_timeout: Patience = Field(5, description="PostgreSQL: for how many seconds a statement may run.")
+    lock_timeout: Patience = Field(2, description="PostgreSQL: for how many seconds a statement waits for a lock.")
+    idle_in_transaction_timeout: Patience = Field(
+        10, description="PostgreSQL: for how many seconds a transaction may stand still."
+    )
+    prepared_statements: Flag = Field(
+        True, description="PostgreSQL: whether statements are prepared; false behind a pooler that cannot keep them."
+    )
+    erasures: str = Field(
+        "", description="PostgreSQL: the directory in which it is noted, outside of the database, who was erased."
+    )
+
+    def model(self) -> Database:
+        """What the storage takes."""
+        return Database(
+            url=self.url.get_secret_value(),
+            password=self.password.get_secret_value() if self.password else "",
+            pool_size=self.pool_size,
+            pool_timeout=self.pool_timeout,
+            statement_timeout=self.statement_timeout,
+            lock_timeout=self.lock_timeout,
+            idle_timeout=self.idle_in_transaction_timeout,
+            prepared_statements=self.prepared_statements,
+            erasures=Path(self.erasures) if self.erasures else None,
+        )
 
     @property
     def sqlite_path(self) -> Path | None:

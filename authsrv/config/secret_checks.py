@@ -10,15 +10,16 @@ from pydantic import BaseModel, SecretStr
 
 from authsrv.config.problems import Finding, Path
 from authsrv.config.schema import Config
+from authsrv.database_url import holds_password
 
 _DATABASE = ("database", "url")
 _REMEDY = 'write { env = "NAME" } or { file = "path" }; only with dev = true may a secret stand here'
 
 
 def literal_secrets(config: Config, raw: Mapping[str, Any]) -> Iterator[Finding]:
-    """A finding for each. The address of a database file is none, though it may come from the environment too."""
+    """A finding for each. The address of a database is none unless it holds a password."""
     for path in _literals(config, raw, ()):
-        if path != _DATABASE:
+        if path != _DATABASE or holds_password(config.database.url.get_secret_value()):
             yield Finding(path, "the secret stands in the file itself", _REMEDY)
 
 

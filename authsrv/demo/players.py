@@ -57,7 +57,7 @@ def seed(config: Config) -> None:
 
 
 async def _seed(config: Config, now: int) -> None:
-    storage = open_storage(config.database.url.get_secret_value())
+    storage = open_storage(config.database.model())
     try:
         await storage.open()
         for key in identities(config):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+from authsrv.database_url import Database
 from authsrv.storage import (  # noqa: F401 - they register what writes their changes
     account_steps,
     browser_steps,
@@ -22,17 +23,36 @@ from authsrv.storage.base import Storage, StorageError
 from authsrv.storage.memory import MemoryStorage
 from authsrv.storage.sqlite import SqliteStorage
 
-BACKENDS: Mapping[str, Callable[[str], Storage]] = {
-    "memory": MemoryStorage.from_url,
-    "sqlite": SqliteStorage.from_url,
+
+def _memory(database: Database) -> Storage:
+    return MemoryStorage.from_url(database.url)
+
+
+def _sqlite(database: Database) -> Storage:
+    return SqliteStorage.from_url(database.url)
+
+
+def _postgres(database: Database) -> Storage:
+    try:
+        from authsrv.storage.postgres import PostgresStorage  # noqa: PLC0415 - an extra, and heavy
+    except ImportError as error:
+        raise StorageError("PostgreSQL needs the extra of this name: pip install 'authsrv[postgres]'") from error
+    return PostgresStorage(database)
+
+
+BACKENDS: Mapping[str, Callable[[Database], Storage]] = {
+    "memory": _memory,
+    "sqlite": _sqlite,
+    "postgresql": _postgres,
+    "postgres": _postgres,
 }
-"""What makes a storage of a URL, by the URL's scheme."""
+"""What makes a storage of a database, by the scheme of its URL."""
 
 
-def open_storage(url: str) -> Storage:
+def open_storage(database: Database) -> Storage:
     """The storage that a URL names, not yet opened. Raises `StorageError` for a URL that names none."""
-    scheme = url.partition(":")[0]
+    scheme = database.url.partition(":")[0]
     if scheme not in BACKENDS:
         # The URL itself may hold a password.
         raise StorageError(f"the database url must begin with one of: {', '.join(f'{name}:' for name in BACKENDS)}")
-    return BACKENDS[scheme](url)
+    return BACKENDS[scheme](database)

@@ -130,7 +130,8 @@ INSERT_BAN = """
 
 INSERT_BAN_OF_NOBODYS = """
     INSERT INTO bans (id, project, player_id, kind, reason, decided_by, created_at, until, lifted_at)
-    SELECT :id, :project, :player_id, :kind, :reason, :decided_by, :created_at, :until, :lifted_at
+    SELECT :id, :project, :player_id, :kind, :reason, :decided_by, :created_at, :until,
+        CAST(:lifted_at AS BIGINT)
     WHERE NOT EXISTS (
         SELECT 1 FROM identities i
         WHERE i.project = :identity_project AND i.kind = :identity_kind AND i.environment = :identity_environment

@@ -9,8 +9,8 @@ _COLUMNS = """id, client_id, project, metadata, secret_hash, token_hash, registe
 # The guard counts inside the statement: two registrations at once cannot both take the last place.
 INSERT_REGISTERED_CLIENT = f"""
     INSERT INTO registered_clients ({_COLUMNS})
-    SELECT :id, :client_id, :project, :metadata, :secret_hash, :token_hash, :registered_with, :created_at, :expires_at,
-        :version
+    SELECT :id, :client_id, :project, :metadata, CAST(:secret_hash AS BLOB), CAST(:token_hash AS BLOB),
+        :registered_with, :created_at, CAST(:expires_at AS BIGINT), :version
     WHERE (SELECT count(*) FROM registered_clients WHERE project = :project) < :most
     ON CONFLICT DO NOTHING"""  # noqa: S608 - columns from this file
 

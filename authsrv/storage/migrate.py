@@ -1,6 +1,6 @@
 """Brings a database to the schema this code needs. Runs in a process of its own, before serving.
 
-The only importer of Alembic and SQLAlchemy. Owns the backup that is taken first.
+Owns what is special about a file: its lock, and the backup that is taken first.
 """
 
 import sqlite3
@@ -10,25 +10,27 @@ from pathlib import Path
 
 import sqlalchemy
 from alembic import command
-from alembic.config import Config
 
-from authsrv.shipped import shipped
+from authsrv.database_url import names_postgres
 from authsrv.storage.base import StorageError
 from authsrv.storage.files import create, path_of, refuse_network, tighten
 from authsrv.storage.lock import ProcessLock
-from authsrv.storage.schema import REVISIONS, check_known
+from authsrv.storage.migrate_postgres import migrate_postgres
+from authsrv.storage.migrations import HEAD, configuration
+from authsrv.storage.schema import check_known
 from authsrv.storage.sqlite_connection import opening_error, read_revision
 
-HEAD = REVISIONS[-1]
 
+def migrate(url: str, password: str = "") -> None:
+    """Create the database file if it is missing and run the migrations it lacks; harmless when there are none.
 
-def migrate(url: str) -> None:
-    """Create the database if it is missing and run the migrations it lacks; harmless when there are none.
-
-    An existing database is copied to `<file>.before-<revision>.bak` (0600) first. Raises `StorageError`
-    (`SchemaMismatch` for a newer schema) with a text for the operator.
+    An existing file is copied to `<file>.before-<revision>.bak` (0600) first. A database of PostgreSQL must exist, and
+    its operator backs it up. Raises `StorageError` (`SchemaMismatch` for a newer schema) with a text for the operator.
     """
     if url == "memory://":
+        return
+    if names_postgres(url):
+        migrate_postgres(url, password)
         return
     path = path_of(url)
     create(path)
@@ -85,19 +87,6 @@ def engine_of(path: Path) -> sqlalchemy.Engine:
     )
     sqlalchemy.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     return engine
-
-
-def configuration(connection: sqlalchemy.Connection) -> Config:
-    """Alembic's configuration for one connection, without a file."""
-    config = Config()
-    config.set_main_option("script_location", str(scripts()).replace("%", "%%"))
-    config.attributes["connection"] = connection
-    return config
-
-
-def scripts() -> Path:
-    """The migrations: inside the package when installed, at the top level of a checkout."""
-    return shipped("migrations")
 
 
 def main(arguments: list[str]) -> str | None:

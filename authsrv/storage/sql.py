@@ -1,7 +1,8 @@
 """The statements about players, grants, credentials and the file's clients; the modules `*_sql.py` have the others.
 
-Each is written once, with `:name` placeholders; SQLite takes them as they are, others compile them. Owns tables,
-columns and guards as SQL text. Knows no driver, no model and no transaction.
+Each is written once, with `:name` placeholders; SQLite takes them as they are, `compiled.py` makes PostgreSQL's of
+them, which cannot guess the type of a NULL in a SELECT and wants it cast. Owns tables, columns and guards as SQL text.
+Knows no driver, no model and no transaction.
 """
 
 SELECT_SCHEMA_REVISION = "SELECT version_num FROM alembic_version"

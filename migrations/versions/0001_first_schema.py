@@ -15,7 +15,8 @@ depends_on = None
 
 # A STRICT table of SQLite knows INTEGER only, and it is 64 bits wide there.
 INT64 = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-TEXT = sa.Text()
+# Compared byte by byte, on a database that would sort texts by a language.
+TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 BYTES = sa.LargeBinary()
 
 

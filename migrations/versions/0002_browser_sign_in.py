@@ -11,7 +11,8 @@ branch_labels = None
 depends_on = None
 
 INT64 = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-TEXT = sa.Text()
+# Compared byte by byte, on a database that would sort texts by a language.
+TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 BYTES = sa.LargeBinary()
 
 

@@ -9,7 +9,8 @@ branch_labels = None
 depends_on = None
 
 INT64 = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-TEXT = sa.Text()
+# Compared byte by byte, on a database that would sort texts by a language.
+TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 REVOKED = "revoked_at IS NOT NULL"
 NEVER = str(2**53)
 

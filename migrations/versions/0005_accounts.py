@@ -11,10 +11,9 @@ branch_labels = None
 depends_on = None
 
 INT64 = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-TEXT = sa.Text()
-BYTES = sa.LargeBinary()
 # Compared byte by byte, on a database that would sort texts by a language.
-BYTEWISE = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+BYTES = sa.LargeBinary()
 
 
 ROWS_AT_A_TIME = 10_000
@@ -58,7 +57,7 @@ def extend_players() -> None:
     op.add_column("players", sa.Column("barred_until", INT64, nullable=False, server_default="0"))
     op.add_column("players", sa.Column("merged_into", INT64, nullable=True))
     index_where("merged_into IS NOT NULL", "players_merged", "players", ["merged_into"])
-    op.add_column("players", sa.Column("name_key", BYTEWISE, nullable=False, server_default=""))
+    op.add_column("players", sa.Column("name_key", TEXT, nullable=False, server_default=""))
     write_name_keys()
     index_where("name_key <> ''", "players_by_name", "players", ["project", "name_key", "id"])
 

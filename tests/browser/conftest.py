@@ -33,7 +33,7 @@ def site() -> Iterator[ClientSite]:
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory, site: ClientSite) -> Iterator[Demo]:
-    """The demo, with a forum of fans as a third party's client. Players whom one file links are strangers to the next."""
+    """The demo, with a forum of fans as a third party's client. What one file links, no other sees."""
     with demo_running(tmp_path_factory.mktemp("browser")) as running:
         running.reload_with(
             {

@@ -28,7 +28,8 @@ from authsrv.storage.changes import (
     UseSession,
 )
 from authsrv.storage.lock import ProcessLock
-from authsrv.storage.migrate import back_up, configuration, engine_of, main, migrate, scripts
+from authsrv.storage.migrate import back_up, engine_of, main, migrate
+from authsrv.storage.migrations import configuration, scripts
 from authsrv.storage.schema import REVISIONS
 from authsrv.storage.sqlite import SqliteStorage
 from tests.support.storage import NOW, digest, full_grant, migrated_file, player, rows

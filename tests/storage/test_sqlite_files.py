@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from authsrv.database_url import Database
 from authsrv.storage import BACKENDS, files, open_storage, sqlite_connection
 from authsrv.storage.base import SchemaMismatch, StorageError, StorageUnavailable
 from authsrv.storage.changes import AddPlayer
 from authsrv.storage.files import path_of
 from authsrv.storage.memory import MemoryStorage
+from authsrv.storage.postgres import PostgresStorage
 from authsrv.storage.schema import REVISIONS
 from authsrv.storage.sqlite import SqliteStorage
 from authsrv.storage.sqlite_connection import READER, WRITER, Pragmas
@@ -41,19 +43,20 @@ def test_a_url_names_a_file(url: str, path: Path) -> None:
 )
 def test_a_url_that_names_no_file_is_refused(url: str) -> None:
     with pytest.raises(StorageError, match="write the "):
-        open_storage(url)
+        open_storage(Database(url))
 
 
 def test_an_unknown_scheme_is_refused_without_its_password() -> None:
-    with pytest.raises(StorageError, match="must begin with one of: memory:, sqlite:") as caught:
-        open_storage("mysql://root:hunter2@db/x")
+    with pytest.raises(StorageError, match="must begin with one of: memory:, sqlite:, postgresql:") as caught:
+        open_storage(Database("mysql://root:hunter2@db/x"))
     assert "hunter2" not in str(caught.value)
 
 
 def test_each_scheme_has_its_backend(tmp_path: Path) -> None:
-    assert set(BACKENDS) == {"memory", "sqlite"}
-    assert isinstance(open_storage("memory://"), MemoryStorage)
-    assert isinstance(open_storage(f"sqlite:///{tmp_path}/a.db"), SqliteStorage)
+    assert set(BACKENDS) == {"memory", "sqlite", "postgresql", "postgres"}
+    assert isinstance(open_storage(Database("memory://")), MemoryStorage)
+    assert isinstance(open_storage(Database(f"sqlite:///{tmp_path}/a.db")), SqliteStorage)
+    assert isinstance(open_storage(Database("postgresql://localhost/authsrv")), PostgresStorage)
 
 
 # --- modes ---

@@ -1,0 +1,253 @@
+"""Storage in PostgreSQL: any number of nodes on one database, a bounded pool of connections in each.
+
+Owns which connection does what for each call of the contract, what is tried again and when to give up. What a
+transaction is stands in `postgres_writes.py`, the SQL in `sql.py` and the modules `*_sql.py`.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any, Final, TypeVar
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
+
+from authsrv.database_url import Database
+from authsrv.models import Player, Reservation, Retention
+from authsrv.storage import sql
+from authsrv.storage.base import KEPT, StorageError, StorageUnavailable, Swept
+from authsrv.storage.changes import Change
+from authsrv.storage.compiled import compiled
+from authsrv.storage.dialogues import Reading, sweep_expired, sweep_grants
+from authsrv.storage.postgres_connection import (
+    RETRIED,
+    Connection,
+    arguments,
+    check_schema,
+    opening_error,
+    running_error,
+    set_up,
+)
+from authsrv.storage.postgres_writes import needs_serializable, write_all, write_along
+from authsrv.storage.privacy_steps import retention_times
+from authsrv.storage.rows import Row, Values, checked, reservation_of, reservation_values, timed_ids
+from authsrv.storage.sql_loads import SqlLoads
+from authsrv.storage.steps import sweep_times, writes_of
+
+T = TypeVar("T")
+
+ATTEMPTS: Final = 4
+"""How often a transaction runs at most when another one is in its way each time."""
+PAUSE: Final = 0.02
+"""Seconds before the second attempt, on average; each further one waits twice as long."""
+MOST_WAITING: Final = 500
+"""How many requests may wait for a connection; the next one is refused at once."""
+
+log = logging.getLogger("authsrv.storage")
+
+
+class PostgresStorage(SqlLoads):
+    """The `Storage` of several nodes. `authsrv migrate` makes its tables."""
+
+    def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
+        self._database = database
+        self._clock = clock
+        self._pool: AsyncConnectionPool[Connection] | None = None
+        self._ids: Iterator[int] | None = None
+        self._begun: set[asyncio.Task[Any]] = set()
+        self._swept_up_to = 0
+
+    async def open(self) -> None:
+        if self._pool is not None:
+            raise StorageError("the storage is open already")
+        given = arguments(self._database)
+        # A pool that cannot connect only says that it was slow; this says why.
+        start = await self._begin(given)
+        pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
+            connection_class=AsyncConnection[Row],
+            kwargs=given,
+            min_size=1,
+            max_size=self._database.pool_size,
+            timeout=self._database.pool_timeout,
+            max_waiting=MOST_WAITING,
+            configure=partial(set_up, database=self._database),
+            open=False,
+            name="storage",
+        )
+        try:
+            await pool.open(wait=True, timeout=self._database.pool_timeout)
+        except PoolTimeout as error:
+            await pool.close()
+            raise StorageUnavailable("PostgreSQL took one connection and no second one") from error
+        self._pool, self._ids = pool, timed_ids(start, self._clock)
+        log.info("opened PostgreSQL, start number %d", start)
+
+    async def _begin(self, given: dict[str, Any]) -> int:
+        try:
+            async with await AsyncConnection[Row].connect(**given) as connection:
+                await set_up(connection, self._database)
+                await check_schema(connection)
+                ((start,),) = await (await connection.execute(sql.RAISE_EPOCH)).fetchall()
+                return int(start)
+        except psycopg.Error as error:
+            raise opening_error(error, given) from error
+
+    async def close(self) -> None:
+        pool, self._pool, self._ids = self._pool, None, None
+        await asyncio.gather(*self._begun, return_exceptions=True)
+        if pool is not None:
+            await pool.close()
+
+    def next_id(self) -> int:
+        if self._ids is None:
+            raise StorageUnavailable("the storage is not open")
+        return next(self._ids)
+
+    async def apply(self, changes: Sequence[Change]) -> None:
+        if not changes:
+            return
+        write = partial(write_all, writes=writes_of(changes), serializable=needs_serializable(changes))
+        await self._to_the_end(self._insist(write))
+
+    async def reserve(self, reservation: Reservation, *, take_over: bool) -> Reservation:
+        values = {**reservation_values(reservation), "take_over": int(take_over)}
+        row = await self._to_the_end(self._insist(partial(_reserve, values=values)))
+        return reservation if row is None else reservation_of(row)
+
+    async def load_resurrected(self) -> tuple[Player, ...]:
+        return ()
+
+    async def sweep(self, now: int, limit: int, retention: Retention = KEPT) -> Swept:
+        if limit < 1:
+            raise ValueError("a sweep's limit is at least 1")
+        times = checked(**sweep_times(now), **retention_times(now, retention))
+        removed = await self._write_along(lambda: sweep_expired(times, limit))
+        if removed == limit:
+            return Swept(removed, more=True)
+        values = checked(limit=limit - removed, after=self._swept_up_to, **sweep_times(now))
+        return await self._sweep_grants(values, removed)
+
+    async def _sweep_grants(self, values: Values, removed: int) -> Swept:
+        ((last, seen, expired, wipeable),) = await self._read(sql.SELECT_GRANT_WINDOW, values)
+        if expired or wipeable:
+            removed += await self._write_along(lambda: sweep_grants({**values, "upto": last}))
+        more = seen == values["limit"]
+        self._swept_up_to = last if more else 0
+        return Swept(removed, more)
+
+    async def ping(self) -> None:
+        # A standby refuses it.
+        await self._to_the_end(self._insist(_begin_to_write))
+
+    async def _read(self, statement: str, values: Values) -> Sequence[Row]:
+        text = compiled(statement)
+        return await self._to_the_end(self._insist(partial(_rows, text=text.text, values=text.bound(values))))
+
+    async def _follow(self, reading: Reading[T]) -> T:
+        return await self._to_the_end(self._once(partial(_follow, reading=reading)))
+
+    async def _follow_at_one_moment(self, reading: Reading[T]) -> T:
+        return await self._to_the_end(self._once(partial(_follow_at_one_moment, reading=reading)))
+
+    async def _write_along(self, writing: Callable[[], Any]) -> int:
+        async def write(connection: Connection) -> int:
+            return await write_along(connection, writing())
+
+        return await self._to_the_end(self._insist(write))
+
+    async def _to_the_end(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do it in a task of its own: a caller that goes away must not leave a transaction half done."""
+        task = asyncio.create_task(work)
+        self._begun.add(task)
+        task.add_done_callback(self._begun.discard)
+        return await asyncio.shield(task)
+
+    async def _insist(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """Do it; again, whole, when another transaction was in its way."""
+        for attempt in range(1, ATTEMPTS):
+            try:
+                return await self._on_connection(work)
+            except RETRIED:
+                await asyncio.sleep(PAUSE * 2**attempt * random.random())  # noqa: S311 - spreads the attempts
+        return await self._once(work)
+
+    async def _once(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        try:
+            return await self._on_connection(work)
+        except RETRIED as error:
+            raise StorageUnavailable("other transactions were in the way of this one each time") from error
+
+    async def _on_connection(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        try:
+            async with self._connection() as connection:
+                return await work(connection)
+        except RETRIED:
+            raise
+        except psycopg.Error as error:
+            failure = running_error(error)
+            log.error("a transaction failed: %s", failure)  # noqa: TRY400 - the text says it all
+            raise failure from error
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        if self._pool is None:
+            raise StorageUnavailable("the storage is not open")
+        try:
+            connection = await self._pool.getconn()
+        except (PoolTimeout, TooManyRequests, PoolClosed) as error:
+            raise StorageUnavailable("no connection to PostgreSQL came free in time") from error
+        try:
+            yield connection
+        finally:
+            await self._pool.putconn(connection)
+
+
+async def _rows(connection: Connection, text: str, values: Sequence[Any]) -> Sequence[Row]:
+    return await (await connection.execute(text, values, binary=True)).fetchall()
+
+
+async def _reserve(connection: Connection, values: Values) -> Row | None:
+    """None once the reservation is in, else the row that keeps it out."""
+    reserve, select = compiled(sql.RESERVE), compiled(sql.SELECT_RESERVATION)
+    while True:
+        if (await connection.execute(reserve.text, reserve.bound(values))).rowcount == 1:
+            return None
+        rows = await _rows(connection, select.text, select.bound(values))
+        if rows:  # else it was released in between
+            return rows[0]
+
+
+async def _begin_to_write(connection: Connection) -> None:
+    async with connection.pipeline():
+        await connection.execute("BEGIN READ WRITE")
+        await connection.execute("COMMIT")
+
+
+async def _follow(connection: Connection, reading: Reading[T]) -> T:
+    try:
+        queries = next(reading)
+        while True:
+            queries = reading.send(await _answers(connection, queries))
+    except StopIteration as end:
+        result: T = end.value
+        return result
+
+
+async def _answers(connection: Connection, queries: Sequence[tuple[str, Values]]) -> list[Sequence[Row]]:
+    texts = [(compiled(statement), values) for statement, values in queries]
+    async with connection.pipeline():
+        cursors = [await connection.execute(one.text, one.bound(values), binary=True) for one, values in texts]
+    return [await cursor.fetchall() for cursor in cursors]
+
+
+async def _follow_at_one_moment(connection: Connection, reading: Reading[T]) -> T:
+    await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    try:
+        return await _follow(connection, reading)
+    finally:
+        await connection.execute("ROLLBACK")

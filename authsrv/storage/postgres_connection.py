@@ -1,0 +1,96 @@
+"""PostgreSQL connections as authsrv uses them: how one is made and set up, and errors that say what to do.
+
+Owns everything about one connection and what an error of the driver means. Knows neither tables nor changes.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import psycopg
+from psycopg import AsyncConnection, AsyncRawCursor, errors
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.types.numeric import Int8BinaryDumper
+
+from authsrv.database_url import Database
+from authsrv.storage.base import SchemaMismatch, StorageError, StorageUnavailable
+from authsrv.storage.rows import Row
+from authsrv.storage.schema import check_revision
+from authsrv.storage.sql import SELECT_SCHEMA_REVISION
+
+Connection = AsyncConnection[Row]
+
+CONNECT_SECONDS: Final = 3
+"""How long making a connection may take."""
+RETRIED: Final = (errors.SerializationFailure, errors.DeadlockDetected)
+"""Two transactions met; the one that lost runs again, whole."""
+_BROKEN_RULES: Final = (psycopg.IntegrityError, psycopg.DataError)
+
+
+def conninfo(database: Database) -> dict[str, Any]:
+    """Where the database is and who asks, as libpq names it. Raises `StorageError` for a URL that it does not take."""
+    try:
+        return conninfo_to_dict(database.url, password=database.password or None)
+    except psycopg.ProgrammingError as error:
+        raise StorageError(f"the database url cannot be read: {_told(error)}") from None
+
+
+def arguments(database: Database) -> dict[str, Any]:
+    """What every connection of a node is made with."""
+    return {
+        "application_name": "authsrv",
+        "connect_timeout": CONNECT_SECONDS,
+        **conninfo(database),
+        "autocommit": True,
+        "cursor_factory": AsyncRawCursor,
+        "prepare_threshold": 0 if database.prepared_statements else None,
+    }
+
+
+async def set_up(connection: Connection, database: Database) -> None:
+    """Time limits, durability and types of a connection that was just made."""
+    connection.adapters.register_dumper(int, Int8BinaryDumper)
+    settings = {
+        "statement_timeout": f"{database.statement_timeout * 1000:.0f}",
+        "lock_timeout": f"{database.lock_timeout * 1000:.0f}",
+        "idle_in_transaction_session_timeout": f"{database.idle_timeout * 1000:.0f}",
+        "default_transaction_isolation": "read committed",
+    }
+    async with connection.pipeline():
+        for name, value in settings.items():
+            await connection.execute("SELECT set_config($1, $2, false)", [name, value])
+        # A server that answers before the commit is on disk loses what was acknowledged; stricter settings stay.
+        await connection.execute(
+            "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+        )
+
+
+async def check_schema(connection: Connection) -> None:
+    """Raise `SchemaMismatch` unless the schema is one that this code serves."""
+    try:
+        rows: Sequence[Row] = await (await connection.execute(SELECT_SCHEMA_REVISION)).fetchall()
+    except errors.UndefinedTable:
+        rows = []
+    check_revision(rows[0][0] if rows else None)
+
+
+def opening_error(error: psycopg.Error, given: dict[str, Any]) -> StorageError:
+    """What an operator can do about a database that cannot be opened."""
+    place = f"PostgreSQL at {given.get('host') or 'the local socket'}, database {given.get('dbname') or 'unnamed'}"
+    if isinstance(error, errors.InsufficientPrivilege):
+        return SchemaMismatch(f"{place}: the user may not use the tables ({_told(error)}); grant it what serving needs")
+    return StorageUnavailable(f"{place} cannot be used: {_told(error)}")
+
+
+def running_error(error: Exception) -> StorageError:
+    """What an error in the middle of serving means: a wrong value, or a database that cannot."""
+    if isinstance(error, StorageError):
+        return error
+    if isinstance(error, _BROKEN_RULES):
+        rule = error.diag.constraint_name or type(error).__name__
+        return StorageError(f"a rule of the schema is broken ({rule})")
+    return StorageUnavailable(f"PostgreSQL did not do it ({type(error).__name__})")
+
+
+def _told(error: psycopg.Error) -> str:
+    """The server's or libpq's own words, in one line."""
+    return " ".join(str(error).split()) or type(error).__name__

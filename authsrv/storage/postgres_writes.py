@@ -1,0 +1,91 @@
+"""What one transaction on PostgreSQL is: guards first, then the rest with the commit, two round trips at most.
+
+Owns the order of statements on the wire and what a row count or a broken rule means. Knows no pool and no event loop.
+"""
+
+from collections.abc import Sequence
+
+from psycopg import AsyncCursor, errors
+from psycopg.pq import TransactionStatus
+
+from authsrv.storage.account_changes import AddIdentityBan
+from authsrv.storage.base import Conflict
+from authsrv.storage.changes import Change, LinkIdentity, RegisterClient
+from authsrv.storage.compiled import compiled
+from authsrv.storage.dialogues import Query, Writing
+from authsrv.storage.postgres_connection import Connection
+from authsrv.storage.rows import Row
+from authsrv.storage.steps import Write
+
+Statement = tuple[Change, Query, bool]
+"""A statement, the change it belongs to, and whether it is a guard."""
+
+_BY_ABSENCE = (AddIdentityBan, RegisterClient)
+"""Changes whose guard is that rows are not there, which no lock on a row can hold."""
+
+
+_UNFINISHED = (TransactionStatus.INTRANS, TransactionStatus.INERROR)
+
+
+def needs_serializable(changes: Sequence[Change]) -> bool:
+    """Whether two such transactions that do not see each other could both pass their guards."""
+    return any(isinstance(one, _BY_ABSENCE) or (isinstance(one, LinkIdentity) and one.mark) for one in changes)
+
+
+async def write_all(connection: Connection, writes: Sequence[Write], *, serializable: bool) -> None:
+    """Every change in order, in one transaction. Raises `Conflict` at the first guard that does not hold."""
+    statements = [(write.change, step[:2], step.guarded) for write in writes for step in write.steps]
+    if len(statements) == 1 and not serializable:
+        await _run(connection, statements)
+        return
+    try:
+        await _transact(connection, statements, "BEGIN ISOLATION LEVEL SERIALIZABLE" if serializable else "BEGIN")
+    finally:
+        if connection.info.transaction_status in _UNFINISHED:
+            await connection.execute("ROLLBACK")
+
+
+async def _transact(connection: Connection, statements: Sequence[Statement], begin: str) -> None:
+    guarded = max((place for place, (_, _, is_guard) in enumerate(statements, 1) if is_guard), default=0)
+    if guarded:
+        await _run(connection, statements[:guarded], first=begin)
+        begin = ""
+    await _run(connection, statements[guarded:], first=begin, last="COMMIT")
+
+
+async def _run(connection: Connection, statements: Sequence[Statement], *, first: str = "", last: str = "") -> None:
+    """One round trip. Raises `Conflict` for a guard that touched another number of rows than one."""
+    cursors: list[AsyncCursor[Row]] = []
+    try:
+        async with connection.pipeline():
+            if first:
+                await connection.execute(first)
+            for _, (statement, values), _ in statements:
+                text, names = compiled(statement)
+                cursors.append(await connection.execute(text, [values[name] for name in names]))
+            if last:
+                await connection.execute(last)
+    except errors.ForeignKeyViolation as error:
+        # A row that this one belongs to went away meanwhile: somebody was first.
+        raise Conflict(_failed(statements, cursors)) from error
+    for (change, _, is_guard), cursor in zip(statements, cursors, strict=True):
+        if is_guard and cursor.rowcount != 1:
+            raise Conflict(change)
+
+
+def _failed(statements: Sequence[Statement], cursors: Sequence[AsyncCursor[Row]]) -> Change:
+    done = sum(cursor.statusmessage is not None for cursor in cursors)
+    return statements[min(done, len(statements) - 1)][0]
+
+
+async def write_along(connection: Connection, writing: Writing[int]) -> int:
+    """What a dialogue of writes comes to, each statement a transaction of its own."""
+    try:
+        statement, values = next(writing)
+        while True:
+            text = compiled(statement)
+            cursor = await connection.execute(text.text, text.bound(values))
+            statement, values = writing.send(cursor.rowcount)
+    except StopIteration as end:
+        result: int = end.value
+        return result
