@@ -54,6 +54,8 @@ log = logging.getLogger("authsrv.storage")
 class PostgresStorage(SqlLoads):
     """The `Storage` of several nodes. `authsrv migrate` makes its tables."""
 
+    shared = True
+
     def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
         self._database = database
         self._clock = clock
@@ -139,6 +141,10 @@ class PostgresStorage(SqlLoads):
         more = seen == values["limit"]
         self._swept_up_to = last if more else 0
         return Swept(removed, more)
+
+    async def load_time(self) -> int:
+        ((now,),) = await self._read("SELECT CAST(extract(epoch FROM clock_timestamp()) AS BIGINT)", {})
+        return int(now)
 
     async def ping(self) -> None:
         # A standby refuses it.
