@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 import httpx
 import pytest
+import uvicorn
 
 from authsrv.config.schema import ServerSettings
 from authsrv.serving.process import http_limits
@@ -36,6 +37,14 @@ class Studio:
 
     server: Server
     front: Front
+    listeners: list[uvicorn.Server]
+
+    def lose_a_node(self) -> None:
+        """As if its process had ended: nobody listens there, and what was connected is not."""
+        lost = self.listeners.pop()
+        lost.servers[0].close()
+        for connection in list(lost.server_state.connections):
+            connection.transport.close()
 
 
 @asynccontextmanager
@@ -53,7 +62,9 @@ async def studio(proxy: str, directory: Path) -> AsyncIterator[Studio]:
         nodes = (free_port(), *map(port, listeners))
         front = await stack.enter_async_context(in_front(PROXIES[proxy], directory, nodes))
         server.http = front.client
-        yield Studio(server, front)
+        for _ in listeners:  # Caddy learns in its first moments who is gone
+            await front.client.get("/health/live")
+        yield Studio(server, front, listeners)
 
 
 @asynccontextmanager
@@ -157,11 +168,21 @@ async def test_a_token_request_is_never_sent_twice(proxy: str, tmp_path: Path) -
     assert answer.headers["content-type"] == "application/json"
 
 
-@on_both
-async def test_a_token_request_goes_to_another_node_where_none_has_taken_it(proxy: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("proxy", "unlucky"),
+    [
+        pytest.param("nginx", 0, marks=pytest.mark.nginx),
+        pytest.param("caddy", 2, marks=pytest.mark.caddy, id="caddy, one for each node that is gone"),
+    ],
+)
+async def test_when_nodes_are_gone_the_others_answer(proxy: str, unlucky: int, tmp_path: Path) -> None:
     async with studio(proxy, tmp_path) as at:
-        answers = [await at.server.token(grant_type="refresh_token", client_id="launcher") for _ in range(6)]
-    assert [answer.status_code for answer in answers] == [400] * 6
+        await at.server.login("steam")
+        at.lose_a_node()
+        answers = [await at.server.token(grant_type="refresh_token", client_id="launcher") for _ in range(12)]
+    put_off = [answer.headers["retry-after"] for answer in answers if answer.status_code == 503]
+    assert len(put_off) <= unlucky
+    assert sum(answer.status_code == 400 for answer in answers) == len(answers) - len(put_off)
 
 
 @on_both
