@@ -1,10 +1,10 @@
-# authsrv in a container:
+# authsrv in a container, with what it needs for PostgreSQL and for Redis or Valkey:
 #
 #   docker build -t authsrv .
 #   docker run -p 8080:8080 -v authsrv:/var/lib/authsrv -v ./authsrv.toml:/etc/authsrv/authsrv.toml:ro authsrv
 #
 # Start from authsrv.example.toml. The database's URL there is sqlite:////var/lib/authsrv/authsrv.db, and the server
-# listens on all of the container's addresses (0.0.0.0:8080).
+# listens on all of the container's addresses (0.0.0.0:8080). For several nodes: docs/deployment.md.
 
 FROM python:3.12-slim AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
@@ -20,13 +20,14 @@ COPY migrations migrations
 COPY templates templates
 RUN tools/bin/pip wheel --no-deps --no-build-isolation --no-index --wheel-dir dist .
 RUN python -m venv --without-pip /opt/authsrv \
- && tools/bin/pip --python /opt/authsrv install --no-index --find-links wheels dist/*.whl
+ && tools/bin/pip --python /opt/authsrv install --no-index --find-links wheels --find-links dist 'authsrv[postgres,redis]'
 
 FROM python:3.12-slim
 COPY --from=build /opt/authsrv /opt/authsrv
 RUN useradd --system --uid 10001 --no-create-home authsrv \
  && install --directory --owner=authsrv --mode=0700 /var/lib/authsrv
-ENV PATH=/opt/authsrv/bin:$PATH PYTHONUNBUFFERED=1
+# Nothing outside of /var/lib/authsrv is ever written, so the root file system may be read-only.
+ENV PATH=/opt/authsrv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER 10001
 WORKDIR /var/lib/authsrv
 VOLUME /var/lib/authsrv
