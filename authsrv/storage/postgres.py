@@ -27,7 +27,9 @@ from authsrv.storage.dialogues import Reading, sweep_expired, sweep_grants
 from authsrv.storage.postgres_connection import (
     RETRIED,
     Connection,
+    LostEarly,
     arguments,
+    before_commit,
     check_schema,
     opening_error,
     running_error,
@@ -61,6 +63,7 @@ class PostgresStorage(SqlLoads):
         self._clock = clock
         self._pool: AsyncConnectionPool[Connection] | None = None
         self._ids: Iterator[int] | None = None
+        self._checking = asyncio.Lock()
         self._begun: set[asyncio.Task[Any]] = set()
         self._swept_up_to = 0
 
@@ -76,6 +79,8 @@ class PostgresStorage(SqlLoads):
             min_size=1,
             max_size=self._database.pool_size,
             timeout=self._database.pool_timeout,
+            # Whoever waits gives up after that; the next request begins anew, and not after an ever longer pause.
+            reconnect_timeout=self._database.pool_timeout,
             max_waiting=MOST_WAITING,
             configure=partial(set_up, database=self._database),
             open=False,
@@ -154,11 +159,11 @@ class PostgresStorage(SqlLoads):
         text = compiled(statement)
         return await self._to_the_end(self._insist(partial(_rows, text=text.text, values=text.bound(values))))
 
-    async def _follow(self, reading: Reading[T]) -> T:
-        return await self._to_the_end(self._once(partial(_follow, reading=reading)))
+    async def _follow(self, begin: Callable[[], Reading[T]]) -> T:
+        return await self._to_the_end(self._insist(partial(_follow, begin=begin)))
 
-    async def _follow_at_one_moment(self, reading: Reading[T]) -> T:
-        return await self._to_the_end(self._once(partial(_follow_at_one_moment, reading=reading)))
+    async def _follow_at_one_moment(self, begin: Callable[[], Reading[T]]) -> T:
+        return await self._to_the_end(self._insist(partial(_follow_at_one_moment, begin=begin)))
 
     async def _write_along(self, writing: Callable[[], Any]) -> int:
         async def write(connection: Connection) -> int:
@@ -174,19 +179,29 @@ class PostgresStorage(SqlLoads):
         return await asyncio.shield(task)
 
     async def _insist(self, work: Callable[[Connection], Awaitable[T]]) -> T:
-        """Do it; again, whole, when another transaction was in its way."""
+        """Do it; again, whole, when another transaction was in its way or the server had closed the connection."""
         for attempt in range(1, ATTEMPTS):
             try:
                 return await self._on_connection(work)
+            except LostEarly:
+                await self._drop_lost()
             except RETRIED:
                 await asyncio.sleep(PAUSE * 2**attempt * random.random())  # noqa: S311 - spreads the attempts
-        return await self._once(work)
+        return await self._last_time(work)
 
-    async def _once(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+    async def _drop_lost(self) -> None:
+        """Where one connection was closed from afar, others were too: after a restart of the server all of them."""
+        if self._pool is not None and not self._checking.locked():
+            async with self._checking:
+                await self._pool.check()
+
+    async def _last_time(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         try:
             return await self._on_connection(work)
         except RETRIED as error:
-            raise StorageUnavailable("other transactions were in the way of this one each time") from error
+            raise StorageUnavailable(
+                f"PostgreSQL did not do it in several attempts ({type(error).__name__})"
+            ) from error
 
     async def _on_connection(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         try:
@@ -214,7 +229,8 @@ class PostgresStorage(SqlLoads):
 
 
 async def _rows(connection: Connection, text: str, values: Sequence[Any]) -> Sequence[Row]:
-    return await (await connection.execute(text, values, binary=True)).fetchall()
+    with before_commit(connection):
+        return await (await connection.execute(text, values, binary=True)).fetchall()
 
 
 async def _reserve(connection: Connection, values: Values) -> Row | None:
@@ -229,12 +245,14 @@ async def _reserve(connection: Connection, values: Values) -> Row | None:
 
 
 async def _begin_to_write(connection: Connection) -> None:
-    async with connection.pipeline():
-        await connection.execute("BEGIN READ WRITE")
-        await connection.execute("COMMIT")
+    with before_commit(connection):
+        async with connection.pipeline():
+            await connection.execute("BEGIN READ WRITE")
+            await connection.execute("COMMIT")
 
 
-async def _follow(connection: Connection, reading: Reading[T]) -> T:
+async def _follow(connection: Connection, begin: Callable[[], Reading[T]]) -> T:
+    reading = begin()
     try:
         queries = next(reading)
         while True:
@@ -246,14 +264,17 @@ async def _follow(connection: Connection, reading: Reading[T]) -> T:
 
 async def _answers(connection: Connection, queries: Sequence[tuple[str, Values]]) -> list[Sequence[Row]]:
     texts = [(compiled(statement), values) for statement, values in queries]
-    async with connection.pipeline():
-        cursors = [await connection.execute(one.text, one.bound(values), binary=True) for one, values in texts]
+    with before_commit(connection):
+        async with connection.pipeline():
+            cursors = [await connection.execute(one.text, one.bound(values), binary=True) for one, values in texts]
     return [await cursor.fetchall() for cursor in cursors]
 
 
-async def _follow_at_one_moment(connection: Connection, reading: Reading[T]) -> T:
-    await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+async def _follow_at_one_moment(connection: Connection, begin: Callable[[], Reading[T]]) -> T:
+    with before_commit(connection):
+        await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
     try:
-        return await _follow(connection, reading)
+        return await _follow(connection, begin)
     finally:
-        await connection.execute("ROLLBACK")
+        if not connection.broken:
+            await connection.execute("ROLLBACK")

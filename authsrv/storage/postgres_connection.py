@@ -3,7 +3,8 @@
 Owns everything about one connection and what an error of the driver means. Knows neither tables nor changes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 import psycopg
@@ -21,8 +22,14 @@ Connection = AsyncConnection[Row]
 
 CONNECT_SECONDS: Final = 3
 """How long making a connection may take."""
-RETRIED: Final = (errors.SerializationFailure, errors.DeadlockDetected)
-"""Two transactions met; the one that lost runs again, whole."""
+
+
+class LostEarly(psycopg.OperationalError):
+    """The connection broke before anything could have been committed on it."""
+
+
+RETRIED: Final = (errors.SerializationFailure, errors.DeadlockDetected, LostEarly)
+"""Two transactions met, or the server was restarted since: what was to be done is done again, whole."""
 _BROKEN_RULES: Final = (psycopg.IntegrityError, psycopg.DataError)
 
 
@@ -44,6 +51,17 @@ def arguments(database: Database) -> dict[str, Any]:
         "cursor_factory": AsyncRawCursor,
         "prepare_threshold": 0 if database.prepared_statements else None,
     }
+
+
+@contextmanager
+def before_commit(connection: Connection) -> Iterator[None]:
+    """Within it nothing is committed: a connection that breaks raises `LostEarly`."""
+    try:
+        yield
+    except psycopg.OperationalError as error:
+        if connection.broken or connection.closed:
+            raise LostEarly(str(error)) from error
+        raise
 
 
 async def set_up(connection: Connection, database: Database) -> None:

@@ -13,7 +13,7 @@ from authsrv.storage.base import Conflict
 from authsrv.storage.changes import Change, LinkIdentity, RegisterClient
 from authsrv.storage.compiled import compiled
 from authsrv.storage.dialogues import Query, Writing
-from authsrv.storage.postgres_connection import Connection
+from authsrv.storage.postgres_connection import Connection, before_commit
 from authsrv.storage.rows import Row
 from authsrv.storage.steps import Write
 
@@ -48,7 +48,8 @@ async def write_all(connection: Connection, writes: Sequence[Write], *, serializ
 async def _transact(connection: Connection, statements: Sequence[Statement], begin: str) -> None:
     guarded = max((place for place, (_, _, is_guard) in enumerate(statements, 1) if is_guard), default=0)
     if guarded:
-        await _run(connection, statements[:guarded], first=begin)
+        with before_commit(connection):
+            await _run(connection, statements[:guarded], first=begin)
         begin = ""
     await _run(connection, statements[guarded:], first=begin, last="COMMIT")
 

@@ -4,7 +4,8 @@ Owns that for every backend alike. Knows no driver and no connection: how statem
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Literal, TypeVar
 
 from authsrv.account_models import (
@@ -86,11 +87,11 @@ class SqlLoads(ABC):
         """The rows of one SELECT. Raises `StorageUnavailable`."""
 
     @abstractmethod
-    async def _follow(self, reading: Reading[T]) -> T:
-        """What a dialogue of SELECTs comes to."""
+    async def _follow(self, begin: Callable[[], Reading[T]]) -> T:
+        """What a dialogue of SELECTs comes to; it is begun anew if it has to be repeated."""
 
     @abstractmethod
-    async def _follow_at_one_moment(self, reading: Reading[T]) -> T:
+    async def _follow_at_one_moment(self, begin: Callable[[], Reading[T]]) -> T:
         """The same, in one read transaction."""
 
     async def load_reservation(self, digest: Digest) -> Reservation | None:
@@ -134,7 +135,7 @@ class SqlLoads(ABC):
         return ownership_of(await self._read(account_sql.SELECT_OWNERSHIP, values))
 
     async def load_account(self, player_id: int) -> Account | None:
-        return await self._follow(read_account(checked(player_id=player_id)))
+        return await self._follow(partial(read_account, checked(player_id=player_id)))
 
     async def load_events(self, player_id: int, limit: int, before: int = LAST_ROW) -> tuple[JournalEvent, ...]:
         values = checked(player_id=player_id, limit=limit, before=before)
@@ -161,7 +162,7 @@ class SqlLoads(ABC):
         return link_code_of(rows[0]) if rows else None
 
     async def load_dossier(self, player_id: int) -> Dossier | None:
-        return await self._follow_at_one_moment(read_dossier(checked(player_id=player_id)))
+        return await self._follow_at_one_moment(partial(read_dossier, checked(player_id=player_id)))
 
     async def load_erasure(self, sub: str) -> Erasure | None:
         rows = await self._read(privacy_sql.SELECT_ERASURE, checked(sub=sub))
@@ -172,7 +173,7 @@ class SqlLoads(ABC):
         return tuple(map(player_of, rows))
 
     async def load_census(self) -> Census:
-        return await self._follow(read_census())
+        return await self._follow(read_census)
 
     async def load_profile(self, player_id: int) -> str:
         rows = await self._read(browser_sql.SELECT_PROFILE, checked(player_id=player_id))

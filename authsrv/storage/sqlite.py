@@ -8,7 +8,7 @@ import asyncio
 import logging
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -209,8 +209,8 @@ class SqliteStorage(SqlLoads):
     async def _read(self, statement: str, values: Values) -> Sequence[Row]:
         return await self._reading().run(partial(fetch, statement=statement, values=values))
 
-    async def _follow(self, reading: Reading[T]) -> T:
-        return await self._reading().run(partial(follow, reading=reading))
+    async def _follow(self, begin: Callable[[], Reading[T]]) -> T:
+        return await self._reading().run(partial(follow, reading=begin()))
 
-    async def _follow_at_one_moment(self, reading: Reading[T]) -> T:
-        return await self._reading().run(partial(follow_at_one_moment, reading=reading))
+    async def _follow_at_one_moment(self, begin: Callable[[], Reading[T]]) -> T:
+        return await self._reading().run(partial(follow_at_one_moment, reading=begin()))
