@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from authsrv.commands import clients, keys, players, privacy, tokens
+from authsrv.commands import clients, keys, moving, players, privacy, tokens
 from authsrv.commands.console import CONFIG, ConfigOption, fail, load
 from authsrv.emulator.commands import app as emulator_commands
 
@@ -97,6 +97,9 @@ def migrate(config: ConfigOption = CONFIG) -> None:
     except StorageError as error:
         fail(str(error))
     typer.echo("The database has the schema of this version.")
+
+
+app.command(name="migrate-data")(moving.migrate_data)
 
 
 @app.command(name="reload")

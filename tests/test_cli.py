@@ -96,6 +96,7 @@ def test_the_program_lists_its_commands() -> None:
         "serve",
         "check",
         "migrate",
+        "migrate-data",
         "reload",
         "demo",
         "keys",

@@ -115,6 +115,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "authsrv.oauth.opaque",
         "authsrv.orders",
     ),
+    "authsrv.commands.moving": ("authsrv.commands", "authsrv.database_url", "authsrv.storage"),
     "authsrv.config": (
         *NOUNS,
         "authsrv.config",

@@ -56,6 +56,9 @@ class Target(Source, Protocol):
     def insert(self, table: Table, rows: Sequence[Row]) -> None:
         """Add rows of all columns in one transaction: all of them, or none."""
 
+    def refuse_ids(self, highest: int) -> None:
+        """Raise `StorageError` if it would give ids up to that one itself, whatever its start number is."""
+
     def execute(self, statements: Statements) -> None:
         """Run statements in one transaction."""
 
@@ -77,6 +80,10 @@ class Copied:
     rows: int
     rows_before: int
     seconds: float
+
+    @property
+    def rows_per_second(self) -> int:
+        return round(self.rows / self.seconds) if self.seconds else 0
 
 
 def check_whole(side: Source) -> None:
@@ -103,6 +110,7 @@ def begin(source: Source, target: Target) -> Mapping[str, int]:
         )
     check_whole(target)
     _refuse_rows(target)
+    target.refuse_ids(max(highest_id(source), source.highest_start() << EPOCH_BITS))
     target.execute([(_SET_REVISION, {"revision": mark})])
     return counts
 
@@ -131,7 +139,7 @@ def finish(source: Source, target: Target) -> None:
 def batches(side: Source, table: Table, after: Row | None = None) -> Iterator[list[Row]]:
     """The rows of a table in the order of its key, from behind a key on."""
     while True:
-        rows = side.fetch(_page(table, is_first=after is None), _page_values(after))
+        rows = side.fetch(_page(table, is_first=after is None), _page_values(table, after))
         if rows:
             yield rows
         if len(rows) < ROWS_AT_A_TIME:
@@ -178,10 +186,10 @@ def _mark(source: Source, counts: Mapping[str, int]) -> str:
 
 def _page(table: Table, *, is_first: bool) -> str:
     columns, key = ", ".join(table.columns), ", ".join(table.key)
-    behind = ", ".join(f":k{place}" for place in range(len(table.key)))
+    behind = ", ".join(f":{column}" for column in table.key)
     where = "" if is_first else f"WHERE ({key}) > ({behind})"
     return f"SELECT {columns} FROM {table.name} {where} ORDER BY {key} LIMIT :rows"  # noqa: S608 - names from the list
 
 
-def _page_values(after: Row | None) -> Values:
-    return {"rows": ROWS_AT_A_TIME, **{f"k{place}": value for place, value in enumerate(after or ())}}
+def _page_values(table: Table, after: Row | None) -> Values:
+    return {"rows": ROWS_AT_A_TIME, **dict(zip(table.key, after or (), strict=False))}

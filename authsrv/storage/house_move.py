@@ -3,10 +3,12 @@
 Knows neither SQL nor drivers.
 """
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
+from authsrv.database_url import Database, names_postgres
 from authsrv.storage.base import StorageError
 from authsrv.storage.comparing import Comparison, compare
 from authsrv.storage.copying import Copied, Source, Target, Watcher, begin, check_whole, copy, finish
@@ -26,10 +28,10 @@ class Moved:
         return all(comparison.is_equal for comparison in self.comparisons)
 
 
-def move(source_url: str, target_url: str, watch: Watcher) -> Moved:
+def move(source_database: Database, target_database: Database, watch: Watcher) -> Moved:
     """Move house. After an interruption the same call goes on where it stopped. Raises `StorageError`."""
-    _refuse_one_database(source_url, target_url)
-    with _source(source_url) as source, _target(target_url) as target:
+    _refuse_one_database(source_database.url, target_database.url)
+    with _source(source_database) as source, _target(target_database) as target:
         check_whole(source)
         return carry(source, target, watch)
 
@@ -44,13 +46,48 @@ def carry(source: Source, target: Target, watch: Watcher) -> Moved:
 
 
 def _refuse_one_database(source_url: str, target_url: str) -> None:
-    if path_of(source_url).resolve() == path_of(target_url).resolve():
+    if _place(source_url) == _place(target_url):
         raise StorageError("--from and --to name the same database; name another one to move to")
 
 
-def _source(url: str) -> AbstractContextManager[Source]:
-    return sqlite_source(path_of(url))
+def _place(url: str) -> object:
+    """Equal for URLs that differ in the user, the password or the way to the file alone."""
+    if not _is_postgres(url):
+        return path_of(url).resolve()
+    parts = urlsplit(url)
+    return parts.hostname, parts.port or 5432, parts.path, parts.query
 
 
-def _target(url: str) -> AbstractContextManager[Target]:
-    return sqlite_target(path_of(url))
+def _source(database: Database) -> AbstractContextManager[Source]:
+    if not _is_postgres(database.url):
+        return sqlite_source(path_of(database.url))
+    with _extra():
+        from authsrv.storage.postgres_copying import postgres_source  # noqa: PLC0415 - an extra, and heavy
+    return postgres_source(database)
+
+
+def _target(database: Database) -> AbstractContextManager[Target]:
+    if not _is_postgres(database.url):
+        return sqlite_target(path_of(database.url))
+    with _extra():
+        from authsrv.storage.postgres_copying import postgres_target  # noqa: PLC0415 - an extra, and heavy
+    return postgres_target(database)
+
+
+def _is_postgres(url: str) -> bool:
+    """Whether PostgreSQL was meant. Raises `StorageError` if the URL names no database there, or none at all."""
+    scheme = url.partition(":")[0]
+    if scheme not in {"sqlite", "postgresql", "postgres"}:
+        # The URL itself may hold a password.
+        raise StorageError("write a database's url as sqlite:///path or postgresql://user@host:5432/name")
+    if scheme != "sqlite" and not names_postgres(url):
+        raise StorageError("write the url of PostgreSQL as postgresql://user@host:5432/name")
+    return scheme != "sqlite"
+
+
+@contextmanager
+def _extra() -> Iterator[None]:
+    try:
+        yield
+    except ImportError as error:
+        raise StorageError("PostgreSQL needs the extra of this name: pip install 'authsrv[postgres]'") from error

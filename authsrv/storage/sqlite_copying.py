@@ -7,7 +7,7 @@ from pathlib import Path
 
 from authsrv.storage.base import SchemaMismatch, StorageError
 from authsrv.storage.copied_tables import Table
-from authsrv.storage.copying import Statements
+from authsrv.storage.copying import Statements, start_number
 from authsrv.storage.files import exists, refuse_network, tighten
 from authsrv.storage.lock import ProcessLock
 from authsrv.storage.rows import Row, Values
@@ -64,7 +64,10 @@ class SqliteSide:
             return self._driver.execute(statement, values).fetchall()
 
     def highest_start(self) -> int:
-        return 0
+        return start_number(self)
+
+    def refuse_ids(self, highest: int) -> None:
+        """All ids here begin with the start number."""
 
     def refuse_changes(self) -> None:
         """Nobody writes: the lock is held, or a snapshot is what was asked for."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from authsrv.database_url import Database
 from authsrv.storage import copying
 from authsrv.storage.base import SchemaMismatch, StorageError
 from authsrv.storage.comparing import canonical
@@ -32,7 +33,7 @@ def url(path: Path) -> str:
 
 
 def moved(source: Path, target: Path) -> Moved:
-    return move(url(source), url(target), Watched())
+    return move(Database(url(source)), Database(url(target)), Watched())
 
 
 def content(path: Path) -> dict[str, list[tuple[object, ...]]]:
@@ -107,7 +108,7 @@ def test_an_empty_database_can_be_moved(tmp_path: Path) -> None:
 
 def test_the_watcher_hears_of_every_row(tmp_path: Path) -> None:
     source, target, watched = filled(tmp_path / "a"), empty(tmp_path / "b"), Watched()
-    move(url(source), url(target), watched)
+    move(Database(url(source)), Database(url(target)), watched)
     total = 7 * len(TABLES)
     assert watched.phases == [("Copying", total), ("Comparing", 2 * total)]
     assert watched.rows == [total, 2 * total]
@@ -213,13 +214,14 @@ def test_a_move_survives_a_kill_at_any_moment(tmp_path: Path) -> None:
 
 _CHILD = """
 import signal, sys
+from authsrv.database_url import Database
 from authsrv.storage import copying
 from authsrv.storage.house_move import move
 from tests.support.copying import Watched
 copying.ROWS_AT_A_TIME = 1
 # Nobody handles this signal: the process is gone at once.
 signal.setitimer(signal.ITIMER_REAL, float(sys.argv[3]))
-sys.exit(not move(sys.argv[1], sys.argv[2], Watched()).is_whole)
+sys.exit(not move(Database(sys.argv[1]), Database(sys.argv[2]), Watched()).is_whole)
 """
 
 
