@@ -38,7 +38,9 @@ from authsrv.endpoints.screens import Facts, Screens
 from authsrv.jobs.account_rounds import AccountRounds
 from authsrv.jobs.key_rounds import KeyRounds
 from authsrv.jobs.logout_notices import FormOutbound, LogoutNotices
+from authsrv.jobs.rate_exchange import RateExchange
 from authsrv.jobs.sweeper import Sweeper
+from authsrv.limits import RateLimiter
 from authsrv.log import Emit, Event
 from authsrv.models import Project, Retention
 from authsrv.oauth.claim_sources import ClaimSources
@@ -58,8 +60,9 @@ from authsrv.playfab.settings import PlayFabSettings
 from authsrv.services import Connect, Place
 from authsrv.serving.readiness import Readiness
 from authsrv.storage import open_storage
-from authsrv.storage.base import Storage
+from authsrv.storage.base import CountStore, Storage
 from authsrv.storage.changes import DeclaredClient, SyncClients
+from authsrv.storage.redis_counts import RedisCounts
 from authsrv.verifiers import PlayFabTitles, Verifiers, connect_by_http
 
 _log = logging.getLogger("authsrv.retention")
@@ -119,6 +122,7 @@ class Application:
         self._metadata = MetadataEndpoint(metadata_of(config))
         providers = {name: partial(self._verifiers.probe, name) for name in PLATFORMS}
         providers[playfab.NAME] = partial(self._playfab.probe, playfab.NAME)
+        self.rate_exchange: RateExchange | None = None
         self.readiness = Readiness({"storage": self.storage.ping}, providers)
         self._logos = Logos()
         facts = self._facts()
@@ -238,12 +242,32 @@ class Application:
             jobs = (self.notices, self._sweeper(), self.account_rounds, KeyRounds(opened.keys, self._world.sleep))
             for job in jobs:
                 stack.callback(asyncio.create_task(job.run()).cancel)
+            self._share_limits(server.limits, stack)
             self.readiness.start()
             self._tell_retention()
             self._audit.record(AuditEvent("server.started"))
             yield
             self.readiness.drain()
             self._audit.record(AuditEvent("server.stopped"))
+
+    def _share_limits(self, limits: RateLimiter, stack: AsyncExitStack) -> None:
+        store = self._count_store(stack)
+        if store is None:
+            return
+        self.rate_exchange = RateExchange(limits, store, clock=self._world.clock, sleep=self._world.sleep)
+        stack.callback(asyncio.create_task(self.rate_exchange.run()).cancel)
+
+    def _count_store(self, stack: AsyncExitStack) -> CountStore | None:
+        """Where nodes add up what they count; None for a node that has no others."""
+        url = self.config.limits.store
+        if not url:
+            return self.storage if self.storage.shared else None
+        password = self.config.limits.store_password
+        store = RedisCounts(
+            url, password=password.get_secret_value() if password else "", ca=self.config.limits.store_ca
+        )
+        stack.push_async_callback(store.aclose)
+        return store
 
     def _demo_routes(self) -> list[BaseRoute]:
         if not self.config.dev:

@@ -372,7 +372,7 @@ def token_server(parts: Parts, ring: KeyRing) -> TokenServer:
     """Authlib's server on these keys."""
     own_tokens = OwnTokens(parts.issuer, ring)
     opaque = OpaqueTokens(ring.derive(b"authsrv opaque tokens v1"), parts.random)
-    limits = RateLimiter(parts.quotas, clock=time.monotonic)
+    limits = RateLimiter(parts.quotas, clock=time.monotonic, salt=ring.derive(b"authsrv rate limits v1"))
     return TokenServer(
         storage=parts.storage,
         registry=parts.registry,

@@ -1,7 +1,8 @@
 """Rate limits: how often a client, a player or an address may try, and the headers that say so.
 
-Throttling, not a security decision: counters live in this process's memory, are bounded, and hold no ids. Knows neither
-HTTP frameworks nor which endpoint asks.
+Throttling, not a security decision: counters live in this process's memory, are bounded, and hold no ids. Of several
+nodes each owns what the others must be told; who tells them, and where, it does not know. Nor does it know HTTP
+frameworks or which endpoint asks.
 """
 
 import hashlib
@@ -11,16 +12,16 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from itertools import chain, islice
 
 from authsrv.errors import RateLimited
+from authsrv.models import RATE_WINDOW, SharedCount
+from authsrv.rate_windows import MAX_COUNTERS, Clock, Windows
 
-Clock = Callable[[], float]
-"""Seconds; a monotonic clock will do."""
-
-WINDOW = 60
-"""Seconds over which every rule counts."""
-MAX_COUNTERS = 100_000
-"""About 25 MB when full; then the oldest windows are forgotten first."""
+TOLD_FROM = 10
+"""The part of a quota that one node keeps to itself: below a tenth of it the others are not told."""
+NEAR = 5
+"""The last part of a quota, a fifth, in which the others are told at once instead of within a second."""
 
 
 class Rule(Enum):
@@ -91,9 +92,10 @@ class Quotas:
 
 
 class RateLimiter:
-    """Counts in windows of one minute that begin with the first event of a counter.
+    """Counts in windows of one minute that begin with the first event of a counter, as the store has them if shared.
 
-    `clock` gives seconds; `salt` (random per process) keys the hashes under which counters are kept.
+    `clock` gives seconds; `salt` keys the hashes under which counters are kept. Nodes that share counters need the same
+    one; without it there is a random one for this process.
     """
 
     def __init__(self, quotas: Quotas, *, clock: Clock, salt: bytes = b"", max_counters: int = MAX_COUNTERS) -> None:
@@ -101,20 +103,21 @@ class RateLimiter:
         self._salt = salt or os.urandom(16)
         self._windows = Windows(clock, max_counters)
         self._quotas = {rule: quotas.of(rule) for rule in Rule}
+        self._untold = _Untold(max_counters)
+        self._wake: Callable[[], None] | None = None
 
     def check(self, rule: Rule, *parts: str) -> None:
         """Count one event, or for a rule on failures only look. Raises `RateLimited` with `retry_after` in seconds."""
         key = self._key(rule, parts)
-        if rule in _FAILURE_RULES:
-            allowed = self._windows.count(key) < self._quotas[rule]
-        else:
-            allowed = self._windows.add(key) <= self._quotas[rule]
-        if not allowed:
+        known = self._windows.count(key)
+        if known >= self._quotas[rule]:
             raise RateLimited(retry_after=self._reset(key), policy=self._policy(rule, key), detail=rule.value)
+        if rule not in _FAILURE_RULES:
+            self._count(rule, key)
 
     def record_failure(self, rule: Rule, *parts: str) -> None:
         """Count one failure against a rule on failures. Never raises; the next `check` does."""
-        self._windows.add(self._key(rule, parts))
+        self._count(rule, self._key(rule, parts))
 
     def headers(self, rule: Rule, *parts: str) -> Mapping[str, str]:
         """`RateLimit-Policy` and `RateLimit` as structured fields (draft-ietf-httpapi-ratelimit-headers-10).
@@ -129,25 +132,95 @@ class RateLimiter:
         found = self._policy(rule, key)
         return found if self._remaining(rule, key) else found | {"Retry-After": str(self._reset(key))}
 
-    def _policy(self, rule: Rule, key: str) -> dict[str, str]:
+    def share(self, wake: Callable[[], None]) -> None:
+        """From now on remember what other nodes must be told. `wake` is called when that cannot wait for a second."""
+        self._wake = wake
+
+    def tell(self, limit: int) -> dict[bytes, int]:
+        """What was counted since it was told last, of at most `limit` counters, the most urgent first.
+
+        Each event is told once, whatever becomes of it: counted twice would be worse than not at all.
+        """
+        told = {key: self._windows.tell(key) for key in self._untold.take(limit)}
+        return {key: amount for key, amount in told.items() if amount}
+
+    def hear(self, told: Mapping[bytes, int], shared: Mapping[bytes, SharedCount], now: float) -> None:
+        """Take over what all nodes counted together, after `told`. `now` is the time that the store was asked at."""
+        for key, amount in told.items():
+            if key in shared:
+                self._windows.hear(key, amount, shared[key], shared[key].ends_at - now)
+
+    @property
+    def more_to_tell(self) -> bool:
+        """Whether there is something that no other node was told yet, and should be."""
+        return bool(self._untold)
+
+    def _count(self, rule: Rule, key: bytes) -> None:
+        known = self._windows.add(key)
+        if self._wake is None or not self._concerns_others(rule, key, known):
+            return
+        urgent = self._is_urgent(rule, key, known)
+        self._untold.put(key, urgent=urgent)
+        if urgent:
+            self._wake()
+
+    def _concerns_others(self, rule: Rule, key: bytes, known: int) -> bool:
+        """Not what is far below its quota, or every login would be written down; and not what they know is full."""
+        quota = self._quotas[rule]
+        worth_telling = rule in _FAILURE_RULES or known * TOLD_FROM >= quota
+        return worth_telling and known - self._windows.untold(key) < quota
+
+    def _is_urgent(self, rule: Rule, key: bytes, known: int) -> bool:
+        """What the others counted may be all that is left, as long as nothing was heard of it."""
+        quota = self._quotas[rule]
+        return rule in _FAILURE_RULES or not self._windows.heard(key) or (quota - known) * NEAR <= quota
+
+    def _policy(self, rule: Rule, key: bytes) -> dict[str, str]:
         remaining, reset = self._remaining(rule, key), self._reset(key)
         return {
-            "RateLimit-Policy": f'"{rule.value}";q={self._quotas[rule]};w={WINDOW}',
+            "RateLimit-Policy": f'"{rule.value}";q={self._quotas[rule]};w={RATE_WINDOW}',
             "RateLimit": f'"{rule.value}";r={remaining};t={reset}',
         }
 
-    def _remaining(self, rule: Rule, key: str) -> int:
+    def _remaining(self, rule: Rule, key: bytes) -> int:
         return max(0, self._quotas[rule] - self._windows.count(key))
 
-    def _reset(self, key: str) -> int:
+    def _reset(self, key: bytes) -> int:
         return max(1, math.ceil(self._windows.ends_at(key) - self._clock()))
 
-    def _key(self, rule: Rule, parts: tuple[str, ...]) -> str:
+    def _key(self, rule: Rule, parts: tuple[str, ...]) -> bytes:
         if rule in _FAILURE_RULES:
             parts = (*parts[:-1], network_of(parts[-1]))
         # A NUL cannot be part of any id, so no two lists of parts are the same text.
-        text = "\0".join(parts).encode("utf-8", "surrogatepass")
-        return f"{rule.value}/{hashlib.blake2b(text, digest_size=16, key=self._salt).hexdigest()}"
+        text = "\0".join((rule.value, *parts)).encode("utf-8", "surrogatepass")
+        return hashlib.blake2b(text, digest_size=16, key=self._salt).digest()
+
+
+class _Untold:
+    """The keys of counters that other nodes must be told of; the oldest go if there are more than `limit`."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._urgent: dict[bytes, None] = {}
+        self._others: dict[bytes, None] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._urgent or self._others)
+
+    def put(self, key: bytes, *, urgent: bool) -> None:
+        """Add a key."""
+        keys = self._urgent if urgent else self._others
+        keys[key] = None
+        if len(keys) > self._limit:
+            del keys[next(iter(keys))]
+
+    def take(self, limit: int) -> list[bytes]:
+        """Remove at most `limit` keys, those that are urgent first."""
+        taken = list(islice(chain(self._urgent, self._others), limit))
+        for key in taken:
+            self._urgent.pop(key, None)
+            self._others.pop(key, None)
+        return taken
 
 
 def network_of(address: str) -> str:
@@ -164,60 +237,3 @@ def network_of(address: str) -> str:
     if parsed.ipv4_mapped:
         return str(parsed.ipv4_mapped)
     return parsed.packed[:8].hex()
-
-
-@dataclass(slots=True)
-class _Counter:
-    count: int
-    ends_at: float
-
-
-class Windows:
-    """Counters, each in a window of one minute that begins with its first event; never more than `max_counters`.
-
-    Used by one thread.
-    """
-
-    def __init__(self, clock: Clock, max_counters: int) -> None:
-        self._clock = clock
-        self._max_counters = max_counters
-        self._counters: dict[str, _Counter] = {}
-
-    def add(self, key: str) -> int:
-        """Count one event; the count so far in its window."""
-        counter = self._open_window(key) or self._begin(key)
-        counter.count += 1
-        return counter.count
-
-    def count(self, key: str) -> int:
-        """The count of the open window, 0 if none is open."""
-        counter = self._open_window(key)
-        return counter.count if counter else 0
-
-    def ends_at(self, key: str) -> float:
-        """When the open window ends, in the clock's seconds; if none is open, when one begun now would."""
-        counter = self._open_window(key)
-        return counter.ends_at if counter else self._clock() + WINDOW
-
-    def __len__(self) -> int:
-        return len(self._counters)
-
-    def _open_window(self, key: str) -> _Counter | None:
-        counter = self._counters.get(key)
-        return counter if counter and counter.ends_at > self._clock() else None
-
-    def _begin(self, key: str) -> _Counter:
-        self._counters.pop(key, None)
-        self._make_room()
-        # All windows are equally long, so the dict's order of insertion is the order in which they end.
-        counter = self._counters[key] = _Counter(0, self._clock() + WINDOW)
-        return counter
-
-    def _make_room(self) -> None:
-        """Drop up to two ended windows, so that a quiet time shrinks what a busy one filled; and the oldest if full."""
-        now = self._clock()
-        for _ in range(2):
-            oldest = next(iter(self._counters), None)
-            if oldest is None or (self._counters[oldest].ends_at > now and len(self) < self._max_counters):
-                return
-            del self._counters[oldest]

@@ -13,6 +13,9 @@ Digest = NewType("Digest", bytes)
 NEVER = 2**53
 """A time that no clock reaches, and that JSON holds exactly."""
 
+RATE_WINDOW = 60
+"""Seconds over which the rate limits count."""
+
 ACCOUNT_PREFIX = "account."
 """What the id of a project's account page begins with, as a client of ours; the project's key follows."""
 
@@ -630,3 +633,11 @@ class StoredKey:
     signs_until: int = NEVER
     erased_at: int | None = None
     revoked_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SharedCount:
+    """What all nodes together counted under one key of the rate limits, in a window that ends at `ends_at`."""
+
+    count: int
+    ends_at: int

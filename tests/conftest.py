@@ -25,6 +25,7 @@ TOOLS: Mapping[str, tuple[str, ...]] = {
     "nginx": ("nginx",),
     "node": ("node",),
     "postgres": ("postgres",),
+    "redis": ("redis-server", "valkey-server"),
 }
 OFF_THE_PATH: Mapping[str, str] = {
     "go": "usr/local/go/bin/go",

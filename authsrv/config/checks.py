@@ -11,6 +11,7 @@ from authsrv.config.browser_checks import BROWSER_CHECKS, browser_warnings
 from authsrv.config.client_checks import CLIENT_CHECKS, ClientEntry, client_warnings
 from authsrv.config.client_secret_checks import CLIENT_SECRET_CHECKS, client_secret_warnings
 from authsrv.config.file_checks import FILE_CHECKS, file_warnings
+from authsrv.config.limits_checks import LIMITS_CHECKS, limits_warnings
 from authsrv.config.look_checks import look_problems
 from authsrv.config.outbound_checks import OUTBOUND_CHECKS
 from authsrv.config.playfab_checks import playfab_warnings
@@ -27,7 +28,7 @@ _PLATFORM_KEY = re.compile(r"(?:app [0-9]+: )?(?P<key>[a-z_]+)(?:\[(?P<place>[0-
 def find_problems(config: Config, raw: Mapping[str, Any], broken: Collection[Path]) -> Iterator[Finding]:
     """Every mistake beyond types. `broken` holds the paths that could not be read; nothing is said about those."""
     dev = config.dev or ("dev",) in broken
-    for reads, check in (*FILE_CHECKS, *OUTBOUND_CHECKS, *RETENTION_CHECKS):
+    for reads, check in (*FILE_CHECKS, *LIMITS_CHECKS, *OUTBOUND_CHECKS, *RETENTION_CHECKS):
         if not _any_broken(broken, reads):
             yield from check(config, dev)
     yield from look_problems(config, dev)
@@ -53,6 +54,7 @@ def _warnings(config: Config, now: int) -> Iterator[Finding]:
     yield from registration_warnings(config)
     yield from playfab_warnings(config)
     yield from retention_warnings(config)
+    yield from limits_warnings(config)
     for path, platform in _platforms(config):
         yield from (_platform_finding(platform, text).below(path) for text in platform.warnings())
     for path, entry in _clients(config, dev=config.dev):

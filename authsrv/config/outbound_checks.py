@@ -35,12 +35,13 @@ def _is_host_and_port(entry: str) -> bool:
 
 
 def _extra_ca(config: Config, _dev: bool) -> Iterator[Finding]:
-    problem = _certificates_problem(config.outbound.extra_ca) if config.outbound.extra_ca else None
+    problem = certificates_problem(config.outbound.extra_ca) if config.outbound.extra_ca else None
     if problem:
         yield problem.below(("outbound", "extra_ca"))
 
 
-def _certificates_problem(path: str) -> Finding | None:
+def certificates_problem(path: str) -> Finding | None:
+    """Why a PEM file is of no use as the list of those who are trusted, with an empty path, or None."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         context.load_verify_locations(path)

@@ -160,6 +160,11 @@ class LimitsSettings(Settings):
     multiplier: Annotated[int, Field(strict=True)] = Field(
         1, ge=1, le=1000, description="Multiplies all of these limits, for demos and load tests."
     )
+    store: str = Field(
+        "", description="Redis or Valkey that all nodes count in: redis://host:port/number, or rediss:// for TLS."
+    )
+    store_password: Secret | None = Field(None, description="The password for it.")
+    store_ca: str = Field("", description="PEM file of the certification authorities that may vouch for it, with TLS.")
 
     def quotas(self) -> Quotas:
         """What the rate limiter takes, multiplied."""

@@ -34,6 +34,7 @@ from authsrv.models import (
     Reservation,
     Retention,
     Revocations,
+    SharedCount,
     SignedIn,
     Standing,
     StoredKey,
@@ -82,6 +83,21 @@ class Swept:
 
     rows: int
     more: bool
+
+
+class CountStore(Protocol):
+    """Where nodes add up what each of them counted for the rate limits. No key tells what is counted under it."""
+
+    async def exchange_counts(self, counts: Mapping[bytes, int], now: int) -> Mapping[bytes, SharedCount]:
+        """Add what this node counted to the counters of these keys; what all nodes counted there, by the same keys.
+
+        A window begins with the first count under a key and ends `RATE_WINDOW` seconds later; the next count begins a
+        new one. A window that would last for longer than twice that was begun by a clock that was wrong, and is over.
+        Counts are 1 or more. Raises `StorageUnavailable`, after which some of them may be there.
+        """
+
+    async def ping(self) -> None:
+        """Prove that counts could be exchanged; raises `StorageUnavailable` otherwise. Writes nothing."""
 
 
 class Storage(Protocol):
@@ -270,15 +286,18 @@ class Storage(Protocol):
         """Remove at most `limit` expired rows, in short writes.
 
         That is reservations, requests, trips, browsers, link codes, revoked tokens and used proofs, then sessions whose
-        absolute limit has passed, with who took part in them: of each what expired first goes first. Then leases that
-        nobody held for 30 minutes, and what has been kept for as long as `retention` says: whom a used credential
-        proved (two minutes), events, addresses in them, bans that ended or were lifted, and erasures. That a player was
-        erased stays in the journal for good. Grants come last, in the order of their ids.
+        absolute limit has passed, with who took part in them, and counts for rate limits: of each what expired first
+        goes first. Then leases that nobody held for 30 minutes, and what has been kept for as long as `retention` says:
+        whom a used credential proved (two minutes), events, addresses in them, bans that ended or were lifted, and
+        erasures. That a player was erased stays in the journal for good. Grants come last, in the order of their ids.
 
         A used code stays for 30 minutes after its use, a revoked grant until `expires_at`, so that reuse is seen, and
         for a day and a minute after it was revoked, so that `load_revocations` tells of it.
         Grants whose `expires_at` has passed go; nothing that is still of use ever does.
         """
+
+    async def exchange_counts(self, counts: Mapping[bytes, int], now: int) -> Mapping[bytes, SharedCount]:
+        """As `CountStore` says, all of it or nothing. What is counted need not survive a power cut."""
 
     async def ping(self) -> None:
         """Prove that a write transaction can begin; raises `StorageUnavailable` otherwise. Writes nothing."""

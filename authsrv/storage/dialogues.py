@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from authsrv.account_models import Account, Census, Dossier, Erasure
 from authsrv.models import Player
-from authsrv.storage import account_sql, browser_sql, node_sql, privacy_sql, revocation_sql, sql
+from authsrv.storage import account_sql, browser_sql, node_sql, privacy_sql, rate_sql, revocation_sql, sql
 from authsrv.storage.account_rows import account_of
 from authsrv.storage.base import LAST_ROW
 from authsrv.storage.privacy_rows import RecordRows, dossier_of
@@ -49,6 +49,7 @@ _SWEEPS = (
     revocation_sql.SWEEP_REVOKED_TOKENS,
     account_sql.SWEEP_USED_PROOFS,
     browser_sql.SWEEP_SESSIONS,
+    rate_sql.SWEEP_RATE_COUNTS,
     node_sql.SWEEP_LEASES,
     privacy_sql.WIPE_CREDENTIALS,
     privacy_sql.SWEEP_EVENTS,

@@ -37,6 +37,7 @@ from authsrv.models import (
     Reservation,
     Retention,
     Revocations,
+    SharedCount,
     SignedIn,
     Standing,
     StoredKey,
@@ -58,6 +59,7 @@ from authsrv.storage.memory_accounts import (
 )
 from authsrv.storage.memory_browsers import consents, loaded_request, open_sessions, player_sessions, visit
 from authsrv.storage.memory_privacy import census, dossier, remove_outdated
+from authsrv.storage.memory_rates import exchange_counts
 from authsrv.storage.memory_revocations import revocations, standing
 from authsrv.storage.memory_tables import Tables, write
 from authsrv.storage.privacy_steps import retention_times
@@ -311,6 +313,10 @@ class MemoryStorage:
         if removed == limit:
             return Swept(removed, more=True)
         return self._sweep_grants(now, limit - removed, removed)
+
+    async def exchange_counts(self, counts: Mapping[bytes, int], now: int) -> Mapping[bytes, SharedCount]:
+        await self._turn()
+        return exchange_counts(self._tables, counts, now)
 
     async def ping(self) -> None:
         await self._turn()

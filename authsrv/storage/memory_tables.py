@@ -24,6 +24,7 @@ from authsrv.models import (
     RegisteredClient,
     Reservation,
     Session,
+    SharedCount,
     StoredKey,
     Trip,
 )
@@ -81,6 +82,7 @@ class Tables:
     erasures: dict[str, int] = field(default_factory=dict)
     leases: dict[str, Lease] = field(default_factory=dict)
     versions: dict[str, int] = field(default_factory=lambda: dict(FIRST_VERSIONS))
+    rate_counts: dict[bytes, SharedCount] = field(default_factory=dict)
 
     def copy(self) -> "Tables":
         """Tables of their own with the same rows."""
@@ -126,6 +128,8 @@ class Tables:
         gone = {id_ for _, id_ in over[: limit - removed]}
         self.session_clients = {pair for pair in self.session_clients if pair[0] not in gone}
         removed += _remove(self.sessions, gone)
+        ended = sorted((shared.ends_at, key) for key, shared in self.rate_counts.items() if shared.ends_at < now)
+        removed += _remove(self.rate_counts, [key for _, key in ended[: limit - removed]])
         forsaken = sorted(one.name for one in self.leases.values() if one.expires_at <= kept_since)
         return removed + _remove(self.leases, forsaken[: limit - removed])
 

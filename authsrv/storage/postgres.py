@@ -8,7 +8,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -18,7 +18,7 @@ from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
 from authsrv.database_url import Database
-from authsrv.models import Player, Reservation, Retention
+from authsrv.models import Player, Reservation, Retention, SharedCount
 from authsrv.storage import sql
 from authsrv.storage.base import KEPT, StorageError, StorageUnavailable, Swept
 from authsrv.storage.changes import Change
@@ -35,8 +35,9 @@ from authsrv.storage.postgres_connection import (
     running_error,
     set_up,
 )
-from authsrv.storage.postgres_writes import needs_serializable, write_all, write_along
+from authsrv.storage.postgres_writes import add_counts, needs_serializable, write_all, write_along
 from authsrv.storage.privacy_steps import retention_times
+from authsrv.storage.rate_rows import shared_counts_of, window_values
 from authsrv.storage.rows import Row, Values, checked, reservation_of, reservation_values, timed_ids
 from authsrv.storage.sql_loads import SqlLoads
 from authsrv.storage.steps import sweep_times, writes_of
@@ -146,6 +147,12 @@ class PostgresStorage(SqlLoads):
         more = seen == values["limit"]
         self._swept_up_to = last if more else 0
         return Swept(removed, more)
+
+    async def exchange_counts(self, counts: Mapping[bytes, int], now: int) -> Mapping[bytes, SharedCount]:
+        if not counts:
+            return {}
+        adding = partial(add_counts, counts=counts, window=window_values(now))
+        return shared_counts_of(await self._to_the_end(self._insist(adding)))
 
     async def load_time(self) -> int:
         ((now,),) = await self._read("SELECT CAST(extract(epoch FROM clock_timestamp()) AS BIGINT)", {})

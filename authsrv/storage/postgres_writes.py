@@ -3,18 +3,20 @@
 Owns the order of statements on the wire and what a row count or a broken rule means. Knows no pool and no event loop.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from psycopg import AsyncCursor, errors
 from psycopg.pq import TransactionStatus
 
+from authsrv.storage import rate_sql
 from authsrv.storage.account_changes import AddIdentityBan
 from authsrv.storage.base import Conflict
 from authsrv.storage.changes import Change, LinkIdentity, RegisterClient
 from authsrv.storage.compiled import compiled
 from authsrv.storage.dialogues import Query, Writing
 from authsrv.storage.postgres_connection import Connection, before_commit
-from authsrv.storage.rows import Row
+from authsrv.storage.rate_rows import count_values
+from authsrv.storage.rows import Row, Values
 from authsrv.storage.steps import Write
 
 Statement = tuple[Change, Query, bool]
@@ -90,3 +92,12 @@ async def write_along(connection: Connection, writing: Writing[int]) -> int:
     except StopIteration as end:
         result: int = end.value
         return result
+
+
+async def add_counts(connection: Connection, counts: Mapping[bytes, int], window: Values) -> Sequence[Row]:
+    """Add what was counted; what stands there then. In the order of keys, so that two nodes never wait crosswise."""
+    pairs = [count_values(key, counts[key]) for key in sorted(counts)]
+    values = {**window, "keys": [pair["key"] for pair in pairs], "counts": [pair["count"] for pair in pairs]}
+    text, names = compiled(rate_sql.COUNT_MANY)
+    cursor = await connection.execute(text, [values[name] for name in names], binary=True)
+    return await cursor.fetchall()

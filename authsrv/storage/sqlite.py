@@ -8,7 +8,7 @@ import asyncio
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from authsrv.models import (
     Player,
     Reservation,
     Retention,
+    SharedCount,
 )
 from authsrv.storage import sql
 from authsrv.storage.base import KEPT, SchemaMismatch, StorageError, StorageUnavailable, Swept
@@ -30,6 +31,7 @@ from authsrv.storage.files import exists, path_of, refuse_network, tighten
 from authsrv.storage.lock import ProcessLock
 from authsrv.storage.privacy_changes import ErasePlayer
 from authsrv.storage.privacy_steps import retention_times
+from authsrv.storage.rate_rows import shared_counts_of, window_values
 from authsrv.storage.rows import (
     Row,
     Values,
@@ -52,6 +54,7 @@ from authsrv.storage.sqlite_erasures import SqliteErasures
 from authsrv.storage.sqlite_groups import read_group, write_group
 from authsrv.storage.sqlite_lane import Lane
 from authsrv.storage.sqlite_units import (
+    add_counts,
     check_schema_and_raise_epoch,
     fetch,
     follow,
@@ -187,6 +190,10 @@ class SqliteStorage(SqlLoads):
 
     async def load_time(self) -> int:
         return int(time.time())
+
+    async def exchange_counts(self, counts: Mapping[bytes, int], now: int) -> Mapping[bytes, SharedCount]:
+        adding = partial(add_counts, counts=counts, window=window_values(now))
+        return shared_counts_of(await self._writing().run(adding))
 
     async def ping(self) -> None:
         await self._writing().run(nothing)

@@ -5,13 +5,14 @@ loop and no transaction: `sqlite_groups.py` puts one around each unit.
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
-from authsrv.storage import sql
+from authsrv.storage import rate_sql, sql
 from authsrv.storage.base import Conflict, StorageError
 from authsrv.storage.changes import Change
 from authsrv.storage.dialogues import Reading, Writing
+from authsrv.storage.rate_rows import count_values
 from authsrv.storage.rows import Row, Values
 from authsrv.storage.schema import check_revision
 from authsrv.storage.sqlite_connection import read_revision
@@ -92,6 +93,12 @@ def reserve(driver: sqlite3.Connection, values: Values) -> Row | None:
         return None
     row: Row = driver.execute(sql.SELECT_RESERVATION, values).fetchone()
     return row
+
+
+def add_counts(driver: sqlite3.Connection, counts: Mapping[bytes, int], window: Values) -> list[Row]:
+    """Add what was counted; what stands there then."""
+    values = [{**count_values(key, count), **window} for key, count in counts.items()]
+    return [driver.execute(rate_sql.COUNT_ONE, one).fetchone() for one in values]
 
 
 def nothing(driver: sqlite3.Connection) -> None:

@@ -24,14 +24,24 @@ from authsrv.models import (
     StoredKey,
     Trip,
 )
-from authsrv.storage import account_sql, browser_sql, client_sql, key_sql, node_sql, privacy_sql, revocation_sql, sql
+from authsrv.storage import (
+    account_sql,
+    browser_sql,
+    client_sql,
+    key_sql,
+    node_sql,
+    privacy_sql,
+    rate_sql,
+    revocation_sql,
+    sql,
+)
 from tests.support.storage import migrated_file, rows
 
 STATEMENTS = {
     name: text
-    for module in (sql, account_sql, browser_sql, client_sql, key_sql, node_sql, privacy_sql, revocation_sql)
+    for module in (sql, account_sql, browser_sql, client_sql, key_sql, node_sql, privacy_sql, rate_sql, revocation_sql)
     for name, text in vars(module).items()
-    if name.isupper() and not name.startswith("_") and name not in {"PLAYER", "SESSION"}
+    if name.isupper() and not name.startswith("_") and name not in {"PLAYER", "SESSION", "ADDED_UP", "COUNT_MANY"}
 }
 SMALL = {"alembic_version", "epochs", "keys", "clients", "registered_clients", "leases", "versions"}
 """Tables with as many rows as the configuration has entries, or allows. Every other one grows with the players."""

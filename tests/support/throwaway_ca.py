@@ -38,6 +38,12 @@ class ThrowawayCa:
 
     def server(self, name: str) -> ssl.SSLContext:
         """What a server for this one host name or IP address needs."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.server_file(name))
+        return context
+
+    def server_file(self, name: str) -> Path:
+        """The same as a PEM file, certificate and key."""
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = (
             _builder(name, "throwaway", key)
@@ -50,9 +56,7 @@ class ThrowawayCa:
             certificate.public_bytes(Encoding.PEM)
             + key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
         )
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(pem)
-        return context
+        return pem
 
 
 def throwaway_ca(folder: Path) -> ThrowawayCa:
