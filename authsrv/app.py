@@ -25,6 +25,7 @@ from authsrv.addresses import AddressResolver
 from authsrv.audit import Audit, AuditEvent
 from authsrv.composition import Parts, order_desk, registrar, served, token_server
 from authsrv.config import Config
+from authsrv.config.fingerprint import fingerprint
 from authsrv.config.logos import read_logo
 from authsrv.config.registered_clients import client_of
 from authsrv.config.schema import OutboundSettings
@@ -43,6 +44,7 @@ from authsrv.jobs.sweeper import Sweeper
 from authsrv.limits import RateLimiter
 from authsrv.log import Emit, Event
 from authsrv.models import Project, Retention
+from authsrv.nodes import Node
 from authsrv.oauth.claim_sources import ClaimSources
 from authsrv.oauth.clients import ClientRegistry
 from authsrv.oauth.directory import PlatformDirectory
@@ -58,7 +60,7 @@ from authsrv.platforms import PLATFORMS
 from authsrv.platforms.base import Clock, PlatformSettings
 from authsrv.playfab.settings import PlayFabSettings
 from authsrv.services import Connect, Place
-from authsrv.serving.readiness import Readiness
+from authsrv.serving.readiness import Probe, Readiness
 from authsrv.storage import open_storage
 from authsrv.storage.base import CountStore, Storage
 from authsrv.storage.changes import DeclaredClient, SyncClients
@@ -120,8 +122,17 @@ class Application:
         self._reloading = asyncio.Lock()
         self._projects = config.project_models()
         self._metadata = MetadataEndpoint(metadata_of(config))
-        providers = {name: partial(self._verifiers.probe, name) for name in PLATFORMS}
+        self.node = Node(
+            self.storage,
+            clock=world.clock,
+            sleep=world.sleep,
+            random=world.random,
+            takers={"keys": self._take_keys, "clients": self._take_registered},
+            agreed=self._all_agree,
+        )
+        providers: dict[str, Probe] = {name: partial(self._verifiers.probe, name) for name in PLATFORMS}
         providers[playfab.NAME] = partial(self._playfab.probe, playfab.NAME)
+        providers.update(self.node.probes)
         self.rate_exchange: RateExchange | None = None
         self.readiness = Readiness({"storage": self.storage.ping}, providers)
         self._logos = Logos()
@@ -145,6 +156,7 @@ class Application:
             facts=facts,
             logos=self._logos,
             retention=self._retention,
+            spread=self.node.spread,
         )
         self.router = Router(lifespan=self._lifespan)
         self._serving: ASGIApp = not_found
@@ -194,7 +206,7 @@ class Application:
         images = images_of(projects)
         verifiers = self._verifiers.prepare(platforms_of(config))
         titles = self._playfab.prepare(playfab_of(config))
-        await self.storage.apply([SyncClients(declared_clients(config), int(self._world.clock()))])
+        await self._sync_clients(config, all_agree=await self.node.announce(fingerprint(config)))
         self._registry.replace(config.clients().values())
         self._registered.configure(config.registration_policies(), int(self._world.clock()))
         self._platforms.replace(verifiers)
@@ -205,6 +217,20 @@ class Application:
         self.config = config
         self._verifiers.settle()
         self._playfab.settle()
+
+    async def _sync_clients(self, config: Config, *, all_agree: bool) -> None:
+        await self.storage.apply([SyncClients(declared_clients(config), int(self._world.clock()), all_agree)])
+
+    async def _all_agree(self) -> None:
+        async with self._reloading:
+            await self._sync_clients(self.config, all_agree=True)
+
+    async def _take_keys(self) -> bool:
+        return await self.desk.keys.refresh()
+
+    async def _take_registered(self) -> bool:
+        edits = self._registered.edits
+        return self._registered.exchange(await self.storage.load_registered_clients(), edits)
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[Desk]:
@@ -237,11 +263,10 @@ class Application:
             self._serving = self._build(opened.keys.ring, server)
             outbound = self._world.call_clients(self.config.outbound)
             stack.push_async_callback(outbound.aclose)
-            self.notices = LogoutNotices(server, outbound, self._world.sleep)
+            self.notices = LogoutNotices(server, outbound, self.node.rest)
             self.account_rounds = self._account_rounds(opened)
-            jobs = (self.notices, self._sweeper(), self.account_rounds, KeyRounds(opened.keys, self._world.sleep))
-            for job in jobs:
-                stack.callback(asyncio.create_task(job.run()).cancel)
+            jobs = (self.notices, self._sweeper(), self.account_rounds, KeyRounds(opened.keys, self.node.rest))
+            await stack.enter_async_context(self.node.working(jobs))
             self._share_limits(server.limits, stack)
             self.readiness.start()
             self._tell_retention()
@@ -283,13 +308,13 @@ class Application:
 
     def _account_rounds(self, desk: Desk) -> AccountRounds:
         keeping = Keeping(desk.server, desk.forgetting, desk.projects, self._retention)
-        return AccountRounds(self.storage, keeping, self._world.sleep)
+        return AccountRounds(self.storage, keeping, self.node.rest)
 
     def _sweeper(self) -> Sweeper:
         return Sweeper(
             self.storage,
             clock=self._world.clock,
-            sleep=self._world.sleep,
+            sleep=self.node.rest,
             chance=random.random,
             retention=self._retention,
             chores=[self.registrar.expire],

@@ -122,7 +122,7 @@ from authsrv.oauth.own_tokens import OwnTokens
 from authsrv.oauth.proofs import PlatformProofs
 from authsrv.oauth.registration.clients import RegisteredClients
 from authsrv.oauth.registration.management import ClientManagement
-from authsrv.oauth.registration.office import RegistrationOffice
+from authsrv.oauth.registration.office import RegistrationOffice, Spread
 from authsrv.oauth.registration.registrar import Registrar
 from authsrv.oauth.revocation import Revocation
 from authsrv.oauth.server import TokenServer
@@ -165,6 +165,7 @@ class Parts:
     facts: Facts
     logos: Logos
     retention: Callable[[], Retention]
+    spread: Spread
 
 
 @dataclass(frozen=True, slots=True)
@@ -442,7 +443,7 @@ def registrar(parts: Parts, server: TokenServer) -> Registrar:
 
 
 def _office(parts: Parts, server: TokenServer) -> RegistrationOffice:
-    return RegistrationOffice(server, parts.registered, faults)
+    return RegistrationOffice(server, parts.registered, faults, parts.spread)
 
 
 def _drivers(parts: Parts, ring: KeyRing, server: TokenServer) -> _Drivers:

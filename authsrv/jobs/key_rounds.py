@@ -11,7 +11,7 @@ from authsrv.oauth.key_material import KeyRingError
 from authsrv.storage.base import StorageError
 
 INTERVAL = 60.0
-"""Seconds between two rounds; what another node changed is known here after that."""
+"""Seconds between two rounds."""
 
 log = logging.getLogger("authsrv.keys")
 

@@ -67,7 +67,7 @@ class LogoutNotices:
     async def _deliver(self, notice: LogoutNotice) -> None:
         client = self._server.registry.get(notice.client_id)
         if client is None or not client.logout.backchannel_logout_uri:
-            await self._settle(notice)
+            await self._leave(notice)
             return
         if not await self._claim(notice):
             return  # another node is at it
@@ -80,6 +80,13 @@ class LogoutNotices:
             self._note("logout.untold", client, notice, fault)
         else:
             log.warning("client %s was not told of a logout, try %d: %s", client.client_id, notice.attempts + 1, fault)
+
+    async def _leave(self, notice: LogoutNotice) -> None:
+        """There is nobody to be told in this configuration; in another node's there may be, and its turn may come."""
+        if not self._server.storage.shared or notice.attempts >= len(PAUSES):
+            await self._settle(notice)
+        else:
+            await self._claim(notice)
 
     async def _tell(self, client: Client, notice: LogoutNotice) -> str:
         """Why the client did not take it; empty if it did."""

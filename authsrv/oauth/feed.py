@@ -22,6 +22,10 @@ LEEWAY = 60
 """Seconds by which a verifier's clock may be behind."""
 
 
+SHARED_MINUTE = 60
+"""Seconds within which all nodes sign with the same time."""
+
+
 class RevocationFeed:
     """Makes the feed. It is read at most once a second, and signed when it changed or is half through its life."""
 
@@ -32,7 +36,7 @@ class RevocationFeed:
         self._told: Mapping[str, Any] = {}
         self._gids: Mapping[int, str] = {}
         self._read_at = self._signed_at = 0
-        self._signed = ""
+        self._signed = self._signed_by = ""
 
     async def current(self) -> str:
         """The feed as a JWT of the type `revocations+jwt`. Raises `AuthsrvError` when the database cannot be read."""
@@ -51,11 +55,14 @@ class RevocationFeed:
         return replace(found, disabled={**found.disabled, **shut_out})
 
     def _take(self, found: Revocations, now: int) -> None:
-        told = self._claims(found)
-        if told == self._told and now < self._signed_at + LIFETIME // 2:
+        told, kid, is_shared = self._claims(found), self._server.tokens.feed_kid(), self._server.storage.shared
+        good_until = self._signed_at + (SHARED_MINUTE if is_shared else LIFETIME // 2)
+        if (told, kid) == (self._told, self._signed_by) and now < good_until:
             return
-        self._told, self._signed_at = told, now
-        self._signed = self._server.tokens.revocations(told, now, LIFETIME)
+        self._signed_by = kid
+        # A verifier that meets several nodes in turn takes no older feed than its last: all sign with the same time.
+        self._told, self._signed_at = told, now - now % SHARED_MINUTE if is_shared else now
+        self._signed = self._server.tokens.revocations(told, self._signed_at, LIFETIME)
 
     def _claims(self, found: Revocations) -> Mapping[str, Any]:
         # Most entries were in the last feed too, and each would cost an encryption.

@@ -56,6 +56,12 @@ class KeyKeeper:
         """Do what is due, and use the keys that the database has now. Raises `KeyRingError`, `StorageError`."""
         await self._carry_out(lambda keys, now: plan(keys, self._rules, now))
 
+    async def refresh(self) -> bool:
+        """Use the keys that the database has now. Raises `KeyRingError`, `StorageError`."""
+        async with self._turn:
+            await self._take()
+        return True
+
     async def rotate(self) -> None:
         """Bring the next change of every key as near as all verifiers can follow."""
         await self._carry_out(lambda keys, now: hastened(keys, self._rules, now))

@@ -7,7 +7,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256, sha512
-from typing import Any
+from typing import Any, Final
 
 import jwt
 
@@ -16,6 +16,7 @@ from authsrv.oauth import audiences
 from authsrv.oauth.keys import KeyRing
 
 LOGOUT_TOKEN_SECONDS = 120
+_FEED_ALG: Final = "RS256"
 STEAM_ID_URL = "https://steamcommunity.com/openid/id/"
 
 
@@ -123,7 +124,11 @@ class TokenIssuer:
     def revocations(self, told: Mapping[str, Any], now: int, lifetime: int) -> str:
         """The revocation feed, good for `lifetime` seconds; by the algorithm that every verifier of ours knows."""
         claims = {"iss": self.issuer, "iat": now, "exp": now + lifetime, **told}
-        return self._sign(claims, "RS256", "revocations+jwt")
+        return self._sign(claims, _FEED_ALG, "revocations+jwt")
+
+    def feed_kid(self) -> str:
+        """Which key signs the revocation feed now."""
+        return self._ring.signer(_FEED_ALG).kid
 
     def _rfc9068_claims(self, facts: TokenFacts, now: int) -> dict[str, Any]:
         claims: dict[str, Any] = {

@@ -230,10 +230,14 @@ class SyncClients:
     """Make the database's file clients those of the configuration. One that left is disabled, never deleted.
 
     One that is in another project now takes nothing along: whatever it was given until `now` is void.
+
+    Unless `all_agree`, other nodes have another file, which may be the newer one: then clients are only added, and
+    taken up again in the project they were in. Nothing is disabled or moved before all nodes have one file.
     """
 
     clients: tuple[DeclaredClient, ...]
     now: int
+    all_agree: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ from authsrv.storage.changes import (
     AddPlayer,
     Change,
     CountCodeFailure,
+    DeclaredClient,
     LinkIdentity,
     RecordLogin,
     RedeemCode,
@@ -292,6 +293,9 @@ def _(change: ReleaseCredential, tables: Tables) -> None:
 
 @write.register
 def _(change: SyncClients, tables: Tables) -> None:
+    if not change.all_agree:
+        _add_clients(change.clients, tables)
+        return
     for client_id, known in tables.clients.items():
         if known.disabled_at is None:
             tables.clients[client_id] = replace(known, disabled_at=change.now)
@@ -300,3 +304,10 @@ def _(change: SyncClients, tables: Tables) -> None:
         if before is not None and before.client.project != client.project:
             tables.raise_not_before("client", client.client_id, change.now + 1)
         tables.clients[client.client_id] = StoredClient(client, None)
+
+
+def _add_clients(clients: Iterable[DeclaredClient], tables: Tables) -> None:
+    for client in clients:
+        known = tables.clients.get(client.client_id)
+        if known is None or known.client.project == client.project:
+            tables.clients[client.client_id] = StoredClient(client, None)

@@ -167,6 +167,11 @@ UPSERT_CLIENT = """
     INSERT INTO clients (client_id, project, name, disabled_at) VALUES (:client_id, :project, :name, NULL)
     ON CONFLICT (client_id) DO UPDATE SET project = excluded.project, name = excluded.name, disabled_at = NULL"""
 
+ADD_CLIENT = """
+    INSERT INTO clients (client_id, project, name, disabled_at) VALUES (:client_id, :project, :name, NULL)
+    ON CONFLICT (client_id) DO UPDATE SET name = excluded.name, disabled_at = NULL
+    WHERE clients.project = excluded.project"""
+
 SELECT_CLIENTS = "SELECT client_id, project, name, disabled_at FROM clients ORDER BY client_id"
 
 # --- sweeping ---

@@ -15,6 +15,7 @@ from authsrv.storage.changes import (
     AddPlayer,
     Change,
     CountCodeFailure,
+    DeclaredClient,
     LinkIdentity,
     RecordLogin,
     RedeemCode,
@@ -192,9 +193,17 @@ def _(change: ReleaseCredential) -> Iterator[Step]:
 
 @steps_of.register
 def _(change: SyncClients) -> Iterator[Step]:
+    if not change.all_agree:
+        for client in change.clients:
+            yield Step(sql.ADD_CLIENT, _declared(client), guarded=False)
+        return
     # A client stays disabled since the day it left, so only those that are in force are put aside and taken up again.
     yield Step(sql.DISABLE_CLIENTS, checked(now=change.now), guarded=False)
     for client in change.clients:
-        values = checked(client_id=client.client_id, project=client.project, name=client.name, now=change.now)
+        values = {**_declared(client), "now": change.now}
         yield Step(sql.VOID_TOKENS_OF_MOVED_CLIENT, values, guarded=False)
         yield Step(sql.UPSERT_CLIENT, values, guarded=False)
+
+
+def _declared(client: DeclaredClient) -> Values:
+    return checked(client_id=client.client_id, project=client.project, name=client.name)

@@ -102,8 +102,8 @@ SCHEDULED_KEYS = st.builds(
     lambda kid, until: replace(signing_key(kid), signs_until=until), KIDS, st.sampled_from([NEVER, NOW + 20])
 )
 CLIENT_IDS = st.sampled_from(["launcher", "shop"])
-CLIENTS = st.builds(DeclaredClient, CLIENT_IDS, st.just("skyforge"), TEXTS)
 PROJECTS = st.sampled_from(["skyforge", "ironkeep"])
+CLIENTS = st.builds(DeclaredClient, CLIENT_IDS, PROJECTS, TEXTS)
 COOKIES = st.sampled_from(["cookie 1", "cookie 2", "other"]).map(digest)
 WORDS = st.sampled_from([(), ("openid",), ("openid", "email"), ("email", "openid"), ("two words",)])
 TOKEN_IDS = st.sampled_from(["t1", "t2", "", "\ud800"])
@@ -150,7 +150,7 @@ CHANGES: st.SearchStrategy[Change] = st.one_of(
     st.builds(SealKey, KIDS, st.just(b"box")),
     st.builds(EraseKey, KIDS, st.just(b"public"), TIMES),
     st.builds(RevokeKey, KIDS, st.just(b"public"), TIMES),
-    st.builds(SyncClients, st.lists(CLIENTS, max_size=2).map(tuple), TIMES),
+    st.builds(SyncClients, st.lists(CLIENTS, max_size=2).map(tuple), TIMES, st.booleans()),
 )
 """What silent logins and the server itself write."""
 

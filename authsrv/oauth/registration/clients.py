@@ -23,6 +23,8 @@ class RegisteredClients:
         """What each project lets clients register, by its key."""
         self.shut_out: Mapping[str, int] = {}
         """When each client that is registered and may not be used was found to be so, at the latest by this start."""
+        self.edits = 0
+        """How often this has changed, so that what was read before a change here does not undo it."""
 
     @property
     def clients(self) -> Mapping[str, Client]:
@@ -31,7 +33,23 @@ class RegisteredClients:
 
     def load(self, rows: Iterable[RegisteredClient]) -> None:
         """Take what the storage holds. They may be used once `configure` was called."""
+        self.edits += 1
         self._rows = {row.client_id: row for row in rows}
+
+    def exchange(self, rows: Iterable[RegisteredClient], edits: int) -> bool:
+        """Take over what the storage held when there were so many `edits`; False if there are more by now.
+
+        Only what differs is made anew: this happens whenever another node registers a client.
+        """
+        if edits != self.edits:
+            return False
+        held = {row.client_id: row for row in rows}
+        for client_id in self._rows.keys() - held.keys():
+            self.remove(client_id)
+        for row in held.values():
+            if row != self._rows.get(row.client_id):
+                self.add(row)
+        return True
 
     def configure(self, policies: Mapping[str, RegistrationPolicy], now: int) -> None:
         """Take the settings of a reload."""
@@ -44,6 +62,7 @@ class RegisteredClients:
 
     def add(self, row: RegisteredClient) -> None:
         """A client has registered."""
+        self.edits += 1
         self._rows[row.client_id] = row
         if self._has(row):
             self._clients[row.client_id] = self._make(row, self.policies[row.project])
@@ -56,6 +75,7 @@ class RegisteredClients:
 
     def remove(self, client_id: str) -> None:
         """A client is gone."""
+        self.edits += 1
         self._rows.pop(client_id, None)
         self._clients.pop(client_id, None)
 

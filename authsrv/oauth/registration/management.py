@@ -79,6 +79,7 @@ class ClientManagement:
             row = replace(managed.row, metadata=to_json(metadata), secret_hash=None if is_public else kept)
             if await self._replaced(row, ask_again=_looks_different(from_json(managed.row.metadata), metadata)):
                 self._office.note("client.updated", row, call.sender)
+                await self._office.spread()
                 return self._office.information(row, metadata, secret, call.token)
         raise TemporarilyUnavailable(retry_after=1, detail="lost every race")
 
@@ -102,6 +103,7 @@ class ClientManagement:
             raise InvalidToken(detail="another request removed the client") from None
         self._clients.remove(row.client_id)
         self._office.note("client.removed", row, call.sender)
+        await self._office.spread()
 
     def _limit(self, call: ManagementCall) -> None:
         self._server.limits.check(Rule.ADDRESS_REGISTRATIONS, call.sender.address)

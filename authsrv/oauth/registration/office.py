@@ -3,7 +3,7 @@
 Owns the shape of the client information response (RFC 7591 section 3.2.1, RFC 7592 section 3). Knows no HTTP framework.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
 from authsrv.audit import AuditEvent, AuditKind
@@ -18,18 +18,28 @@ from authsrv.oauth.server import TokenServer
 FindFaults = Callable[[ClientMetadata, RegistrationPolicy], Iterator[MetadataFault]]
 """The rules of the file's clients, put to what a client registers."""
 
+Spread = Callable[[], Awaitable[None]]
+"""Waits until every node knows what was written: who is answered may ask any of them next."""
+
 MOST_STORED = 16 * 1024
 """Characters of one client's metadata in the database; all of them are in memory."""
 NEVER = 0
 """`client_secret_expires_at` of a secret that does not expire (RFC 7591 section 3.2.1)."""
 
 
+async def _at_once() -> None:
+    """There is no other node."""
+
+
 class RegistrationOffice:
     """Where registrations are checked, answered and noted."""
 
-    def __init__(self, server: TokenServer, clients: RegisteredClients, find_faults: FindFaults) -> None:
+    def __init__(
+        self, server: TokenServer, clients: RegisteredClients, find_faults: FindFaults, spread: Spread = _at_once
+    ) -> None:
         self.server = server
         self.clients = clients
+        self.spread = spread
         self._find_faults = find_faults
 
     def checked(self, sent: Mapping[str, Any], policy: RegistrationPolicy) -> ClientMetadata:

@@ -98,6 +98,7 @@ class Registrar:
             raise AccessDenied(text, reason="registrations_full") from None
         self._clients.add(row)
         self._office.note("client.registered", row, admission.sender)
+        await self._office.spread()
 
     async def expire(self) -> int:
         """Remove clients to which nobody has signed in in their time; how many. Raises `StorageError`."""

@@ -1,0 +1,95 @@
+"""What makes a process one node of several that serve a database; nothing of it runs where there can be but one.
+
+Owns which background work goes on here, and which under the lease of all. Knows not what the work is, and decides
+nothing about a request.
+"""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+from authsrv.jobs.clock_check import ClockCheck
+from authsrv.jobs.lease import Clock, Lease, Sleep
+from authsrv.jobs.news import INTERVAL, News, Take
+from authsrv.jobs.presence import Presence
+from authsrv.jobs.singletons import Job, Singletons
+from authsrv.serving.readiness import Probe
+from authsrv.storage.base import Storage
+from authsrv.storage.changes import VersionName
+
+WORK = "work"
+"""The lease on what one node does for all: sweeping, rounds through keys and players, logout notices."""
+SPREADING = 2 * INTERVAL
+"""Seconds after which every node has heard of a change."""
+
+
+class Node:
+    """One process among those that serve the same database.
+
+    `takers` take over what others changed; `agreed` is called when all nodes have come to have this configuration.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        *,
+        clock: Clock,
+        sleep: Sleep,
+        random: Callable[[int], bytes],
+        takers: Mapping[VersionName, Take],
+        agreed: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._storage = storage
+        self._clock = clock
+        self._sleep = sleep
+        self.name = f"{socket.gethostname()}-{random(4).hex()}"
+        self._work = self._lease(WORK)
+        self.news = News(storage, takers, sleep)
+        self.presence = Presence(storage, self.name, self._lease, agreed, sleep)
+        self.clock_check = ClockCheck(storage, clock, sleep)
+
+    def _lease(self, name: str) -> Lease:
+        return Lease(self._storage, name, self.name, clock=self._clock, sleep=self._sleep)
+
+    @property
+    def rest(self) -> Sleep:
+        """How work of all rests between two steps."""
+        return self._work.rest if self._storage.shared else self._sleep
+
+    @property
+    def probes(self) -> Mapping[str, Probe]:
+        """What an operator should know of although the node serves."""
+        if not self._storage.shared:
+            return {}
+        return {"clock": self.clock_check.probe, "configuration": self.presence.probe}
+
+    async def spread(self) -> None:
+        """Wait until every node has heard of what was just written."""
+        if self._storage.shared:
+            await self._sleep(SPREADING)
+
+    async def announce(self, fingerprint: str) -> bool:
+        """Have this configuration from now on; whether every other node has the same. Raises `StorageError`."""
+        if not self._storage.shared:
+            return True
+        await self.presence.announce(fingerprint)
+        return self.presence.all_agree
+
+    @asynccontextmanager
+    async def working(self, jobs: Sequence[Job]) -> AsyncIterator[None]:
+        """Do what a node does, and `jobs` while they are this node's to do."""
+        tasks = [asyncio.create_task(job.run()) for job in await self._tasks(jobs)]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self.presence.leave()
+
+    async def _tasks(self, jobs: Sequence[Job]) -> Sequence[Job]:
+        if not self._storage.shared:
+            return [Singletons(jobs, None, self._sleep)]
+        await self.clock_check.look()
+        return [Singletons(jobs, self._work, self._sleep), self.news, self.presence, self.clock_check]
