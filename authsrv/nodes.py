@@ -44,7 +44,7 @@ class Node:
         self._clock = clock
         self._sleep = sleep
         self.name = f"{socket.gethostname()}-{random(4).hex()}"
-        self._work = self._lease(WORK)
+        self.work = self._lease(WORK)
         self.news = News(storage, takers, sleep)
         self.presence = Presence(storage, self.name, self._lease, agreed, sleep)
         self.clock_check = ClockCheck(storage, clock, sleep)
@@ -55,7 +55,7 @@ class Node:
     @property
     def rest(self) -> Sleep:
         """How work of all rests between two steps."""
-        return self._work.rest if self._storage.shared else self._sleep
+        return self.work.rest if self._storage.shared else self._sleep
 
     @property
     def probes(self) -> Mapping[str, Probe]:
@@ -92,4 +92,4 @@ class Node:
         if not self._storage.shared:
             return [Singletons(jobs, None, self._sleep)]
         await self.clock_check.look()
-        return [Singletons(jobs, self._work, self._sleep), self.news, self.presence, self.clock_check]
+        return [Singletons(jobs, self.work, self._sleep), self.news, self.presence, self.clock_check]

@@ -3,8 +3,8 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import ExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -26,6 +26,7 @@ from authsrv.log import Event
 from authsrv.models import Grant, StoredKey
 from authsrv.pages.engine import environment
 from authsrv.platforms.base import Clock, OutboundResponse, PlatformSettings
+from authsrv.storage.base import Storage
 from authsrv.storage.memory import MemoryStorage
 from authsrv.storage.sqlite import SqliteStorage
 from tests.support.oauth import stored_keys
@@ -205,9 +206,17 @@ def demo_config(platforms: dict[str, PlatformEmulator], database: str, **changes
 
 @asynccontextmanager
 async def running(
-    tmp_path: Path | None = None, *, edit: Any = None, clock: ManualClock | None = None
+    tmp_path: Path | None = None,
+    *,
+    edit: Any = None,
+    clock: ManualClock | None = None,
+    sleep: Callable[[float], Awaitable[None]] = _no_background,
+    storage: Storage | None = None,
 ) -> AsyncIterator[Server]:
-    """A server on memory storage, or on a SQLite file below `tmp_path`. `edit` may change the configuration's dict."""
+    """A server on memory storage, or on a SQLite file below `tmp_path`. `edit` may change the configuration's dict.
+
+    Background tasks rest by `sleep`. Another `storage` may be brought.
+    """
     clock = clock or ManualClock()
     platforms = emulators(clock)
     playfab = PlayFabEmulator(sleep=_no_answer_in_time)
@@ -223,10 +232,9 @@ async def running(
 
     events: list[Event] = []
     notified = Notified()
-    world = World(
-        clock=clock, emit=events.append, connect=connect, call_clients=lambda _: notified, sleep=_no_background
-    )
-    app = create_app(_config(json.dumps(block)), world)
+    world = World(clock=clock, emit=events.append, connect=connect, call_clients=lambda _: notified, sleep=sleep)
+    with patch("authsrv.app.open_storage", lambda _: storage) if storage else nullcontext():
+        app = create_app(_config(json.dumps(block)), world)
     async with lifespan(app), client(app) as http:
         yield Server(app, http, clock, platforms, outbounds, emulator, notified, events, playfab)
 
@@ -246,12 +254,32 @@ def client(app: Application, address: str = "127.0.0.1") -> httpx.AsyncClient:
 @asynccontextmanager
 async def lifespan(app: Application) -> AsyncIterator[None]:
     """Run the application's lifespan around a test. First keys and templates are made once for the whole run."""
-    with (
-        patch("authsrv.oauth.key_keeper.first_keys", lambda _rules, _vault, now: _signing_keys(now)),
-        patch("authsrv.pages.engine.environment", _templates),
-    ):
+    with _SHORTCUTS:
         async with app.router.lifespan_context(app):
             yield
+
+
+class _Shortcuts:
+    """What saves time, in force while some server runs. They may start and stop in any order."""
+
+    def __init__(self) -> None:
+        self._running = 0
+        self._patched = ExitStack()
+
+    def __enter__(self) -> None:
+        if not self._running:
+            made = patch("authsrv.oauth.key_keeper.first_keys", lambda _rules, _vault, now: _signing_keys(now))
+            self._patched.enter_context(made)
+            self._patched.enter_context(patch("authsrv.pages.engine.environment", _templates))
+        self._running += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._running -= 1
+        if not self._running:
+            self._patched.close()
+
+
+_SHORTCUTS = _Shortcuts()
 
 
 def _signing_keys(now: int) -> tuple[StoredKey, ...]:
