@@ -16,10 +16,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from starlette.routing import BaseRoute, Router
+from starlette.routing import BaseRoute, Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from authsrv import playfab
+from authsrv import __version__, playfab
 from authsrv.accounts.keeping import Keeping
 from authsrv.addresses import AddressResolver
 from authsrv.audit import Audit, AuditEvent
@@ -43,6 +43,9 @@ from authsrv.jobs.rate_exchange import RateExchange
 from authsrv.jobs.sweeper import Sweeper
 from authsrv.limits import RateLimiter
 from authsrv.log import Emit, Event
+from authsrv.metrics.figures import Spread
+from authsrv.metrics.seen import Seen
+from authsrv.metrics.sources import Sources
 from authsrv.models import Project, Retention
 from authsrv.nodes import Node
 from authsrv.oauth.claim_sources import ClaimSources
@@ -52,7 +55,7 @@ from authsrv.oauth.key_keeper import KeyKeeper
 from authsrv.oauth.key_material import Vault
 from authsrv.oauth.keys import KeyRing
 from authsrv.oauth.registration.clients import RegisteredClients
-from authsrv.oauth.server import TokenServer
+from authsrv.oauth.server import GRANT_TYPES, TokenServer
 from authsrv.orders.desk import Desk
 from authsrv.outbound.guarded import GuardedOutbound
 from authsrv.pages.render import Pages
@@ -69,7 +72,7 @@ from authsrv.verifiers import PlayFabTitles, Verifiers, connect_by_http
 
 _log = logging.getLogger("authsrv.retention")
 
-_RESTART_ONLY = ("issuer", "dev", "server", "database", "keys", "limits", "log", "sessions", "outbound")
+_RESTART_ONLY = ("issuer", "dev", "server", "database", "keys", "limits", "log", "metrics", "sessions", "outbound")
 
 
 CallClients = Callable[[OutboundSettings], FormOutbound]
@@ -111,7 +114,9 @@ class Application:
     def __init__(self, config: Config, world: World) -> None:
         self.config = config
         self._world = world
-        self._audit = Audit(world.emit, now=world.clock)
+        self.seen = Seen(tuple(PLATFORMS), tuple(GRANT_TYPES))
+        emit = self.seen.passing(world.emit) if config.metrics.enabled else world.emit
+        self._audit = Audit(emit, now=world.clock)
         self.storage: Storage = open_storage(config.database.model())
         self._registered = RegisteredClients(client_of)
         self._registry = ClientRegistry(config.clients().values(), self._registered.clients)
@@ -134,7 +139,7 @@ class Application:
         providers[playfab.NAME] = partial(self._playfab.probe, playfab.NAME)
         providers.update(self.node.probes)
         self.rate_exchange: RateExchange | None = None
-        self.readiness = Readiness({"storage": self.storage.ping}, providers)
+        self.readiness = Readiness({"storage": self.storage.ping, "keys": self._check_keys}, providers)
         self._logos = Logos()
         facts = self._facts()
         self._screens = Screens(Pages(random=world.random), facts)
@@ -164,7 +169,7 @@ class Application:
             self._serve,
             issuer=config.issuer,
             render_error=ErrorRenderer(self._screens),
-            emit=world.emit,
+            emit=emit,
             allowed_origins=self._registry.cors_origins,
             addresses=AddressResolver(config.server.trusted_proxies),
             hosts=HostCheck(config.issuer, dev=config.dev),
@@ -215,6 +220,7 @@ class Application:
         self._projects = projects
         self._logos.replace(images)
         self.config = config
+        self._taken_at = self._world.clock()
         self._verifiers.settle()
         self._playfab.settle()
 
@@ -251,6 +257,29 @@ class Application:
         finally:
             await self.storage.close()
 
+    def figures(self, *, lag: Spread, dropped: Callable[[], int]) -> Sources:
+        """Where the figures of the server are, while it serves. `lag` and `dropped` are the process's own."""
+        services = (self._verifiers, self._playfab)
+        return Sources(
+            version=__version__,
+            seen=self.seen,
+            readiness=self.readiness,
+            storage=self.storage.vitals,
+            calls=[one.figures for one in services],
+            hosts=lambda: [*self._verifiers.vitals(), *self._playfab.vitals()],
+            keys=lambda: self.desk.keys.ring.stored,
+            key_rules=self.config.keys.rules(),
+            swept=lambda: self._sweeping.removed,
+            loaded_at=lambda: self._taken_at,
+            dropped=dropped,
+            lag=lag,
+            clock=self._world.clock,
+        )
+
+    async def _check_keys(self) -> None:
+        for alg in self.config.keys.algorithms:
+            self.desk.keys.ring.signer(alg)
+
     @asynccontextmanager
     async def _lifespan(self, _: Any) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
@@ -265,7 +294,8 @@ class Application:
             stack.push_async_callback(outbound.aclose)
             self.notices = LogoutNotices(server, outbound, self.node.rest)
             self.account_rounds = self._account_rounds(opened)
-            jobs = (self.notices, self._sweeper(), self.account_rounds, KeyRounds(opened.keys, self.node.rest))
+            self._sweeping = self._sweeper()
+            jobs = (self.notices, self._sweeping, self.account_rounds, KeyRounds(opened.keys, self.node.rest))
             await stack.enter_async_context(self.node.working(jobs))
             self._share_limits(server.limits, stack)
             self.readiness.start()
@@ -329,6 +359,7 @@ class Application:
 
     def _build(self, ring: KeyRing, server: TokenServer) -> ASGIApp:
         table = [*routes(served(self._parts, ring, server)), *self._demo_routes()]
+        self.seen.know({route.path for route in table if isinstance(route, Route)})
         return Router(table, redirect_slashes=False, default=not_found)
 
 

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from authsrv.outbound.breaker import BreakerState
-from authsrv.platforms.base import Clock, Outbound, PlatformSettings, PlatformUnavailable
+from authsrv.outbound.figures import CallFigures, HostVitals
+from authsrv.platforms.base import Clock, Outbound, PlatformSettings
+from authsrv.serving.readiness import Absent, PartDown
 
 START_PAUSE = 1.0
 """Seconds before new platforms load their key lists: the server answers first. A login before that loads them too."""
@@ -27,6 +29,12 @@ class Connections(Outbound, Protocol):
     @property
     def state(self) -> BreakerState:
         """Whether calls go out, or are held back because nobody answers."""
+
+    figures: CallFigures
+    """Where calls are counted."""
+
+    def vitals(self) -> Sequence[HostVitals]:
+        """How the way to each host is."""
 
     async def aclose(self) -> None:
         """Close every connection, after the service has stopped."""
@@ -77,6 +85,7 @@ class Services(Generic[S]):
         self._replaced: list[Running[S]] = []
         self._new: list[Running[S]] = []
         self._working: dict[asyncio.Task[None], Sequence[Running[S]]] = {}
+        self.figures = CallFigures()
 
     def prepare(self, wanted: Mapping[Place, PlatformSettings]) -> Mapping[Place, S]:
         """Make what is new; what is no longer wanted goes on until `settle`."""
@@ -99,9 +108,16 @@ class Services(Generic[S]):
         task.add_done_callback(self._working.pop)
 
     async def probe(self, name: str) -> None:
-        """Raise `PlatformUnavailable` while calls to this service are held back for some project."""
-        if any(running.outbound.state == "open" for (_, known), running in self._running.items() if known == name):
-            raise PlatformUnavailable(f"calls to {name} are held back")
+        """Raise `PartDown` while calls to this service are held back for some project, `Absent` if none has it."""
+        found = [running.outbound.state for (_, known), running in self._running.items() if known == name]
+        if not found:
+            raise Absent
+        if "open" in found:
+            raise PartDown("circuit_open")
+
+    def vitals(self) -> list[tuple[str, HostVitals]]:
+        """Each service that runs, by name, and how the way to each of its hosts is."""
+        return [(name, one) for (_, name), running in self._running.items() for one in running.outbound.vitals()]
 
     async def stop(self) -> None:
         """Stop everything, now."""
@@ -128,6 +144,7 @@ class Services(Generic[S]):
             return found
         _, name = place
         outbound = self._connect(name, settings, self._clock)
+        outbound.figures = self.figures
         running = Running(settings, outbound, self._make(place, settings, outbound, self._clock))
         self._new.append(running)
         return running

@@ -94,5 +94,8 @@ async def test_R39_a_platform_that_does_not_answer_is_named_and_nothing_else_suf
     async with running() as server:
         server.outbounds["steam"].state = "open"
         ready = await server.http.get("/health/ready")
-        assert (ready.status_code, ready.json()) == (200, {"status": "ready", "failed": [], "degraded": ["steam"]})
+        names = ("storage", "keys", "steam", "xbox", "epicgames", "guest", "playfab")
+        parts = dict.fromkeys(names, "ok") | {"steam": "circuit_open"}
+        told = {"status": "ready", "failed": [], "degraded": ["steam"], "parts": parts}
+        assert (ready.status_code, ready.json()) == (200, told)
         assert (await server.silent("xbox")).status_code == 200

@@ -280,6 +280,18 @@ class LogSettings(Settings):
     format: Literal["json", "console"] = Field("json", description="json for machines, console for people.")
 
 
+class MetricsSettings(Settings):
+    """The `[metrics]` block: figures for Prometheus, on a listener of their own."""
+
+    enabled: Flag = Field(False, description="Serve figures about the server at /metrics of this address.")
+    host: str = Field(
+        "127.0.0.1", min_length=1, description="Address to listen on, inside the own network: whoever reaches it reads."
+    )
+    port: Annotated[int, Field(strict=True)] = Field(
+        9464, ge=0, le=65535, description="Port to listen on, another one than the server's."
+    )
+
+
 PlatformBlocks = create_model(
     "PlatformBlocks",
     __base__=Settings,
@@ -348,6 +360,7 @@ class Config(Settings):
     outbound: OutboundSettings = Field(OutboundSettings(), description="Calls to addresses that clients give.")
     limits: LimitsSettings = Field(LimitsSettings(), description="How often something may be tried.")
     log: LogSettings = Field(LogSettings(), description="What is logged, and how.")
+    metrics: MetricsSettings = Field(MetricsSettings(), description="Figures for Prometheus.")
     retention: RetentionSettings = Field(RetentionSettings(), description="For how long things are kept.")
     projects: dict[str, ProjectSettings] = Field({}, description="A table for each project, named by its key.")
 

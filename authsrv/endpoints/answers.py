@@ -29,7 +29,7 @@ class Answers:
 
     def error(self, request: Request, target: Target, error: AuthsrvError) -> Response:
         """A refusal, with the `state` unless that is what is wrong."""
-        report(error)
+        report(request, error)
         told = self._told(target, error)
         return self._answer(request, target, identified(told, error, target.state, self._issuer))
 

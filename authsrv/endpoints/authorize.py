@@ -45,7 +45,7 @@ class Outcomes:
             case Entered(target=target):
                 return redirect(request, target.redirect_uri)
             case Refused(target=target, error=error) if target.client.is_account_page:
-                report(error)
+                report(request, error)
                 return redirect(request, f"{self._issuer}/login")
             case Refused(target=target, error=error):
                 return self._answers.error(request, target, error)

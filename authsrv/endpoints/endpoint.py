@@ -98,8 +98,9 @@ def _challenge(scope: Scope, error: AuthsrvError, kind: dialects.Endpoint, statu
     return ""
 
 
-def report(error: AuthsrvError) -> None:
+def report(request: Request, error: AuthsrvError) -> None:
     """Tell the log what a redirect does not say."""
+    request.scope["state"]["told"] = error
     facts = {"error": error.error, "reason": error.reason, "detail": error.detail}
     _log.info("refused by redirect", extra={name: value for name, value in facts.items() if value})
 

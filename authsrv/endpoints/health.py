@@ -1,6 +1,6 @@
 """`/health/live` and `/health/ready`: for process managers and load balancers.
 
-They tell a state and names of parts, never a version, an address or anything about a player.
+They tell a state, names of parts and how each is, never a version, an address or anything about a player.
 """
 
 from collections.abc import Awaitable, Callable
@@ -25,7 +25,12 @@ def ready(readiness: Readiness) -> Endpoint:
 
     async def answer(_request: Request) -> Response:
         report = await readiness.report()
-        body = {"status": report.state, "failed": list(report.failed), "degraded": list(report.degraded)}
+        body = {
+            "status": report.state,
+            "failed": list(report.failed),
+            "degraded": list(report.degraded),
+            "parts": dict(report.parts),
+        }
         if report.ready:
             return JSONResponse(body)
         return JSONResponse(body, status_code=503, headers={"Retry-After": _RETRY_AFTER})

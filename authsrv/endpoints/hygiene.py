@@ -10,7 +10,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -230,7 +230,14 @@ def _access_event(exchange: _Exchange, seconds: float) -> Event:
         value = getattr(exchange, name)
         if value:
             event[name] = value
-    return event
+    return event | _noted(exchange.scope["state"])
+
+
+def _noted(state: Mapping[str, Any]) -> Event:
+    """What an endpoint noted for the log: of its own words only, and the error that a redirect told."""
+    told: AuthsrvError | None = state.get("told")
+    facts: Event = {name: state[name] for name in ("grant", "provider") if name in state}
+    return facts | {"error": told.error, "reason": told.reason} if told else facts
 
 
 def _route(scope: Scope) -> str:

@@ -48,7 +48,7 @@ class LinkEndpoint:
         try:
             waiting = await self._page.begin(CodeCall(code, provider, self._cookie.read(request), sender(request)))
         except InvalidGrant as error:
-            report(error)
+            report(request, error)
             return self._screens.code(request, code, provider, "wrong")
         return self._cookie.set(redirect(request, self._at(waiting.handle)), waiting.cookie)
 
@@ -120,5 +120,5 @@ class LinkReturn:
 
 def refused(request: Request, refusal: LinkRefused) -> Response:
     """Back to the game, which learns why. Only games on an Xsolla SDK name an address."""
-    report(refusal.error)
+    report(request, refusal.error)
     return redirect(request, append_query(refusal.return_to, XSOLLA.redirect_error(refusal.error)))

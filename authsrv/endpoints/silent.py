@@ -35,6 +35,7 @@ class SilentEndpoint:
         came_from = sender(request)
         provider = request.path_params["provider"]
         target = self._login.target(provider, form.take(TARGET_PARAMETERS), came_from.surface)
+        request.scope["state"]["provider"] = provider
         proof = _proof(request, form.raw_form)
         try:
             sent = parameters(form, PARAMETERS, came_from.surface)
@@ -52,7 +53,7 @@ class SilentEndpoint:
         return dialects.dialect_of(request.scope["path"]).success({"login_url": url})
 
     def _redirect_error(self, request: Request, target: RedirectTarget, error: AuthsrvError, state: str) -> Response:
-        report(error)
+        report(request, error)
         dialect = dialects.dialect_of(request.scope["path"])
         told = dialects.error_parameters(dialect, error, state, self._issuer)
         return redirect(request, append_query(target.client.error_redirect_uri or target.redirect_uri, told))

@@ -8,10 +8,12 @@ from authsrv.endpoints.endpoint import parameters, sender
 from authsrv.endpoints.forms import header_values, parse_form, read_form
 from authsrv.errors import InvalidClient, InvalidRequest
 from authsrv.oauth.request import TokenRequest
-from authsrv.oauth.server import TOKEN_PARAMETERS, TokenServer
+from authsrv.oauth.server import GRANT_TYPES, TOKEN_PARAMETERS, TokenServer
 
 MAX_BODY = 128 * 1024
 """An XSTS token has up to 64 KiB, and may be percent-encoded."""
+OTHER_GRANT = "other"
+"""In the log, for what is no grant of ours: only our own words go there."""
 MAX_BODY_WITH_TOKEN = 20 * 1024
 """Where a request is about a token of ours: one of 16 KiB, and the client's authentication."""
 
@@ -24,7 +26,11 @@ class TokenEndpoint:
 
     async def __call__(self, request: Request) -> Response:
         """Redeem a grant for tokens (RFC 6749 section 3.2)."""
+        state = request.scope["state"]
+        state["grant"] = OTHER_GRANT
         call = await read_client_request(request, TOKEN_PARAMETERS)
+        asked = call.parameters.get("grant_type", "")
+        state["grant"] = asked if asked in GRANT_TYPES else OTHER_GRANT
         return dialects.dialect_of(request.scope["path"]).token(await self._server.token(call))
 
 

@@ -42,6 +42,7 @@ class Sweeper:
         self._chance = chance
         self._retention = retention
         self._chores = chores
+        self.removed = 0
 
     async def run(self) -> None:
         """Sweep for ever; cancel it to end it. A database that cannot is tried again in the next round."""
@@ -65,6 +66,7 @@ class Sweeper:
     async def _try_round(self) -> None:
         try:
             removed = await self.round()
+            self.removed += removed
         except StorageError as error:
             log.warning("sweeping was put off: %s", error)
         else:

@@ -96,6 +96,18 @@ def _state(key: StoredKey, now: int, *, is_signing: bool) -> KeyState:
     return "next" if key.erased_at is None and now < key.signs_from else "retiring"
 
 
+def next_changes(keys: Sequence[StoredKey], rules: KeyRules, now: int) -> dict[str, int]:
+    """When another key is to sign, for each algorithm of the rules that has a key; in the past if it is overdue."""
+    found = {alg: able(_line(keys, alg), alg) for alg in rules.algorithms}
+    signing = {alg: key for alg, mine in found.items() if (key := in_force(mine, now))}
+    return {alg: _next_change(found[alg], key, rules) for alg, key in signing.items()}
+
+
+def _next_change(newest_first: Sequence[StoredKey], active: StoredKey, rules: KeyRules) -> int:
+    waiting = _after(newest_first, active)
+    return waiting.signs_from if waiting else active.signs_from + rules.rotation
+
+
 def plan(keys: Sequence[StoredKey], rules: KeyRules, now: int) -> Plan:
     """What the rules ask for at this moment; nothing, most of the time."""
     found = [_plan_line(_line(keys, alg), alg, rules, now) for alg in rules.algorithms]

@@ -39,6 +39,9 @@ ATTEMPTS = 3
 
 TOKEN_PARAMETERS = CLIENT_PARAMETERS.union({"grant_type"}, *(grant.PARAMETERS for grant in GRANTS))
 
+GRANT_TYPES = frozenset(grant.GRANT_TYPE for grant in GRANTS)
+"""What a token request may ask for."""
+
 _OURS: Mapping[str, type[errors.AuthsrvError]] = {
     "invalid_request": errors.InvalidRequest,
     "invalid_client": errors.InvalidClient,

@@ -18,6 +18,18 @@ class NotSendable(OutboundError):
     """The request itself cannot be written as HTTP, which says nothing about the platform."""
 
 
+class NoAnswer(OutboundError):
+    """The answer did not come in time."""
+
+
+class CircuitOpen(OutboundError):
+    """Nothing was sent, because nobody answered lately."""
+
+
+class NoPlace(OutboundError):
+    """Nothing was sent, because too many calls are under way."""
+
+
 @dataclass(slots=True, repr=False, eq=False)  # not frozen: it records its own progress; no repr: it holds secrets
 class Call:
     """`deadline` is in the event loop's time. `opaque` is set when the transport does not tell when it writes."""

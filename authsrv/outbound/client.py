@@ -11,12 +11,13 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from authsrv.outbound.allowed_urls import AllowedUrls
 from authsrv.outbound.breaker import Breaker, BreakerState, Permit, Verdict
-from authsrv.outbound.call import Call, NotConnected, NotSendable
+from authsrv.outbound.call import Call, CircuitOpen, NoAnswer, NoPlace, NotConnected, NotSendable
 from authsrv.outbound.exchange import BASE_HEADERS, exchange, quiet_libraries
+from authsrv.outbound.figures import CallFigures, HostVitals
 from authsrv.platforms.base import Clock, OutboundError, OutboundResponse
 
 if TYPE_CHECKING:
@@ -44,15 +45,17 @@ class OutboundLimits:
     pause: float = 0.05
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Service:
     """One address prefix of a platform, with places and a circuit of its own.
 
     A web page that throttles us must not shut the API beside it, which answers everybody else.
     """
 
+    host: str
     breaker: Breaker
     places: asyncio.Semaphore
+    in_flight: int = 0
 
 
 class HttpOutbound:
@@ -78,17 +81,26 @@ class HttpOutbound:
         self._limits = limits or OutboundLimits()
         self._denials_are_ours = denials_are_ours
         self._services = {
-            prefix: _Service(Breaker(clock), asyncio.Semaphore(self._limits.max_in_flight)) for prefix in self._allowed
+            prefix: _Service(_host_of(prefix), Breaker(clock), asyncio.Semaphore(self._limits.max_in_flight))
+            for prefix in self._allowed
         }
+        self.figures = CallFigures()
         self._transport = transport
         self._opaque = transport is not None
         self._building = asyncio.Lock()
 
     @property
     def state(self) -> BreakerState:
-        """The circuit that is worst off, for readiness and metrics."""
+        """The circuit that is worst off, for readiness."""
         states = {service.breaker.state for service in self._services.values()}
         return next((state for state in _WORST_FIRST if state in states), "closed")
+
+    def vitals(self) -> list[HostVitals]:
+        """How the way to each prefix is."""
+        return [
+            HostVitals(service.host, service.breaker.state, service.in_flight, self._limits.max_in_flight)
+            for service in self._services.values()
+        ]
 
     async def start(self) -> None:
         """Import and build what calls need, off the event loop. Optional: the first call does it otherwise."""
@@ -144,11 +156,23 @@ class HttpOutbound:
         prefix = self._allowed.prefix_of(call.url)
         if prefix is None:
             raise call.error("the address is not one of the platform's")
-        service = self._services[prefix]
+        service, began = self._services[prefix], asyncio.get_running_loop().time()
+        try:
+            response = await self._in_place(call, service, retry=retry)
+        except OutboundError as error:
+            self.figures.failed(self._name, service.host, error, asyncio.get_running_loop().time() - began)
+            raise
+        seconds = asyncio.get_running_loop().time() - began
+        self.figures.answered(self._name, service.host, self._verdict(response.status), seconds)
+        return response
+
+    async def _in_place(self, call: Call, service: _Service, *, retry: bool) -> OutboundResponse:
         await self._take_place(call, service.places)
+        service.in_flight += 1
         try:
             return await (self._try_twice(call, service.breaker) if retry else self._try(call, service.breaker))
         finally:
+            service.in_flight -= 1
             service.places.release()
 
     async def _take_place(self, call: Call, places: asyncio.Semaphore) -> None:
@@ -159,7 +183,7 @@ class HttpOutbound:
             async with asyncio.timeout(self._limits.queue):
                 await places.acquire()
         except TimeoutError:
-            raise call.error("too many calls in flight", retry_after=1) from None
+            raise call.error("too many calls in flight", NoPlace, retry_after=1) from None
 
     async def _try_twice(self, call: Call, breaker: Breaker) -> OutboundResponse:
         try:
@@ -183,13 +207,13 @@ class HttpOutbound:
     async def _try(self, call: Call, breaker: Breaker) -> OutboundResponse:
         permit = breaker.admit()
         if permit is None:
-            raise call.error("the circuit is open", retry_after=breaker.retry_after)
+            raise call.error("the circuit is open", CircuitOpen, retry_after=breaker.retry_after)
         try:
             async with asyncio.timeout_at(call.deadline):
                 response = await exchange(await self._ready(), call, self._limits.connect)
         except TimeoutError:
             self._record(breaker, permit, "failure")
-            raise call.error("no answer in time") from None
+            raise call.error("no answer in time", NoAnswer) from None
         except NotSendable:
             raise
         except OutboundError:
@@ -227,6 +251,10 @@ def _encoded(form: Mapping[str, str] | None, json: Mapping[str, Any] | None) -> 
     if json is not None:
         return jsonlib.dumps(json, allow_nan=False).encode(), {"Content-Type": "application/json"}
     return urlencode(form or {}).encode(), {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+def _host_of(prefix: str) -> str:
+    return urlsplit(prefix).hostname or ""
 
 
 def _build_transport() -> "httpx.AsyncBaseTransport":

@@ -19,10 +19,12 @@ from authsrv import config as configuration
 from authsrv import log
 from authsrv.app import Application, ReloadRefused, World, create_app
 from authsrv.config import Config, ConfigError
+from authsrv.metrics.lag import LoopLag
 from authsrv.oauth.key_material import KeyRingError
 from authsrv.orders import ORDERS
 from authsrv.orders.desk import Order, OrderRefused
 from authsrv.serving.control import ControlError, ControlServer
+from authsrv.serving.metrics_listener import MetricsEndpoint, MetricsRefused, listening
 from authsrv.serving.protocol import HttpLimits
 from authsrv.serving.serve import serve
 from authsrv.storage.base import StorageError
@@ -39,7 +41,7 @@ def run(config: Config, path: Path, *, on_ready: OnReady | None = None, stop_on_
     pipeline = log.configure(level=config.log.level, pretty=config.log.format == "console")
     try:
         application = create_app(config, World(emit=pipeline.emit))
-        process = Process(application, path)
+        process = Process(application, path, dropped=lambda: pipeline.dropped)
         return serve(
             lambda: process,
             host=config.server.host,
@@ -67,9 +69,10 @@ def http_limits(config: Config) -> HttpLimits:
 class Process:
     """The application with its control socket, as one ASGI application."""
 
-    def __init__(self, application: Application, path: Path) -> None:
+    def __init__(self, application: Application, path: Path, *, dropped: Callable[[], int] = int) -> None:
         self._application = application
         self._path = path
+        self._dropped = dropped
         self._router = Router(lifespan=self._lifespan)
         socket = application.config.control_socket
         orders = {name: partial(self._obey, order) for name, order in ORDERS.items()}
@@ -122,7 +125,8 @@ class Process:
             try:
                 await stack.enter_async_context(self._application.router.lifespan_context(self._application))
                 await self._listen_for_commands(stack)
-            except (StorageError, KeyRingError, ControlError) as error:
+                await self._serve_metrics(stack)
+            except (StorageError, KeyRingError, ControlError, MetricsRefused) as error:
                 self._refusal = str(error)
                 raise
             yield
@@ -131,6 +135,18 @@ class Process:
         if self._control is not None:
             await self._control.start()
             stack.push_async_callback(self._control.stop)
+
+    async def _serve_metrics(self, stack: AsyncExitStack) -> None:
+        settings = self._application.config.metrics
+        if not settings.enabled:
+            return
+        from authsrv.metrics.exposition import Exposition  # noqa: PLC0415 - prometheus_client takes memory and time
+
+        lag = LoopLag()
+        stack.callback(asyncio.create_task(lag.run()).cancel)
+        exposition = Exposition(self._application.figures(lag=lag.seconds, dropped=self._dropped))
+        endpoint = MetricsEndpoint(exposition.render)
+        self.metrics_port = await stack.enter_async_context(listening(endpoint, settings.host, settings.port))
 
 
 async def _terminate() -> None:

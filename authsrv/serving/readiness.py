@@ -6,22 +6,39 @@ Owns how probes are run and how long their outcome counts. Knows no storage, no 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, field
+from typing import Final, Literal
 
 Probe = Callable[[], Awaitable[None]]
 """Returns when the part works, raises anything when it does not."""
 
 State = Literal["ready", "starting", "draining", "failing"]
+OK: Final = "ok"
+
+
+class PartDown(Exception):
+    """A part does not work, and why, as a code of ours that may be told to everybody."""
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+        super().__init__(why)
+
+
+class Absent(Exception):
+    """The configuration does not have the part; nothing is told of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadinessReport:
-    """What to tell a load balancer. `failed` and `degraded` are names of probes; only `failed` makes it red."""
+    """What to tell a load balancer. `failed` and `degraded` are names of parts; only `failed` makes it red.
+
+    `parts` has every part that was asked, and how it is: `ok`, `failing`, `no_answer`, or a code of its own.
+    """
 
     state: State
     failed: tuple[str, ...] = ()
     degraded: tuple[str, ...] = ()
+    parts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ready(self) -> bool:
@@ -82,17 +99,28 @@ class Readiness:
         return ReadinessReport("draining") if self._draining else self._probed
 
     async def _probe(self) -> ReadinessReport:
-        failed, degraded = await asyncio.gather(self._failing(self._checks), self._failing(self._providers))
-        return ReadinessReport("failing" if failed else "ready", failed, degraded)
+        checks, providers = await asyncio.gather(self._states(self._checks), self._states(self._providers))
+        failed, degraded = _down(checks), _down(providers)
+        return ReadinessReport("failing" if failed else "ready", failed, degraded, {**checks, **providers})
 
-    async def _failing(self, probes: Mapping[str, Probe]) -> tuple[str, ...]:
-        passed = await asyncio.gather(*(self._passes(probe) for probe in probes.values()))
-        return tuple(name for name, good in zip(probes, passed, strict=True) if not good)
+    async def _states(self, probes: Mapping[str, Probe]) -> dict[str, str]:
+        found = await asyncio.gather(*(self._state(probe) for probe in probes.values()))
+        return {name: state for name, state in zip(probes, found, strict=True) if state}
 
-    async def _passes(self, probe: Probe) -> bool:
+    async def _state(self, probe: Probe) -> str:
         try:
             async with asyncio.timeout(self._deadline):
                 await probe()
+        except PartDown as down:
+            return down.why
+        except Absent:
+            return ""
+        except TimeoutError:
+            return "no_answer"
         except Exception:
-            return False
-        return True
+            return "failing"
+        return OK
+
+
+def _down(states: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(name for name, state in states.items() if state != OK)

@@ -41,6 +41,7 @@ from authsrv.models import (
     Visit,
 )
 from authsrv.storage.changes import Change, DeclaredClient
+from authsrv.storage.vitals import StorageVitals
 
 LAST_ROW = 2**63 - 1
 """After the id of every row."""
@@ -301,3 +302,6 @@ class Storage(Protocol):
 
     async def ping(self) -> None:
         """Prove that a write transaction can begin; raises `StorageUnavailable` otherwise. Writes nothing."""
+
+    def vitals(self) -> StorageVitals:
+        """How the database does, in numbers. Asks nobody and never waits; also while it is closed."""

@@ -44,6 +44,14 @@ def create(path: Path) -> None:
         raise StorageError(f"cannot create {path}: {error.strerror}; {_remedy(path)}") from error
 
 
+def size_of(path: Path) -> int:
+    """The bytes of a file; 0 if there is none."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
 def tighten(path: Path) -> None:
     """Take the group's and the world's rights to the database and its side files away, if they have any."""
     for file in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm", ".erasures"))):

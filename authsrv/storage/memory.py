@@ -64,7 +64,9 @@ from authsrv.storage.memory_revocations import revocations, standing
 from authsrv.storage.memory_tables import Tables, write
 from authsrv.storage.privacy_steps import retention_times
 from authsrv.storage.rows import checked, digest_column, identity_values, reservation_values, row_ids
+from authsrv.storage.schema import REVISIONS
 from authsrv.storage.steps import sweep_times, writes_of
+from authsrv.storage.vitals import StorageVitals
 
 
 class MemoryStorage:
@@ -333,6 +335,9 @@ class MemoryStorage:
     async def load_time(self) -> int:
         await self._turn()
         return int(time.time())
+
+    def vitals(self) -> StorageVitals:
+        return StorageVitals("memory", REVISIONS[-1])
 
     async def _turn(self) -> None:
         """Let others run first, as a real database would: tests upon memory then show the same races."""

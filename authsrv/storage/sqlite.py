@@ -27,7 +27,7 @@ from authsrv.storage import sql
 from authsrv.storage.base import KEPT, SchemaMismatch, StorageError, StorageUnavailable, Swept
 from authsrv.storage.changes import Change
 from authsrv.storage.dialogues import Reading, sweep_expired, sweep_grants
-from authsrv.storage.files import exists, path_of, refuse_network, tighten
+from authsrv.storage.files import exists, path_of, refuse_network, size_of, tighten
 from authsrv.storage.lock import ProcessLock
 from authsrv.storage.privacy_changes import ErasePlayer
 from authsrv.storage.privacy_steps import retention_times
@@ -40,7 +40,7 @@ from authsrv.storage.rows import (
     reservation_values,
     row_ids,
 )
-from authsrv.storage.schema import MIGRATE
+from authsrv.storage.schema import MIGRATE, REVISIONS
 from authsrv.storage.sql_loads import SqlLoads
 from authsrv.storage.sqlite_connection import (
     READER,
@@ -65,6 +65,7 @@ from authsrv.storage.sqlite_units import (
     write_along,
 )
 from authsrv.storage.steps import sweep_times, writes_of
+from authsrv.storage.vitals import StorageVitals
 
 T = TypeVar("T")
 
@@ -197,6 +198,18 @@ class SqliteStorage(SqlLoads):
 
     async def ping(self) -> None:
         await self._writing().run(nothing)
+
+    def vitals(self) -> StorageVitals:
+        ways = {"read": self._reader, "write": self._writer}
+        lanes = {name: lane for name, lane in ways.items() if lane is not None}
+        return StorageVitals(
+            "sqlite",
+            REVISIONS[-1],
+            versions={"sqlite": sqlite3.sqlite_version},
+            traffic={name: lane.traffic for name, lane in lanes.items()},
+            queued={name: lane.queued for name, lane in lanes.items()},
+            wal_bytes=size_of(self._path.with_name(f"{self._path.name}-wal")),
+        )
 
     def _writing(self) -> Lane:
         if self._writer is None:

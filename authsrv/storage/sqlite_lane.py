@@ -7,13 +7,15 @@ Owns the queue, the answers and the connection's replacement after a fault. What
 import asyncio
 import logging
 import sqlite3
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
-from authsrv.storage.base import StorageError, StorageUnavailable
+from authsrv.storage.base import Conflict, StorageError, StorageUnavailable
 from authsrv.storage.sqlite_connection import Busy, Connection, Unit, running_error
+from authsrv.storage.vitals import Traffic
 
 T = TypeVar("T")
 Group = Callable[[sqlite3.Connection, Sequence[Unit]], list[object]]
@@ -55,6 +57,12 @@ class Lane:
         self._wake = asyncio.Event()
         self._ending = False
         self._task: asyncio.Task[None] | None = None
+        self.traffic = Traffic()
+
+    @property
+    def queued(self) -> int:
+        """How many units wait."""
+        return len(self._queue)
 
     async def open(self) -> Connection:
         """Connect, begin to work, and return the connection for what is asked at start."""
@@ -122,12 +130,16 @@ class Lane:
 
     async def _next_group(self) -> None:
         group = [self._queue.popleft() for _ in range(min(len(self._queue), GROUP_LIMIT))]
+        began = time.perf_counter()
         try:
             connection = await self._usable()
             outcomes = await connection.run(lambda driver: self._run_group(driver, [waiter.unit for waiter in group]))
         except Exception as error:  # whatever it is, the callers must hear of it
+            self.traffic.note_failure(time.perf_counter() - began, len(group))
             await self._give_up(group, error)
         else:
+            conflicts = sum(isinstance(outcome, Conflict) for outcome in outcomes)
+            self.traffic.note(time.perf_counter() - began, len(group), conflicts)
             for waiter, outcome in zip(group, outcomes, strict=True):
                 waiter.answer(outcome)
 

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from authsrv.endpoints.health import live, ready
-from authsrv.serving.readiness import Readiness, ReadinessReport
+from authsrv.serving.readiness import Absent, PartDown, Readiness, ReadinessReport
 
 REQUEST = Request({"type": "http", "method": "GET", "headers": []})
 
@@ -17,6 +17,14 @@ async def works() -> None:
 
 async def fails() -> None:
     raise OSError("disk /var/secret full")
+
+
+async def held_back() -> None:
+    raise PartDown("circuit_open")
+
+
+async def absent() -> None:
+    raise Absent
 
 
 async def hangs() -> None:
@@ -35,30 +43,36 @@ async def test_live_says_only_that_the_loop_turns() -> None:
 
 async def test_ready_is_red_before_the_start_and_while_draining() -> None:
     readiness = Readiness({"storage": works})
-    assert await asked(readiness) == (503, {"status": "starting", "failed": [], "degraded": []})
+    assert await asked(readiness) == (503, {"status": "starting", "failed": [], "degraded": [], "parts": {}})
     readiness.start()
-    assert await asked(readiness) == (200, {"status": "ready", "failed": [], "degraded": []})
+    well = {"status": "ready", "failed": [], "degraded": [], "parts": {"storage": "ok"}}
+    assert await asked(readiness) == (200, well)
     readiness.drain()
-    assert await asked(readiness) == (503, {"status": "draining", "failed": [], "degraded": []})
+    assert await asked(readiness) == (503, {"status": "draining", "failed": [], "degraded": [], "parts": {}})
     assert (await ready(readiness)(REQUEST)).headers["retry-after"] == "5"
 
 
 async def test_H14_a_failing_check_is_named_without_its_reason() -> None:
     readiness = Readiness({"storage": fails, "keys": works})
     readiness.start()
-    assert await asked(readiness) == (503, {"status": "failing", "failed": ["storage"], "degraded": []})
+    parts = {"storage": "failing", "keys": "ok"}
+    assert await asked(readiness) == (
+        503,
+        {"status": "failing", "failed": ["storage"], "degraded": [], "parts": parts},
+    )
 
 
 async def test_R39_a_degraded_provider_is_listed_and_does_not_make_it_red() -> None:
-    readiness = Readiness({"storage": works}, {"steam": works, "xbox": fails})
+    readiness = Readiness({"storage": works}, {"steam": works, "xbox": held_back, "epicgames": absent})
     readiness.start()
-    assert await asked(readiness) == (200, {"status": "ready", "failed": [], "degraded": ["xbox"]})
+    parts = {"storage": "ok", "steam": "ok", "xbox": "circuit_open"}
+    assert await asked(readiness) == (200, {"status": "ready", "failed": [], "degraded": ["xbox"], "parts": parts})
 
 
 async def test_a_check_that_hangs_fails_at_its_deadline() -> None:
     readiness = Readiness({"storage": hangs}, deadline=0.01)
     readiness.start()
-    assert await readiness.report() == ReadinessReport("failing", ("storage",))
+    assert await readiness.report() == ReadinessReport("failing", ("storage",), parts={"storage": "no_answer"})
 
 
 async def test_probes_run_once_for_many_callers_and_again_when_stale() -> None:

@@ -10,6 +10,7 @@ import httpx
 from starlette.types import ASGIApp
 
 from authsrv.outbound.breaker import BreakerState
+from authsrv.outbound.figures import CallFigures, HostVitals
 from authsrv.platforms.base import OutboundError, OutboundResponse
 
 Outage = Literal["connect_failure", "timeout", "server_error", "garbage"]
@@ -31,6 +32,10 @@ class AsgiOutbound:
         self.outage: Outage | None = None
         self.state: BreakerState = "closed"
         self.requests: list[httpx.Request] = []
+        self.figures = CallFigures()
+
+    def vitals(self) -> list[HostVitals]:
+        return [HostVitals("platform.test", self.state, 0, 1)]
 
     async def get(
         self,

@@ -1,0 +1,37 @@
+"""Where the figures of a running server are found, for whoever renders them.
+
+Owns the list. Knows no Prometheus.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from authsrv.metrics.figures import Spread
+from authsrv.metrics.seen import Seen
+from authsrv.models import KeyRules, StoredKey
+from authsrv.outbound.figures import CallFigures, HostVitals
+from authsrv.serving.readiness import Readiness
+from authsrv.storage.vitals import StorageVitals
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What is rendered. Functions are asked anew at each time; none of them waits or raises."""
+
+    version: str
+    seen: Seen
+    readiness: Readiness
+    storage: Callable[[], StorageVitals]
+    calls: Sequence[CallFigures]
+    """Those of platforms, and of what else is called."""
+    hosts: Callable[[], Sequence[tuple[str, HostVitals]]]
+    """The hosts of every service, by its name; one may be there several times, once for each project."""
+    keys: Callable[[], Sequence[StoredKey]]
+    key_rules: KeyRules
+    swept: Callable[[], int]
+    loaded_at: Callable[[], float]
+    """When the configuration was taken, in Unix seconds."""
+    dropped: Callable[[], int]
+    """Log lines that were lost."""
+    lag: Spread
+    clock: Callable[[], float]
