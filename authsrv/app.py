@@ -114,7 +114,7 @@ class Application:
     def __init__(self, config: Config, world: World) -> None:
         self.config = config
         self._world = world
-        self.seen = Seen(tuple(PLATFORMS), tuple(GRANT_TYPES))
+        self.seen = Seen(tuple(PLATFORMS), sorted(GRANT_TYPES))
         emit = self.seen.passing(world.emit) if config.metrics.enabled else world.emit
         self._audit = Audit(emit, now=world.clock)
         self.storage: Storage = open_storage(config.database.model())

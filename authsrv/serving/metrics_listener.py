@@ -13,7 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from authsrv.serving.protocol import HttpLimits, guarded_protocol
+from authsrv.serving.protocol import GuardedProtocol, HttpLimits, guarded_protocol
 
 Render = Callable[[str], Awaitable[tuple[bytes, str]]]
 """Takes the value of Accept, gives the body and its media type."""
@@ -23,7 +23,8 @@ MOST_CONNECTIONS: Final = 16
 LIMITS: Final = HttpLimits(
     head_bytes=8 * 1024, url_bytes=1024, headers=50, head_seconds=5.0, request_seconds=5.0, keep_alive_seconds=75
 )
-_ANSWER_SECONDS: Final = 15.0
+READING_SECONDS: Final = 15.0
+"""How long a reader may leave an answer unread before the connection is cut."""
 _NOT_FOUND: Final = b"The metrics are at /metrics.\n"
 _NOT_ALLOWED: Final = b"Only GET and HEAD.\n"
 
@@ -41,13 +42,12 @@ class MetricsEndpoint:
         self._render = render
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - no body is read
-        """Answer one request. A reader who does not read its answer is given up."""
-        async with asyncio.timeout(_ANSWER_SECONDS):
-            status, body, media_type = await self._answer(scope)
-            headers = [(b"content-type", media_type.encode()), (b"content-length", b"%d" % len(body))]
-            headers += [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
-            await send({"type": "http.response.start", "status": status, "headers": headers})
-            await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+        """Answer one request."""
+        status, body, media_type = await self._answer(scope)
+        headers = [(b"content-type", media_type.encode()), (b"content-length", b"%d" % len(body))]
+        headers += [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
 
     async def _answer(self, scope: Scope) -> tuple[int, bytes, str]:
         if scope["path"] != "/metrics":
@@ -61,7 +61,7 @@ class MetricsEndpoint:
 @asynccontextmanager
 async def listening(app: ASGIApp, host: str, port: int) -> AsyncIterator[int]:
     """Serve the application on this address within the block, which gets the port. Raises `MetricsRefused`."""
-    protocol = _few_connections(guarded_protocol(LIMITS))
+    protocol = _bounded(guarded_protocol(LIMITS))
     config = uvicorn.Config(
         app,
         http=protocol,
@@ -95,13 +95,32 @@ async def listening(app: ASGIApp, host: str, port: int) -> AsyncIterator[int]:
             task.cancel()
 
 
-def _few_connections(guarded: type) -> type:
-    """The protocol, closing whoever comes beyond the bound."""
+def _bounded(guarded: type[GuardedProtocol]) -> type[GuardedProtocol]:
+    """The protocol, cutting off whoever comes beyond the bound and whoever does not read."""
 
-    class Bounded(guarded):  # type: ignore[misc]  # a class made at run time
+    class Bounded(guarded):  # type: ignore[misc,valid-type]  # a class made at run time
+        _unread: asyncio.TimerHandle | None = None
+
         def connection_made(self, transport: asyncio.Transport) -> None:
             super().connection_made(transport)
             if len(self.connections) > MOST_CONNECTIONS:
                 transport.abort()
+
+        def pause_writing(self) -> None:
+            super().pause_writing()
+            self._unread = self.loop.call_later(READING_SECONDS, self.transport.abort)
+
+        def resume_writing(self) -> None:
+            super().resume_writing()
+            self._stop_waiting()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._stop_waiting()
+            super().connection_lost(exc)
+
+        def _stop_waiting(self) -> None:
+            if self._unread is not None:
+                self._unread.cancel()
+                self._unread = None
 
     return Bounded

@@ -73,6 +73,7 @@ class Process:
         self._application = application
         self._path = path
         self._dropped = dropped
+        self.metrics_port: int | None = None
         self._router = Router(lifespan=self._lifespan)
         socket = application.config.control_socket
         orders = {name: partial(self._obey, order) for name, order in ORDERS.items()}
@@ -125,7 +126,7 @@ class Process:
             try:
                 await stack.enter_async_context(self._application.router.lifespan_context(self._application))
                 await self._listen_for_commands(stack)
-                await self._serve_metrics(stack)
+                await stack.enter_async_context(self.metrics_served())
             except (StorageError, KeyRingError, ControlError, MetricsRefused) as error:
                 self._refusal = str(error)
                 raise
@@ -136,17 +137,23 @@ class Process:
             await self._control.start()
             stack.push_async_callback(self._control.stop)
 
-    async def _serve_metrics(self, stack: AsyncExitStack) -> None:
+    @asynccontextmanager
+    async def metrics_served(self) -> AsyncIterator[None]:
+        """Listen for Prometheus within the block, if the configuration says so."""
         settings = self._application.config.metrics
         if not settings.enabled:
+            yield
             return
         from authsrv.metrics.exposition import Exposition  # noqa: PLC0415 - prometheus_client takes memory and time
 
         lag = LoopLag()
-        stack.callback(asyncio.create_task(lag.run()).cancel)
         exposition = Exposition(self._application.figures(lag=lag.seconds, dropped=self._dropped))
-        endpoint = MetricsEndpoint(exposition.render)
-        self.metrics_port = await stack.enter_async_context(listening(endpoint, settings.host, settings.port))
+        measuring = asyncio.create_task(lag.run())
+        try:
+            async with listening(MetricsEndpoint(exposition.render), settings.host, settings.port) as self.metrics_port:
+                yield
+        finally:
+            measuring.cancel()
 
 
 async def _terminate() -> None:
