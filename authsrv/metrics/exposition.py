@@ -148,6 +148,12 @@ def _storage(sources: Sources) -> Families:
         units.add_metric((kind, "conflict"), traffic.conflicts)
         units.add_metric((kind, "unavailable"), traffic.unavailable)
     yield units
+    repeated = CounterMetricFamily(
+        "authsrv_storage_repeated_attempts", "Transactions that ran again.", labels=("kind",)
+    )
+    for kind, traffic in vitals.traffic.items():
+        repeated.add_metric((kind,), traffic.repeated)
+    yield repeated
     yield _histogram(
         "authsrv_storage_transaction_duration_seconds",
         "How long transactions took, without the wait for a turn.",

@@ -20,7 +20,7 @@ from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRe
 from authsrv.database_url import Database
 from authsrv.models import Player, Reservation, Retention, SharedCount
 from authsrv.storage import sql
-from authsrv.storage.base import KEPT, StorageError, StorageUnavailable, Swept
+from authsrv.storage.base import KEPT, Conflict, StorageError, StorageUnavailable, Swept
 from authsrv.storage.changes import Change
 from authsrv.storage.compiled import compiled
 from authsrv.storage.dialogues import Reading, sweep_expired, sweep_grants
@@ -39,8 +39,10 @@ from authsrv.storage.postgres_writes import add_counts, needs_serializable, writ
 from authsrv.storage.privacy_steps import retention_times
 from authsrv.storage.rate_rows import shared_counts_of, window_values
 from authsrv.storage.rows import Row, Values, checked, reservation_of, reservation_values, timed_ids
+from authsrv.storage.schema import REVISIONS
 from authsrv.storage.sql_loads import SqlLoads
 from authsrv.storage.steps import sweep_times, writes_of
+from authsrv.storage.vitals import PoolVitals, StorageVitals, Traffic
 
 T = TypeVar("T")
 
@@ -67,6 +69,7 @@ class PostgresStorage(SqlLoads):
         self._checking = asyncio.Lock()
         self._begun: set[asyncio.Task[Any]] = set()
         self._swept_up_to = 0
+        self._reads, self._writes = Traffic(), Traffic()
 
     async def open(self) -> None:
         if self._pool is not None:
@@ -120,11 +123,11 @@ class PostgresStorage(SqlLoads):
         if not changes:
             return
         write = partial(write_all, writes=writes_of(changes), serializable=needs_serializable(changes))
-        await self._to_the_end(self._insist(write))
+        await self._to_the_end(self._insist(write, self._writes))
 
     async def reserve(self, reservation: Reservation, *, take_over: bool) -> Reservation:
         values = {**reservation_values(reservation), "take_over": int(take_over)}
-        row = await self._to_the_end(self._insist(partial(_reserve, values=values)))
+        row = await self._to_the_end(self._insist(partial(_reserve, values=values), self._writes))
         return reservation if row is None else reservation_of(row)
 
     async def load_resurrected(self) -> tuple[Player, ...]:
@@ -160,23 +163,33 @@ class PostgresStorage(SqlLoads):
 
     async def ping(self) -> None:
         # A standby refuses it.
-        await self._to_the_end(self._insist(_begin_to_write))
+        await self._to_the_end(self._insist(_begin_to_write, self._writes))
+
+    def vitals(self) -> StorageVitals:
+        return StorageVitals(
+            "postgresql",
+            REVISIONS[-1],
+            versions={"libpq": _libpq_version()},
+            traffic={"read": self._reads, "write": self._writes},
+            pool=_pool_vitals(self._pool.get_stats()) if self._pool is not None else None,
+        )
 
     async def _read(self, statement: str, values: Values) -> Sequence[Row]:
         text = compiled(statement)
-        return await self._to_the_end(self._insist(partial(_rows, text=text.text, values=text.bound(values))))
+        rows = partial(_rows, text=text.text, values=text.bound(values))
+        return await self._to_the_end(self._insist(rows, self._reads))
 
     async def _follow(self, begin: Callable[[], Reading[T]]) -> T:
-        return await self._to_the_end(self._insist(partial(_follow, begin=begin)))
+        return await self._to_the_end(self._insist(partial(_follow, begin=begin), self._reads))
 
     async def _follow_at_one_moment(self, begin: Callable[[], Reading[T]]) -> T:
-        return await self._to_the_end(self._insist(partial(_follow_at_one_moment, begin=begin)))
+        return await self._to_the_end(self._insist(partial(_follow_at_one_moment, begin=begin), self._reads))
 
     async def _write_along(self, writing: Callable[[], Any]) -> int:
         async def write(connection: Connection) -> int:
             return await write_along(connection, writing())
 
-        return await self._to_the_end(self._insist(write))
+        return await self._to_the_end(self._insist(write, self._writes))
 
     async def _to_the_end(self, work: Coroutine[Any, Any, T]) -> T:
         """Do it in a task of its own: a caller that goes away must not leave a transaction half done."""
@@ -185,14 +198,30 @@ class PostgresStorage(SqlLoads):
         task.add_done_callback(self._begun.discard)
         return await asyncio.shield(task)
 
-    async def _insist(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+    async def _insist(self, work: Callable[[Connection], Awaitable[T]], traffic: Traffic) -> T:
+        """Do it and count it."""
+        began = time.perf_counter()
+        try:
+            result = await self._attempts(work, traffic)
+        except Conflict:
+            traffic.note(time.perf_counter() - began, conflicts=1)
+            raise
+        except StorageError:
+            traffic.note_failure(time.perf_counter() - began)
+            raise
+        traffic.note(time.perf_counter() - began)
+        return result
+
+    async def _attempts(self, work: Callable[[Connection], Awaitable[T]], traffic: Traffic) -> T:
         """Do it; again, whole, when another transaction was in its way or the server had closed the connection."""
         for attempt in range(1, ATTEMPTS):
             try:
                 return await self._on_connection(work)
             except LostEarly:
+                traffic.repeated += 1
                 await self._drop_lost()
             except RETRIED:
+                traffic.repeated += 1
                 await asyncio.sleep(PAUSE * 2**attempt * random.random())  # noqa: S311 - spreads the attempts
         return await self._last_time(work)
 
@@ -233,6 +262,16 @@ class PostgresStorage(SqlLoads):
             yield connection
         finally:
             await self._pool.putconn(connection)
+
+
+def _pool_vitals(stats: Mapping[str, int]) -> PoolVitals:
+    size = stats["pool_size"]
+    return PoolVitals(size, stats["pool_max"], size - stats["pool_available"], stats["requests_waiting"])
+
+
+def _libpq_version() -> str:
+    major, minor = divmod(psycopg.pq.version(), 10_000)
+    return f"{major}.{minor}"
 
 
 async def _rows(connection: Connection, text: str, values: Sequence[Any]) -> Sequence[Row]:

@@ -14,7 +14,7 @@ GROUP_SIZES = (1, 2, 4, 8, 16, 32, 64)
 class Traffic:
     """What went to the database one way, reading or writing: how long it took, and how it ended."""
 
-    __slots__ = ("conflicts", "done", "group_sizes", "seconds", "unavailable")
+    __slots__ = ("conflicts", "done", "group_sizes", "repeated", "seconds", "unavailable")
 
     def __init__(self) -> None:
         self.seconds = Spread(SECONDS)
@@ -26,6 +26,8 @@ class Traffic:
         """Callers whose guard did not hold."""
         self.unavailable = 0
         """Callers for whom the database did not do it."""
+        self.repeated = 0
+        """Attempts that were in the way of another transaction, or lost their connection, and were made again."""
 
     def note(self, seconds: float, callers: int = 1, conflicts: int = 0) -> None:
         """A transaction that ended, for how many callers, and how many of them lost a race."""

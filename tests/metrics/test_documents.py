@@ -35,7 +35,7 @@ def documented() -> dict[str, tuple[str, frozenset[str]]]:
     }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 async def told() -> AsyncIterator[dict[str, tuple[str, frozenset[str]]]]:
     """The same as a server of both databases tells it."""
     async with running(edit=measured) as server:
