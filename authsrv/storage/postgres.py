@@ -155,7 +155,7 @@ class PostgresStorage(SqlLoads):
         if not counts:
             return {}
         adding = partial(add_counts, counts=counts, window=window_values(now))
-        return shared_counts_of(await self._to_the_end(self._insist(adding)), self._writes)
+        return shared_counts_of(await self._to_the_end(self._insist(adding, self._writes)))
 
     async def load_time(self) -> int:
         ((now,),) = await self._read("SELECT CAST(extract(epoch FROM clock_timestamp()) AS BIGINT)", {})
