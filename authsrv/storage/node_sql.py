@@ -21,4 +21,6 @@ RAISE_VERSION = """
     INSERT INTO versions (name, value) VALUES (:name, 1)
     ON CONFLICT (name) DO UPDATE SET value = versions.value + 1"""
 
+SELECT_OLDEST_CODE = "SELECT value FROM versions WHERE name = 'oldest_code'"
+
 SELECT_VERSIONS = "SELECT name, value FROM versions"

@@ -3,7 +3,7 @@
 Owns everything about one connection and what an error of the driver means. Knows neither tables nor changes.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -14,8 +14,9 @@ from psycopg.types.numeric import Int8BinaryDumper
 
 from authsrv.database_url import Database
 from authsrv.storage.base import SchemaMismatch, StorageError, StorageUnavailable
+from authsrv.storage.node_sql import SELECT_OLDEST_CODE
 from authsrv.storage.rows import Row
-from authsrv.storage.schema import check_revision
+from authsrv.storage.schema import REVISIONS, check_served
 from authsrv.storage.sql import SELECT_SCHEMA_REVISION
 
 Connection = AsyncConnection[Row]
@@ -84,11 +85,17 @@ async def set_up(connection: Connection, database: Database) -> None:
 
 async def check_schema(connection: Connection) -> None:
     """Raise `SchemaMismatch` unless the schema is one that this code serves."""
+    revision = await _value(connection, SELECT_SCHEMA_REVISION)
+    check_served(revision, None if revision in REVISIONS else await _value(connection, SELECT_OLDEST_CODE))
+
+
+async def _value(connection: Connection, statement: str) -> Any:
+    """The only column of the only row; None if there is none, or no such table."""
     try:
-        rows: Sequence[Row] = await (await connection.execute(SELECT_SCHEMA_REVISION)).fetchall()
+        row = await (await connection.execute(statement)).fetchone()
     except errors.UndefinedTable:
-        rows = []
-    check_revision(rows[0][0] if rows else None)
+        return None
+    return row[0] if row else None
 
 
 def opening_error(error: psycopg.Error, given: dict[str, Any]) -> StorageError:

@@ -3,10 +3,14 @@
 Knows the names of the migrations, not what they do.
 """
 
+import logging
+
 from authsrv.storage.base import SchemaMismatch
 
 REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 """The migrations this code knows, oldest first; the last one is the schema it needs."""
+
+log = logging.getLogger("authsrv.storage")
 
 MIGRATE = "run `authsrv migrate`"
 
@@ -24,6 +28,18 @@ def check_revision(found: str | None) -> None:
     check_known(found)
     if found != needed:
         raise SchemaMismatch(f"the database has schema {found}, this authsrv needs {needed}; {MIGRATE}")
+
+
+def check_served(found: str | None, oldest_code: int | None) -> None:
+    """Raise `SchemaMismatch` unless this code can serve the database.
+
+    While the nodes are brought to the next version, those of this one go on upon its schema, as long as the migration
+    took nothing away: `oldest_code` is the number of the migration that a code must know to serve what `found` names.
+    """
+    if found is None or found in REVISIONS or oldest_code is None or oldest_code > int(REVISIONS[-1]):
+        check_revision(found)
+        return
+    log.warning("the database has schema %s, newer than this authsrv's; it may serve it until it is updated", found)
 
 
 def check_known(found: str) -> None:

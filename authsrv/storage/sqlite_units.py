@@ -8,13 +8,13 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
-from authsrv.storage import rate_sql, sql
+from authsrv.storage import node_sql, rate_sql, sql
 from authsrv.storage.base import Conflict, StorageError
 from authsrv.storage.changes import Change
 from authsrv.storage.dialogues import Reading, Writing
 from authsrv.storage.rate_rows import count_values
 from authsrv.storage.rows import Row, Values
-from authsrv.storage.schema import check_revision
+from authsrv.storage.schema import REVISIONS, check_served
 from authsrv.storage.sqlite_connection import read_revision
 from authsrv.storage.steps import Write
 
@@ -23,9 +23,16 @@ T = TypeVar("T")
 
 def check_schema_and_raise_epoch(driver: sqlite3.Connection) -> int:
     """The number of this start. Raises `SchemaMismatch`."""
-    check_revision(read_revision(driver))
+    revision = read_revision(driver)
+    check_served(revision, None if revision in REVISIONS else _oldest_code(driver))
     ((epoch,),) = driver.execute(sql.RAISE_EPOCH).fetchall()
     return int(epoch)
+
+
+def _oldest_code(driver: sqlite3.Connection) -> int | None:
+    known = driver.execute("SELECT 1 FROM sqlite_master WHERE name = 'versions'").fetchall()
+    rows = driver.execute(node_sql.SELECT_OLDEST_CODE).fetchall() if known else []
+    return int(rows[0][0]) if rows else None
 
 
 def fetch(driver: sqlite3.Connection, statement: str, values: Values) -> list[Row]:

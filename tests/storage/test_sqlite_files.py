@@ -127,9 +127,10 @@ async def test_a_failed_open_leaves_nothing_behind(tmp_path: Path) -> None:
 # --- R35: what is in the file ---
 
 
-def set_revision(path: Path, revision: str) -> None:
+def set_revision(path: Path, revision: str, oldest_code: int = 9999) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as driver:
         driver.execute("UPDATE alembic_version SET version_num = ?", (revision,))
+        driver.execute("UPDATE versions SET value = ? WHERE name = 'oldest_code'", (oldest_code,))
 
 
 def drop_revision(path: Path) -> None:
@@ -151,6 +152,21 @@ def become_a_directory(path: Path) -> None:
     path.mkdir()
 
 
+async def test_R23_a_newer_schema_that_took_nothing_away_is_served_by_the_version_before(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = migrated_file(tmp_path)
+    set_revision(path, "9999", oldest_code=int(REVISIONS[-1]))
+    with closing(sqlite3.connect(path, isolation_level=None)) as driver:
+        driver.execute("ALTER TABLE players ADD COLUMN pronouns TEXT NOT NULL DEFAULT ''")
+    storage = SqliteStorage(path)
+    await storage.open()
+    await storage.apply([AddPlayer(player())])
+    assert await storage.load_subject("sub-1") == player()
+    await storage.close()
+    assert "has schema 9999, newer than this authsrv's" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("damage", "text"),
     [
@@ -164,7 +180,7 @@ def become_a_directory(path: Path) -> None:
         pytest.param(
             lambda path: set_revision(path, "9999"),
             f"has schema 9999, this authsrv knows up to {REVISIONS[-1]}; install the newer authsrv",
-            id="newer",
+            id="newer, and not for this version",
         ),
         pytest.param(
             lambda path: set_revision(path, REVISIONS[0]),
