@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from authsrv import __version__
-from authsrv.config.schema import ServerSettings
+from authsrv.config.schema import MetricsSettings, ServerSettings
 from tests.support.deployed import SECRETS, check, understood
 
 PLACE = Path(__file__).parents[2] / "docs" / "deploy" / "kubernetes"
@@ -186,6 +186,18 @@ def test_whatever_asks_a_node_knows_its_port_and_its_labels() -> None:
         *(spread["labelSelector"]["matchLabels"] for spread in NODE["spec"]["topologySpreadConstraints"]),
     ]
     assert all(selector.items() <= labels for selector in selectors)
+
+
+def test_prometheus_finds_the_listener_of_the_metrics_and_nobody_else_is_let_in() -> None:
+    metrics = MetricsSettings.model_validate(tomllib.loads(CONFIGURATION)["metrics"])
+    ports = {port["name"]: port["containerPort"] for port in container(NODE)["ports"]}
+    annotations = NODE["metadata"]["annotations"]
+    assert metrics.enabled
+    assert ports["metrics"] == metrics.port == int(annotations["prometheus.io/port"])
+    assert annotations["prometheus.io/path"] == "/metrics"
+    who = [rule["from"] for rule in the("NetworkPolicy")["spec"]["ingress"] if rule["ports"][0]["port"] == "metrics"]
+    assert who == [[{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]]
+    assert "metrics" not in {port["targetPort"] for port in the("Service")["spec"]["ports"]}
 
 
 def test_what_the_configuration_writes_to_is_mounted() -> None:
