@@ -144,11 +144,10 @@ class RateLimiter:
         told = {key: self._windows.tell(key) for key in self._untold.take(limit)}
         return {key: amount for key, amount in told.items() if amount}
 
-    def hear(self, told: Mapping[bytes, int], shared: Mapping[bytes, SharedCount], now: float) -> None:
-        """Take over what all nodes counted together, after `told`. `now` is the time that the store was asked at."""
-        for key, amount in told.items():
-            if key in shared:
-                self._windows.hear(key, amount, shared[key], shared[key].ends_at - now)
+    def hear(self, shared: Mapping[bytes, SharedCount], now: float) -> None:
+        """Take over what all nodes counted together. `now` is the time at which the store was told."""
+        for key, count in shared.items():
+            self._windows.hear(key, count, count.ends_at - now)
 
     @property
     def more_to_tell(self) -> bool:

@@ -71,13 +71,13 @@ class Windows:
         amount, counter.told = counter.own - counter.told, counter.own
         return amount
 
-    def hear(self, key: bytes, amount: int, shared: SharedCount, seconds: float) -> None:
-        """Take over what the store has after `amount` was told to it; its window ends in `seconds`."""
+    def hear(self, key: bytes, shared: SharedCount, seconds: float) -> None:
+        """Take over what the store has since it was told last; its window ends in `seconds`."""
         counter = self._open_window(key)
         if counter is None:
             return
         if counter.shared_end and shared.ends_at > counter.shared_end + _SAME_WINDOW:
-            counter = self._begin_again(key, counter, amount)
+            counter = self._begin_again(key, counter)
         # What was sent while the store failed may or may not be in its count, so that may seem too small.
         counter.others = max(counter.others, shared.count - counter.told)
         counter.shared_end = shared.ends_at
@@ -102,11 +102,10 @@ class Windows:
         counter = self._counters[key] = _Counter(self._clock() + RATE_WINDOW)
         return counter
 
-    def _begin_again(self, key: bytes, counter: _Counter, amount: int) -> _Counter:
-        """The store's window was over before this node's: what was told last is the first of a new one."""
-        since = counter.own - counter.told
+    def _begin_again(self, key: bytes, counter: _Counter) -> _Counter:
+        """The store's window was over before this node's. What it was told since, it counts with that of the others."""
         following = self._begin(key)
-        following.own, following.told = amount + since, amount
+        following.own = counter.own - counter.told
         return following
 
     def _make_room(self) -> None:

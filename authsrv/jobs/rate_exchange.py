@@ -80,7 +80,7 @@ class RateExchange:
             self._urgent.set()
         if told:
             now = self._clock()
-            self._limits.hear(told, await self._store.exchange_counts(told, int(now)), now)
+            self._limits.hear(await self._store.exchange_counts(told, int(now)), now)
 
     def _away(self, error: Exception) -> None:
         if not self.alone:
