@@ -1,5 +1,6 @@
-"""Two nodes of one database reach rate limits together, over HTTP, whichever store they count in."""
+"""Two nodes reach rate limits together, over HTTP, whichever store they count in; and alone when that is away."""
 
+import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -7,19 +8,17 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support.nodes import nodes, storage_of
 from tests.support.redis import Redis, running_redis
-from tests.support.server import ManualClock, Server, running
-from tests.support.storage import database_on
+from tests.support.server import Server, running
 
-pytestmark = pytest.mark.postgres
-
-Nodes = tuple[Server, Server]
+Pair = tuple[Server, Server]
 Edit = Callable[[dict[str, Any]], None]
 
 
-def counting_in(store: str, **own: int) -> Edit:
+def counting_in(store: str) -> Edit:
     def edit(block: dict[str, Any]) -> None:
-        block["limits"] = {"store": store, **own}
+        block["limits"] = {"store": store, "secret_failures_per_minute": 4, "logins_per_minute_per_player": 4}
 
     return edit
 
@@ -30,20 +29,17 @@ def redis(tmp_path: Path) -> Iterator[Redis]:
         yield started
 
 
-@pytest.fixture(params=["postgres", pytest.param("redis", marks=pytest.mark.redis)])
-async def nodes(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Nodes]:
+@pytest.fixture(params=["database", pytest.param("redis", marks=pytest.mark.redis)])
+async def pair(request: pytest.FixtureRequest) -> AsyncIterator[Pair]:
     store = request.getfixturevalue("redis").url if request.param == "redis" else ""
-    clock, edit = ManualClock(), counting_in(store, secret_failures_per_minute=4, logins_per_minute_per_player=4)
-    with database_on("postgres", tmp_path) as url:
-        async with running(url=url, edit=edit, clock=clock) as one, running(url=url, edit=edit, clock=clock) as other:
-            yield one, other
+    async with nodes(2, [counting_in(store)] * 2) as several:
+        yield several[0], several[1]
 
 
-async def exchange(*nodes: Server) -> None:
-    for node in nodes:
-        assert node.app.rate_exchange is not None
-        await node.app.rate_exchange.round()
-        assert not node.app.rate_exchange.alone
+async def exchange(*servers: Server) -> None:
+    for server in servers:
+        assert server.app.rate_exchange is not None
+        await server.app.rate_exchange.round()
 
 
 async def guess(node: Server) -> httpx.Response:
@@ -51,8 +47,8 @@ async def guess(node: Server) -> httpx.Response:
     return await node.http.post("/oauth2/token", data=wrong)
 
 
-async def test_B15_wrong_secrets_are_counted_on_all_nodes_together(nodes: Nodes) -> None:
-    one, other = nodes
+async def test_B15_wrong_secrets_are_counted_on_all_nodes_together(pair: Pair) -> None:
+    one, other = pair
     for node in (one, other, one, other):
         assert (await guess(node)).status_code == 401
         await exchange(node)
@@ -66,8 +62,8 @@ async def test_B15_wrong_secrets_are_counted_on_all_nodes_together(nodes: Nodes)
     assert (await guess(one)).status_code == 429
 
 
-async def test_F14_logins_of_a_player_are_counted_on_all_nodes_together(nodes: Nodes) -> None:
-    one, other = nodes
+async def test_F14_logins_of_a_player_are_counted_on_all_nodes_together(pair: Pair) -> None:
+    one, other = pair
     for node in (one, one, other, other):
         assert (await node.silent("steam")).status_code == 200
     await exchange(one, other)
@@ -77,10 +73,29 @@ async def test_F14_logins_of_a_player_are_counted_on_all_nodes_together(nodes: N
     assert (await other.silent("steam", other.mint("steam", "birch"))).status_code == 200
 
 
-async def test_I06_the_table_holds_no_id(nodes: Nodes) -> None:
-    one, _ = nodes
-    await one.silent("steam")
-    await guess(one)
-    await exchange(one)
-    keys = [key for (key,) in one.rows("SELECT key FROM rate_counts") if isinstance(key, bytes)]
-    assert all(len(key) == 16 for key in keys)
+async def test_R16_without_the_store_each_node_counts_alone_and_answers_as_ever(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with nodes(2, [counting_in("")] * 2) as several:
+        one, other = several
+        storage_of(one).is_away = True
+        with caplog.at_level(logging.INFO, logger="authsrv.limits"):
+            for _ in range(4):
+                assert (await guess(one)).status_code == 401
+                await exchange(one)
+            assert (await guess(one)).status_code == 429
+            storage_of(one).is_away = False
+            await exchange(one)
+        assert [record.getMessage() for record in caplog.records if record.name == "authsrv.limits"] == [
+            "rate limits are counted by this node alone: the database is away",
+            "rate limits are shared with the other nodes again",
+        ]
+        # Of the four the first was lost with the storage; the other three are told now.
+        assert (await guess(other)).status_code == 401
+        await exchange(other)
+        assert (await guess(other)).status_code == 429
+
+
+async def test_one_node_on_its_own_database_exchanges_nothing() -> None:
+    async with running() as server:
+        assert server.app.rate_exchange is None
