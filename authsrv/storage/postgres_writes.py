@@ -38,7 +38,7 @@ async def write_all(connection: Connection, writes: Sequence[Write], *, serializ
     """Every change in order, in one transaction. Raises `Conflict` at the first guard that does not hold."""
     statements = [(write.change, step[:2], step.guarded) for write in writes for step in write.steps]
     if len(statements) == 1 and not serializable:
-        await _run(connection, statements)
+        await _run_alone(connection, *statements[0])
         return
     try:
         await _transact(connection, statements, "BEGIN ISOLATION LEVEL SERIALIZABLE" if serializable else "BEGIN")
@@ -56,6 +56,21 @@ async def _transact(connection: Connection, statements: Sequence[Statement], beg
     await _run(connection, statements[guarded:], first=begin, last="COMMIT")
 
 
+async def _run_alone(connection: Connection, change: Change, query: Query, is_guard: bool) -> None:
+    """A transaction of one statement needs no pipeline, which costs as much as the statement."""
+    try:
+        cursor = await _execute(connection, query)
+    except errors.ForeignKeyViolation as error:
+        raise Conflict(change) from error
+    if is_guard and cursor.rowcount != 1:
+        raise Conflict(change)
+
+
+async def _execute(connection: Connection, query: Query) -> AsyncCursor[Row]:
+    text, names = compiled(query[0])
+    return await connection.execute(text, [query[1][name] for name in names])
+
+
 async def _run(connection: Connection, statements: Sequence[Statement], *, first: str = "", last: str = "") -> None:
     """One round trip. Raises `Conflict` for a guard that touched another number of rows than one."""
     cursors: list[AsyncCursor[Row]] = []
@@ -63,9 +78,8 @@ async def _run(connection: Connection, statements: Sequence[Statement], *, first
         async with connection.pipeline():
             if first:
                 await connection.execute(first)
-            for _, (statement, values), _ in statements:
-                text, names = compiled(statement)
-                cursors.append(await connection.execute(text, [values[name] for name in names]))
+            for _, query, _ in statements:
+                cursors.append(await _execute(connection, query))
             if last:
                 await connection.execute(last)
     except errors.ForeignKeyViolation as error:
