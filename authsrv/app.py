@@ -271,6 +271,7 @@ class Application:
             key_rules=self.config.keys.rules(),
             swept=lambda: self._sweeping.removed,
             loaded_at=lambda: self._taken_at,
+            counts_alone=lambda: self.rate_exchange is not None and self.rate_exchange.alone,
             dropped=dropped,
             lag=lag,
             clock=self._world.clock,

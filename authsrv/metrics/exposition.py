@@ -98,6 +98,8 @@ def _logins(sources: Sources) -> Families:
     yield _counter("authsrv_logins", "Proofs of platforms, through every door.", ("platform", "outcome"), seen.logins)
     yield _counter("authsrv_audit_events", "Events of the audit trail.", ("event",), seen.events)
     yield _counter("authsrv_rate_limited_requests", "Requests refused by a rate limit.", ("rule",), seen.limited)
+    told = "1 while other nodes cannot be told what is counted for the rate limits."
+    yield _gauge("authsrv_rate_limits_alone", told, sources.counts_alone())
 
 
 def _calls(sources: Sources) -> Families:

@@ -31,6 +31,8 @@ class Sources:
     swept: Callable[[], int]
     loaded_at: Callable[[], float]
     """When the configuration was taken, in Unix seconds."""
+    counts_alone: Callable[[], bool]
+    """Whether the store of the rate limits is away."""
     dropped: Callable[[], int]
     """Log lines that were lost."""
     lag: Spread

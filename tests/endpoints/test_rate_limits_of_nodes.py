@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support.metrics import measured, value
 from tests.support.nodes import nodes, storage_of
 from tests.support.redis import Redis, running_redis
 from tests.support.server import Server, running
@@ -76,16 +77,23 @@ async def test_F14_logins_of_a_player_are_counted_on_all_nodes_together(pair: Pa
 async def test_R16_without_the_store_each_node_counts_alone_and_answers_as_ever(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    async with nodes(2, [counting_in("")] * 2) as several:
+    def edit(block: dict[str, Any]) -> None:
+        counting_in("")(block)
+        measured(block)
+
+    async with nodes(2, [edit] * 2) as several:
         one, other = several
+        assert await value(one, "authsrv_rate_limits_alone") == 0
         storage_of(one).is_away = True
         with caplog.at_level(logging.INFO, logger="authsrv.limits"):
             for _ in range(4):
                 assert (await guess(one)).status_code == 401
                 await exchange(one)
             assert (await guess(one)).status_code == 429
+            assert await value(one, "authsrv_rate_limits_alone") == 1
             storage_of(one).is_away = False
             await exchange(one)
+        assert await value(one, "authsrv_rate_limits_alone") == 0
         assert [record.getMessage() for record in caplog.records if record.name == "authsrv.limits"] == [
             "rate limits are counted by this node alone: the database is away",
             "rate limits are shared with the other nodes again",
