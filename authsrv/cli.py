@@ -44,13 +44,18 @@ def serve(
     """
     from authsrv import config as configuration  # noqa: PLC0415 - heavy
     from authsrv.serving import process  # noqa: PLC0415 - heavy
+    from authsrv.storage.base import StorageError  # noqa: PLC0415 - heavy
 
     loaded = load(config)
     if loaded.warnings:
         typer.echo(configuration.report([], loaded.warnings), err=True)
     if migrate_first:
         _migrate_in_own_process(config)
-    raise typer.Exit(process.run(loaded, config))
+    try:
+        status = process.run(loaded, config)
+    except StorageError as error:
+        fail(str(error))
+    raise typer.Exit(status)
 
 
 @app.command()

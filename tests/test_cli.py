@@ -170,6 +170,19 @@ def test_migrate_says_what_is_wrong_with_a_foreign_file(config: Path) -> None:
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.parametrize("command", ["serve", "migrate", "keys list"])
+def test_without_the_driver_of_the_database_the_command_says_what_to_install(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("psycopg", "psycopg_pool", "authsrv.storage.postgres", "authsrv.storage.postgres_connection"):
+        monkeypatch.setitem(sys.modules, module, None)
+    config = tmp_path / "authsrv.toml"
+    config.write_text(GOOD.replace("sqlite:///{directory}/authsrv.db", "postgresql://localhost/authsrv"))
+    done = RUN.invoke(app, [*command.split(), "--config", str(config)])
+    assert done.exit_code != 0
+    assert "pip install 'authsrv[postgres]'" in done.stderr
+
+
 def test_a_server_migrates_serves_reloads_and_stops(config: Path) -> None:
     port = free_port()
     config.write_text(f"{config.read_text()}\n[server]\nport = {port}\ndrain_seconds = 0\n")
