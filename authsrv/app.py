@@ -65,7 +65,7 @@ from authsrv.playfab.settings import PlayFabSettings
 from authsrv.services import Connect, Place
 from authsrv.serving.readiness import Probe, Readiness
 from authsrv.storage import open_storage
-from authsrv.storage.base import CountStore, Storage
+from authsrv.storage.base import RESTORED, CountStore, Storage
 from authsrv.storage.changes import DeclaredClient, SyncClients
 from authsrv.storage.redis_counts import RedisCounts
 from authsrv.verifiers import PlayFabTitles, Verifiers, connect_by_http
@@ -250,7 +250,9 @@ class Application:
             self._registered.configure(self.config.registration_policies(), int(self._world.clock()))
             keeper = self._key_keeper()
             ring = await keeper.open()
-            self.desk = order_desk(self._parts, token_server(self._parts, ring), keeper)
+            restored_at = (await self.storage.load_versions()).get(RESTORED, 0)
+            server = token_server(self._parts, ring, restored_at)
+            self.desk = order_desk(self._parts, server, keeper)
             # Whom a restored backup brought back is met by nobody.
             await self.desk.forgetting.erase_again()
             yield self.desk

@@ -55,6 +55,7 @@ AuditKind = Literal[
     "keys.erased",
     "keys.revoked",
     "keys.sealed",
+    "database.restored",
     "server.started",
     "server.stopped",
 ]

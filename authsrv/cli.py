@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from authsrv.commands import clients, keys, moving, players, privacy, tokens
+from authsrv.commands import backups, clients, keys, moving, players, privacy, tokens
 from authsrv.commands.console import CONFIG, ConfigOption, fail, load
 from authsrv.emulator.commands import app as emulator_commands
 
@@ -105,6 +105,9 @@ def migrate(config: ConfigOption = CONFIG) -> None:
 
 
 app.command(name="migrate-data")(moving.migrate_data)
+app.command()(backups.backup)
+app.command()(backups.restore)
+app.command()(backups.restored)
 
 
 @app.command(name="reload")

@@ -369,8 +369,8 @@ def _management_surface(server: TokenServer, accounts: _Accounts) -> ManagementS
     )
 
 
-def token_server(parts: Parts, ring: KeyRing) -> TokenServer:
-    """Authlib's server on these keys."""
+def token_server(parts: Parts, ring: KeyRing, restored_at: int) -> TokenServer:
+    """Authlib's server on these keys, upon a database that was last restored from a backup then; 0 if it never was."""
     own_tokens = OwnTokens(parts.issuer, ring)
     opaque = OpaqueTokens(ring.derive(b"authsrv opaque tokens v1"), parts.random)
     limits = RateLimiter(parts.quotas, clock=time.monotonic, salt=ring.derive(b"authsrv rate limits v1"))
@@ -387,7 +387,7 @@ def token_server(parts: Parts, ring: KeyRing) -> TokenServer:
             own_tokens=own_tokens,
             clock=parts.clock,
         ),
-        proofs=PlatformProofs(_logins(parts, ring, limits), parts.platforms, _nonces(parts, ring)),
+        proofs=PlatformProofs(_logins(parts, ring, limits, restored_at), parts.platforms, _nonces(parts, ring)),
         claim_sources=parts.claim_sources,
         limits=limits,
         audit=parts.audit,
@@ -395,10 +395,10 @@ def token_server(parts: Parts, ring: KeyRing) -> TokenServer:
     )
 
 
-def _logins(parts: Parts, ring: KeyRing, limits: RateLimiter) -> PlatformLogins:
+def _logins(parts: Parts, ring: KeyRing, limits: RateLimiter, restored_at: int) -> PlatformLogins:
     return PlatformLogins(
         storage=parts.storage,
-        desk=CredentialDesk(parts.storage, parts.random),
+        desk=CredentialDesk(parts.storage, parts.random, restored_at=restored_at),
         limits=limits,
         audit=parts.audit,
         marks=IdentityMarks(ring.derive(b"authsrv identity marks v1")),

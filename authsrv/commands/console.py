@@ -62,7 +62,7 @@ def orders(
     from authsrv.orders.desk import OrderRefused  # noqa: PLC0415 - heavy
 
     config = load(path)
-    with _logging(config) as emit, asyncio.Runner() as runner:
+    with logging_to_stderr(config) as emit, asyncio.Runner() as runner:
         delivery = Delivery(config, emit)
         try:
             for arguments in each:
@@ -75,7 +75,8 @@ def orders(
 
 
 @contextmanager
-def _logging(config: "Config") -> Iterator["Emit"]:
+def logging_to_stderr(config: "Config") -> Iterator["Emit"]:
+    """Where the audit events of work that this command does by itself go."""
     from authsrv import log  # noqa: PLC0415 - heavy
 
     pipeline = log.configure(level="warning", pretty=config.log.format == "console")

@@ -5,6 +5,7 @@ Knows no platform by name.
 """
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -30,10 +31,14 @@ from authsrv.platforms.base import (
 from authsrv.storage.base import Conflict, Storage
 from authsrv.storage.changes import Change, RefuseCredential, ReleaseCredential, SettleCredential
 
+_LOG = logging.getLogger("authsrv.oauth.credentials")
+
 LEASE = 15
 VERIFY_SECONDS = 12
 """How long a platform may take, retries included: less than the lease, which others may take over when it ends."""
 REPEAT_WINDOW = 30
+RESTORE_LEEWAY = 60
+"""Seconds by which a platform's or a player's clock may be ahead of ours when the database is restored."""
 MOST_WAITING = 8
 """Repeats of one request that wait for it at a time; a client that lost its answer sends one or two."""
 _WAIT_STEPS, _WAIT_STEP = 30, 0.1
@@ -41,6 +46,7 @@ _WAIT_STEPS, _WAIT_STEP = 30, 0.1
 _MALFORMED = {"credential_malformed", "credential_unsupported"}
 _REPLAYED = "This credential was presented before; get a new one from the platform."
 _REFUSED_BEFORE = "This credential was presented before and refused; get a new one from the platform."
+_FORGOTTEN = "Whether this credential was used before is not known any more; get a new one from the platform."
 _IN_PROGRESS = "The same request is still being worked on; repeat it in a moment."
 
 
@@ -98,14 +104,21 @@ class Redeemed:
 
 
 class CredentialDesk:
-    """Takes credentials to their platforms. `sleep` waits between looks at a reservation that another request holds."""
+    """Takes credentials to their platforms. `sleep` waits between looks at a reservation that another request holds.
+
+    `restored_at` is when the database was last restored from a backup, 0 if it never was.
+    """
 
     def __init__(
         self,
         storage: Storage,
         random: Callable[[int], bytes],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        *,
+        restored_at: int = 0,
     ) -> None:
+        self._has_told = False
+        self._known_from = restored_at + RESTORE_LEEWAY if restored_at else 0
         self._storage = storage
         self._random = random
         self._sleep = sleep
@@ -116,6 +129,7 @@ class CredentialDesk:
         single_use = presented.credential.single_use
         if single_use is None:
             return await self._verify(presented, None, now)
+        self._demand_memory(single_use, now)
         wanted = self._reservation(presented, single_use, now)
         found = await self._storage.reserve(wanted, take_over=single_use.take_over)
         if found.holder == wanted.holder:
@@ -123,6 +137,19 @@ class CredentialDesk:
         if found.state == "pending" and now >= found.lease_until:
             raise replayed()  # the platform may have used it up; nobody will ever know
         return self._repeat(presented, await self._decided(presented, found), now)
+
+    def _demand_memory(self, single_use: SingleUse, now: int) -> None:
+        """Refuse what may have been presented before a restore that forgot it. Raises `InvalidGrant`."""
+        if single_use.issued_at is not None and single_use.issued_at < self._known_from:
+            raise for_oauth(CredentialRejected("credential_expired", _FORGOTTEN))
+        # What the platform uses up by itself comes to nothing the second time.
+        may_be_known = single_use.issued_at is None and single_use.take_over
+        if may_be_known and now < self._known_from + single_use.keep and not self._has_told:
+            self._has_told = True
+            _LOG.warning(
+                "since the restore of a backup it is not known which credentials were presented before it; "
+                "those that do not say when they were made are taken once more"
+            )
 
     def _reservation(self, presented: Presented, single_use: SingleUse, now: int) -> Reservation:
         return Reservation(

@@ -153,12 +153,14 @@ class SingleUse:
     """A credential that may log in once. `digest` identifies it; `keep` is how long to remember it, in seconds.
 
     `take_over` is false when a lease that ran out must not be taken over, because the platform may have used the
-    credential up without telling us.
+    credential up without telling us. `issued_at` is when it was made, in Unix seconds, by what the platform vouches
+    for; None if it does not say.
     """
 
     digest: Digest
     keep: int
     take_over: bool = True
+    issued_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

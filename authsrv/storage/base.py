@@ -4,7 +4,7 @@ Every backend keeps every word of these docstrings; `tests/conformance/storage.p
 Knows no database and no OAuth.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -45,6 +45,11 @@ from authsrv.storage.vitals import StorageVitals
 
 LAST_ROW = 2**63 - 1
 """After the id of every row."""
+
+RESTORED = "restored"
+"""`revoked_reason` of a grant, and `ended_reason` of a session, that a restored backup brought back; and what tells
+among the versions when that was, in Unix seconds.
+"""
 
 KEPT = Retention()
 """For how long things are kept unless the configuration says otherwise."""
@@ -99,6 +104,19 @@ class CountStore(Protocol):
 
     async def ping(self) -> None:
         """Prove that counts could be exchanged; raises `StorageUnavailable` otherwise. Writes nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """How many things a cut ended: grants with their codes and refresh tokens, sessions, requests that waited for a
+    player, link codes, and credentials of which it was still known whom they proved.
+    """
+
+    grants: int
+    sessions: int
+    requests: int
+    link_codes: int
+    credentials: int
 
 
 class Storage(Protocol):
@@ -299,6 +317,16 @@ class Storage(Protocol):
 
     async def exchange_counts(self, counts: Mapping[bytes, int], now: int) -> Mapping[bytes, SharedCount]:
         """As `CountStore` says, all of it or nothing. What is counted need not survive a power cut."""
+
+    async def cut(self, projects: Collection[str], now: int, *, preview: bool = False) -> Cut:
+        """End everything that was given out until now, for a database that was restored from a backup; what it was.
+
+        The backup cannot know what was used, revoked or ended after it was made. So every grant is revoked and every
+        session ended (`RESTORED`); requests, trips, link codes, browsers and leases are gone; no credential that was
+        presented may come again; and what was issued until `now` is void in these projects and in all that the
+        database knows. Players, what they own, bans, keys and clients stay. `now` is the version of `RESTORED` from
+        then on. One transaction, however long it takes; idempotent. With `preview` nothing is written.
+        """
 
     async def ping(self) -> None:
         """Prove that a write transaction can begin; raises `StorageUnavailable` otherwise. Writes nothing."""

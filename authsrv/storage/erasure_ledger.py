@@ -1,26 +1,50 @@
-"""The ledger of erasures beside a database: who was erased, where restoring a backup of the database does not reach.
+"""The ledger of erasures: who was erased, noted where restoring a backup of the database does not reach.
 
-Owns the file `<database>.erasures`, one JSON object a line. Only ever added to, but for what is old enough to be
-forgotten. Knows no SQL.
+Owns the file `<database>.erasures` beside an SQLite file, and for a database server a directory of such files: one JSON
+object a line. Only ever added to, but for what is old enough to be forgotten. Knows no SQL.
 """
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO, Final
+from secrets import token_hex
+from typing import BinaryIO, Final, Protocol
 
 from authsrv.account_models import Erasure
 from authsrv.storage.base import StorageError
+from authsrv.storage.files import settle_directory
 
 _LONGEST_LINE: Final = 4096
+_SUFFIX: Final = ".erasures"
+_DAY: Final = 86400
+
+
+class Ledger(Protocol):
+    """Where erasures are noted. Every method raises `StorageError`."""
+
+    def read(self) -> Mapping[str, int]:
+        """When each `sub` was erased."""
+
+    def add(self, erasures: Iterable[Erasure]) -> None:
+        """Note these; they are on disk when this returns."""
+
+    def prune(self, before: int) -> None:
+        """Forget who was erased before that time."""
 
 
 class ErasureLedger:
-    """The file of one database, for the one process that uses it."""
+    """One file, for the one process that writes to it."""
 
-    def __init__(self, database: Path) -> None:
-        self._path = database.with_name(f"{database.name}.erasures")
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @classmethod
+    def beside(cls, database: Path) -> "ErasureLedger":
+        """The ledger of an SQLite file."""
+        return cls(database.with_name(database.name + _SUFFIX))
 
     def read(self) -> Mapping[str, int]:
         """When each `sub` was erased. Raises `StorageError` for a file that cannot be read."""
@@ -70,7 +94,7 @@ class ErasureLedger:
             file.flush()
             os.fsync(file.fileno())
         if is_new:
-            self._settle_directory()
+            settle_directory(self._path.parent)
 
     def _replace(self, data: bytes) -> None:
         part = self._path.with_name(f"{self._path.name}.part")
@@ -81,19 +105,71 @@ class ErasureLedger:
             file.flush()
             os.fsync(file.fileno())
         part.replace(self._path)
-        self._settle_directory()
-
-    def _settle_directory(self) -> None:
-        """A new name is on disk only when its directory is."""
-        descriptor = os.open(self._path.parent, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        settle_directory(self._path.parent)
 
     @property
     def _remedy(self) -> str:
         return f"let the user that runs authsrv own the file and the directory {self._path.parent}"
+
+
+class LedgerDirectory:
+    """A directory that any number of nodes write to: each into files of its own, a new one every day.
+
+    A file is named after its day, so that it goes as a whole once that is long enough ago.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._node = token_hex(4)
+
+    def read(self) -> Mapping[str, int]:
+        """When each `sub` was erased, as far as any node noted it."""
+        _make_directory(self._directory)
+        return read_ledgers([self._directory])
+
+    def add(self, erasures: Iterable[Erasure]) -> None:
+        """Note these in this node's files; they are on disk when this returns."""
+        days: defaultdict[str, list[Erasure]] = defaultdict(list)
+        for erasure in erasures:
+            days[_day(erasure.erased_at)].append(erasure)
+        _make_directory(self._directory)
+        for day, noted in days.items():
+            ErasureLedger(self._directory / f"{day}.{self._node}{_SUFFIX}").add(noted)
+
+    def prune(self, before: int) -> None:
+        """Remove the files of days that ended before that time."""
+        last = _day(before - _DAY)
+        for file in _files(self._directory):
+            day = file.name.split(".")[0]
+            if len(day) == len(last) and day <= last:
+                file.unlink(missing_ok=True)
+
+
+def read_ledgers(places: Iterable[Path]) -> Mapping[str, int]:
+    """When each `sub` was erased by the ledgers in these directories, or by these files. Raises `StorageError`."""
+    known: dict[str, int] = {}
+    for place in places:
+        for file in [place] if place.is_file() else _files(place):
+            known.update(ErasureLedger(file).read())
+    return known
+
+
+def _files(directory: Path) -> Sequence[Path]:
+    try:
+        return sorted(file for file in directory.iterdir() if file.name.endswith(_SUFFIX))
+    except OSError as error:
+        raise StorageError(f"cannot read the directory {directory} of the erasures: {error.strerror}") from error
+
+
+def _make_directory(directory: Path) -> None:
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"cannot make the directory {directory} of the erasures: {error.strerror}") from error
+
+
+def _day(moment: int) -> str:
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d")
 
 
 def _line(erasure: Erasure) -> str:

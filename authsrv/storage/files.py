@@ -54,7 +54,7 @@ def size_of(path: Path) -> int:
 
 def tighten(path: Path) -> None:
     """Take the group's and the world's rights to the database and its side files away, if they have any."""
-    for file in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm", ".erasures"))):
+    for file in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm", ".erasures", ".start"))):
         try:
             _make_private(file)
         except OSError as error:
@@ -64,6 +64,15 @@ def tighten(path: Path) -> None:
 def _make_private(file: Path) -> None:
     if file.exists() and stat.S_IMODE(file.stat().st_mode) & 0o077:
         file.chmod(0o600)
+
+
+def settle_directory(directory: Path) -> None:
+    """A new name is on disk only when its directory is."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def refuse_network(path: Path) -> None:

@@ -5,7 +5,7 @@ Owns transactions over `memory_tables.py`. Knows no SQL; it asks `steps.py` only
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Literal
@@ -44,7 +44,7 @@ from authsrv.models import (
     Visit,
 )
 from authsrv.storage.account_rows import names_between
-from authsrv.storage.base import KEPT, LAST_ROW, StorageError, StorageUnavailable, StoredClient, Swept
+from authsrv.storage.base import KEPT, LAST_ROW, Cut, StorageError, StorageUnavailable, StoredClient, Swept
 from authsrv.storage.changes import Change
 from authsrv.storage.memory_accounts import (
     account,
@@ -58,6 +58,7 @@ from authsrv.storage.memory_accounts import (
     subs_of,
 )
 from authsrv.storage.memory_browsers import consents, loaded_request, open_sessions, player_sessions, visit
+from authsrv.storage.memory_cutting import cut
 from authsrv.storage.memory_privacy import census, dossier, remove_outdated
 from authsrv.storage.memory_rates import exchange_counts
 from authsrv.storage.memory_revocations import revocations, standing
@@ -319,6 +320,14 @@ class MemoryStorage:
     async def exchange_counts(self, counts: Mapping[bytes, int], now: int) -> Mapping[bytes, SharedCount]:
         await self._turn()
         return exchange_counts(self._tables, counts, now)
+
+    async def cut(self, projects: Collection[str], now: int, *, preview: bool = False) -> Cut:
+        checked(now=now)
+        await self._turn()
+        draft = self._tables.copy()
+        done = cut(draft, projects, now)
+        self._tables = self._tables if preview else draft
+        return done
 
     async def ping(self) -> None:
         await self._turn()

@@ -6,6 +6,7 @@ Owns guards and row changes; the model that `revocation_sql.py` is held against.
 from collections.abc import Iterator, Sequence
 
 from authsrv.models import Grant, NotBeforeKind, Revocations, Standing
+from authsrv.storage.base import RESTORED
 from authsrv.storage.changes import RevokeToken, SetNotBefore
 from authsrv.storage.memory_tables import Tables, write
 from authsrv.storage.revocation_steps import revocations_of
@@ -49,4 +50,5 @@ def _rows(tables: Tables, since: int, now: int) -> Iterator[tuple[str, str, int]
 
 def _ended_after(grant: Grant, since: int) -> bool:
     gave_tokens = grant.code_hash is None or grant.code_used_at is not None
-    return grant.revoked_at is not None and grant.revoked_at > since and gave_tokens
+    ended = grant.revoked_at is not None and grant.revoked_at > since
+    return ended and gave_tokens and grant.revoked_reason != RESTORED

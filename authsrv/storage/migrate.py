@@ -1,6 +1,6 @@
 """Brings a database to the schema this code needs. Runs in a process of its own, before serving.
 
-Owns what is special about a file: its lock, and the backup that is taken first.
+Owns what is special about a file: its lock, and the copy that is taken first.
 """
 
 import sqlite3
@@ -18,6 +18,7 @@ from authsrv.storage.lock import ProcessLock
 from authsrv.storage.migrate_postgres import migrate_postgres
 from authsrv.storage.migrations import HEAD, configuration
 from authsrv.storage.schema import check_known
+from authsrv.storage.sqlite_backup import back_up
 from authsrv.storage.sqlite_connection import opening_error, read_revision
 
 
@@ -56,6 +57,11 @@ def _migrate_file(path: Path) -> None:
         check_known(found)
     if found is not None or _has_tables(path):
         back_up(path, path.with_name(f"{path.name}.before-{HEAD}.bak"))
+    upgrade(path)
+
+
+def upgrade(path: Path) -> None:
+    """Run the migrations that the file lacks. The caller has the lock."""
     with engine_of(path).connect() as connection:
         command.upgrade(configuration(connection), HEAD)
 
@@ -68,16 +74,6 @@ def _current(path: Path) -> str | None:
 def _has_tables(path: Path) -> bool:
     with closing(sqlite3.connect(path)) as driver:
         return bool(driver.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall())
-
-
-def back_up(path: Path, backup: Path) -> None:
-    """Copy a database with SQLite's backup API; the file appears under its name once it is whole, with mode 0600."""
-    part = backup.with_name(backup.name + ".part")
-    part.unlink(missing_ok=True)
-    create(part)
-    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(part)) as target:
-        source.backup(target)
-    part.replace(backup)
 
 
 def engine_of(path: Path) -> sqlalchemy.Engine:

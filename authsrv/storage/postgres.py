@@ -8,7 +8,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -20,9 +20,10 @@ from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRe
 from authsrv.database_url import Database
 from authsrv.models import Player, Reservation, Retention, SharedCount
 from authsrv.storage import sql
-from authsrv.storage.base import KEPT, Conflict, StorageError, StorageUnavailable, Swept
+from authsrv.storage.base import KEPT, Conflict, Cut, StorageError, StorageUnavailable, Swept
 from authsrv.storage.changes import Change
 from authsrv.storage.compiled import compiled
+from authsrv.storage.cutting import cut
 from authsrv.storage.dialogues import Reading, sweep_expired, sweep_grants
 from authsrv.storage.postgres_connection import (
     RETRIED,
@@ -35,7 +36,7 @@ from authsrv.storage.postgres_connection import (
     running_error,
     set_up,
 )
-from authsrv.storage.postgres_writes import add_counts, needs_serializable, write_all, write_along
+from authsrv.storage.postgres_writes import add_counts, needs_serializable, write_all, write_along, write_at_once
 from authsrv.storage.privacy_steps import retention_times
 from authsrv.storage.rate_rows import shared_counts_of, window_values
 from authsrv.storage.rows import Row, Values, checked, reservation_of, reservation_values, timed_ids
@@ -156,6 +157,12 @@ class PostgresStorage(SqlLoads):
             return {}
         adding = partial(add_counts, counts=counts, window=window_values(now))
         return shared_counts_of(await self._to_the_end(self._insist(adding, self._writes)))
+
+    async def cut(self, projects: Collection[str], now: int, *, preview: bool = False) -> Cut:
+        async def write(connection: Connection) -> Cut:
+            return await write_at_once(connection, cut(projects, now), preview=preview)
+
+        return await self._to_the_end(self._insist(write, self._writes))
 
     async def load_time(self) -> int:
         ((now,),) = await self._read("SELECT CAST(extract(epoch FROM clock_timestamp()) AS BIGINT)", {})

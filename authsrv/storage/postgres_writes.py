@@ -4,6 +4,7 @@ Owns the order of statements on the wire and what a row count or a broken rule m
 """
 
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 from psycopg import AsyncCursor, errors
 from psycopg.pq import TransactionStatus
@@ -18,6 +19,8 @@ from authsrv.storage.postgres_connection import Connection, before_commit
 from authsrv.storage.rate_rows import count_values
 from authsrv.storage.rows import Row, Values
 from authsrv.storage.steps import Write
+
+T = TypeVar("T")
 
 Statement = tuple[Change, Query, bool]
 """A statement, the change it belongs to, and whether it is a guard."""
@@ -95,8 +98,21 @@ def _failed(statements: Sequence[Statement], cursors: Sequence[AsyncCursor[Row]]
     return statements[min(done, len(statements) - 1)][0]
 
 
-async def write_along(connection: Connection, writing: Writing[int]) -> int:
-    """What a dialogue of writes comes to, each statement a transaction of its own."""
+async def write_at_once(connection: Connection, writing: Writing[T], *, preview: bool) -> T:
+    """What a dialogue of writes comes to, in one transaction, however long its statements take."""
+    await connection.execute("BEGIN")
+    try:
+        await connection.execute("SET LOCAL statement_timeout = 0")
+        done = await write_along(connection, writing)
+        await connection.execute("ROLLBACK" if preview else "COMMIT")
+    finally:
+        if connection.info.transaction_status in _UNFINISHED:
+            await connection.execute("ROLLBACK")
+    return done
+
+
+async def write_along(connection: Connection, writing: Writing[T]) -> T:
+    """What a dialogue of writes comes to, each statement a transaction of its own unless there is one around them."""
     try:
         statement, values = next(writing)
         while True:
@@ -104,7 +120,7 @@ async def write_along(connection: Connection, writing: Writing[int]) -> int:
             cursor = await connection.execute(text.text, text.bound(values))
             statement, values = writing.send(cursor.rowcount)
     except StopIteration as end:
-        result: int = end.value
+        result: T = end.value
         return result
 
 

@@ -6,6 +6,7 @@ Knows no driver, no model and no transaction.
 """
 
 SELECT_SCHEMA_REVISION = "SELECT version_num FROM alembic_version"
+SELECT_EPOCH = "SELECT value FROM epochs WHERE id = 1"
 RAISE_EPOCH = "UPDATE epochs SET value = value + 1 WHERE id = 1 RETURNING value"
 
 # --- players and identities ---

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
@@ -24,8 +24,9 @@ from authsrv.models import (
     SharedCount,
 )
 from authsrv.storage import sql
-from authsrv.storage.base import KEPT, SchemaMismatch, StorageError, StorageUnavailable, Swept
+from authsrv.storage.base import KEPT, Cut, SchemaMismatch, StorageError, StorageUnavailable, Swept
 from authsrv.storage.changes import Change
+from authsrv.storage.cutting import cut
 from authsrv.storage.dialogues import Reading, sweep_expired, sweep_grants
 from authsrv.storage.files import exists, path_of, refuse_network, size_of, tighten
 from authsrv.storage.lock import ProcessLock
@@ -53,13 +54,16 @@ from authsrv.storage.sqlite_connection import (
 from authsrv.storage.sqlite_erasures import SqliteErasures
 from authsrv.storage.sqlite_groups import read_group, write_group
 from authsrv.storage.sqlite_lane import Lane
+from authsrv.storage.sqlite_start import StartMark
 from authsrv.storage.sqlite_units import (
     add_counts,
-    check_schema_and_raise_epoch,
+    check_schema,
     fetch,
     follow,
     follow_at_one_moment,
     nothing,
+    preview_along,
+    raise_epoch,
     reserve,
     write_all,
     write_along,
@@ -68,6 +72,8 @@ from authsrv.storage.steps import sweep_times, writes_of
 from authsrv.storage.vitals import StorageVitals
 
 T = TypeVar("T")
+
+_HOUR = 3600
 
 log = logging.getLogger("authsrv.storage")
 
@@ -86,6 +92,8 @@ class SqliteStorage(SqlLoads):
         self._erasures: SqliteErasures | None = None
         self._following: set[asyncio.Task[None]] = set()
         self._swept_up_to = 0
+        self._start = StartMark(self._path)
+        self._marks_from = 0
 
     @classmethod
     def from_url(cls, url: str) -> "SqliteStorage":
@@ -102,6 +110,7 @@ class SqliteStorage(SqlLoads):
             for leave in (writer.close, writer.checkpoint, writer.drain):
                 stack.push_async_callback(leave)
             epoch = await self._begin(await writer.open())
+            await asyncio.to_thread(self._start.note, epoch)
             reader = Lane(partial(connect, self._path, READER), read_group)
             for leave in (reader.close, reader.drain):
                 stack.push_async_callback(leave)
@@ -125,7 +134,9 @@ class SqliteStorage(SqlLoads):
 
     async def _begin(self, connection: Connection) -> int:
         try:
-            return await connection.run(check_schema_and_raise_epoch)
+            number = await connection.run(check_schema)
+            self._start.refuse_older(number)
+            return await connection.run(raise_epoch)
         except sqlite3.Error as error:
             raise opening_error(error, self._path) from error
 
@@ -178,8 +189,17 @@ class SqliteStorage(SqlLoads):
         if removed == limit:
             return Swept(removed, more=True)
         await self._following_erasures().settle(now, now - retention.erasures)
+        await self._mark_hour(now)
         values = checked(limit=limit - removed, after=self._swept_up_to, **sweep_times(now))
         return await self._sweep_grants(values, removed)
+
+    async def _mark_hour(self, now: int) -> None:
+        """Raise the start number, so that a copy of this hour's database is noticed in the next one's place."""
+        if now >= self._marks_from > 0:
+            number = await self._writing().run(raise_epoch)
+            await asyncio.to_thread(self._start.note, number)
+        if now >= self._marks_from:
+            self._marks_from = now + _HOUR
 
     async def _sweep_grants(self, values: Values, removed: int) -> Swept:
         ((last, seen, expired, wipeable),) = await self._read(sql.SELECT_GRANT_WINDOW, values)
@@ -195,6 +215,10 @@ class SqliteStorage(SqlLoads):
     async def exchange_counts(self, counts: Mapping[bytes, int], now: int) -> Mapping[bytes, SharedCount]:
         adding = partial(add_counts, counts=counts, window=window_values(now))
         return shared_counts_of(await self._writing().run(adding))
+
+    async def cut(self, projects: Collection[str], now: int, *, preview: bool = False) -> Cut:
+        unit = preview_along if preview else write_along
+        return await self._writing().run(partial(unit, writing=cut(projects, now)))
 
     async def ping(self) -> None:
         await self._writing().run(nothing)

@@ -33,7 +33,7 @@ class SqliteErasures:
 
     def __init__(self, path: Path, writer: Lane, reader: Lane) -> None:
         self._path = path
-        self._ledger = ErasureLedger(path)
+        self._ledger = ErasureLedger.beside(path)
         self._writer = writer
         self._reader = reader
         self._turn = asyncio.Lock()

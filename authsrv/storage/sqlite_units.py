@@ -21,10 +21,16 @@ from authsrv.storage.steps import Write
 T = TypeVar("T")
 
 
-def check_schema_and_raise_epoch(driver: sqlite3.Connection) -> int:
-    """The number of this start. Raises `SchemaMismatch`."""
+def check_schema(driver: sqlite3.Connection) -> int:
+    """The number of the last start. Raises `SchemaMismatch`."""
     revision = read_revision(driver)
     check_served(revision, None if revision in REVISIONS else _oldest_code(driver))
+    ((epoch,),) = driver.execute(sql.SELECT_EPOCH).fetchall()
+    return int(epoch)
+
+
+def raise_epoch(driver: sqlite3.Connection) -> int:
+    """The number of this start."""
     ((epoch,),) = driver.execute(sql.RAISE_EPOCH).fetchall()
     return int(epoch)
 
@@ -69,6 +75,16 @@ def write_along(driver: sqlite3.Connection, writing: Writing[T]) -> T:
     except StopIteration as end:
         result: T = end.value
         return result
+
+
+def preview_along(driver: sqlite3.Connection, writing: Writing[T]) -> T:
+    """What a dialogue of writes would come to; nothing of it is written."""
+    driver.execute("SAVEPOINT preview")
+    try:
+        return write_along(driver, writing)
+    finally:
+        driver.execute("ROLLBACK TO preview")
+        driver.execute("RELEASE preview")
 
 
 def write_all(driver: sqlite3.Connection, writes: Sequence[Write]) -> None:

@@ -223,7 +223,7 @@ def test_a_dry_run_counts_what_would_go_and_changes_nothing(full: Office) -> Non
 
 
 def at_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("authsrv.commands.players.confirming.at_terminal", lambda: True)
+    monkeypatch.setattr("authsrv.commands.confirming.at_terminal", lambda: True)
 
 
 def test_the_sub_of_the_whole_account_must_be_typed(full: Office, monkeypatch: pytest.MonkeyPatch) -> None:

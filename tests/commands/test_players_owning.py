@@ -206,7 +206,7 @@ def test_a_transfer_to_whoever_has_it_is_refused(two: Office) -> None:
 
 
 def at_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("authsrv.commands.players.confirming.at_terminal", lambda: True)
+    monkeypatch.setattr("authsrv.commands.confirming.at_terminal", lambda: True)
 
 
 DROP = (*MERGE, "--drop-duplicates")

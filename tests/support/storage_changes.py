@@ -287,6 +287,10 @@ def reserving(ticket: str, holder: bytes, now: int, take_over: bool) -> Call:
     return lambda storage: storage.reserve(wanted, take_over=take_over)
 
 
+def cutting(now: int, projects: Sequence[str], *, preview: bool) -> Call:
+    return lambda storage: storage.cut(projects, now, preview=preview)
+
+
 def sweeping(now: int, limit: int, kept: int) -> Call:
     return lambda storage: storage.sweep(now, limit, Retention(kept, kept, kept, kept, kept))
 
@@ -310,6 +314,7 @@ CALLS: st.SearchStrategy[Call] = st.one_of(
     st.builds(sweeping, TIMES, st.integers(1, 3), st.sampled_from([15, 2000, 10**9])),
     st.builds(applying, ERASURES.map(lambda change: [change])),
     st.builds(lambda row, now: applying([TrimAccount(row, now, Retention(15, 15, 15, 15, 15))]), MAYBE_IDS, TIMES),
+    st.builds(cutting, TIMES, st.lists(PROJECTS, max_size=1), preview=st.booleans()),
     st.just(reopen),
 )
 

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from authsrv.commands.confirming import confirm
 from authsrv.commands.console import CONFIG, ConfigOption, JsonOption, fail, moment, order
-from authsrv.commands.players.confirming import confirm
 from authsrv.commands.players.files import require_free, write_private
 from authsrv.commands.players.looking import Told
 from authsrv.commands.players.many import Deed, Players, carry_out, players_meant

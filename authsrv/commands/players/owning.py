@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+from authsrv.commands.confirming import confirm
 from authsrv.commands.console import CONFIG, ConfigOption, JsonOption, order
-from authsrv.commands.players.confirming import confirm
 from authsrv.commands.players.naming import AccountOption, PlatformOption, ProjectOption, SubArgument, named
 from authsrv.commands.players.options import (
     DryRunOption,

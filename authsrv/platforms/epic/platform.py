@@ -144,9 +144,10 @@ class EpicPlatform(Platform[EpicCredential]):
         return epic_code(kind, grant, self._settings.client_id, deployment_id=submission.deployment_id)
 
     def _token(self, kind: str, token: UnverifiedToken, submission: Submission) -> EpicToken:
+        once = SingleUse(token.digest, keep=self._keep(token), issued_at=token.iat)
         return EpicToken(
             kind=kind,
-            single_use=None if self._settings.id_token_reuse else SingleUse(token.digest, keep=self._keep(token)),
+            single_use=None if self._settings.id_token_reuse else once,
             claimed_subject=account_id(token.claims.get("sub")) or "",
             token=token,
             deployment_id=submission.deployment_id,

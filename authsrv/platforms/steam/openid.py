@@ -5,6 +5,7 @@ caller's, with the digest given here.
 """
 
 import hashlib
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -99,7 +100,7 @@ class SteamOpenId:
         self._check_age(nonce)
         return SteamAssertion(
             kind=OPENID,
-            single_use=SingleUse(_digest(nonce), keep=_REMEMBERED),
+            single_use=SingleUse(_digest(nonce), _REMEMBERED, issued_at=math.floor(_made_at(nonce))),
             claimed_subject=str(steam_id),
             steam_id=steam_id,
             fields=fields,

@@ -184,6 +184,7 @@ class SteamPlatform(Platform[SteamCredential | SteamAssertion]):
         app_id = requested or self._app_of(ticket)
         app = self._apps[app_id]
         _check_type(ticket, app)
+        # The ticket's time is that of a token that Steam hands out in advance: it may be hours before the ticket.
         return SteamCredential(
             kind=SESSION,
             single_use=SingleUse(_digest(b"steam ticket", app_id, ticket.raw[:AUTHENTICATED]), keep=_REMEMBERED),
@@ -226,9 +227,10 @@ class SteamPlatform(Platform[SteamCredential | SteamAssertion]):
         check_nonce(ticket, submission.nonce, required=app.encrypted_require_nonce)
         check_age(ticket, self._clock(), app.encrypted_max_age)
         nonce = submission.nonce if app.encrypted_require_nonce else ""
+        digest = _encrypted_digest(ticket, app_id, nonce)
         return SteamCredential(
             kind=ENCRYPTED,
-            single_use=SingleUse(_encrypted_digest(ticket, app_id, nonce), keep=_REMEMBERED),
+            single_use=SingleUse(digest, keep=_REMEMBERED, issued_at=ownership.issued),
             claimed_subject=str(ownership.steam_id),
             app_id=app_id,
             steam_id=ownership.steam_id,

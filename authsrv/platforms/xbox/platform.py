@@ -209,15 +209,23 @@ class XboxPlatform(Platform[XboxCredential]):
         """Consoles cache a token and send it many times, so only the signed request is unique, unless configured."""
         if self._settings.token_single_use:
             # Not the outer text: whoever holds the inner token can encrypt it again.
-            return SingleUse(Digest(hashlib.sha256(token.signing_input).digest()), self._remaining(token))
+            digest = Digest(hashlib.sha256(token.signing_input).digest())
+            return SingleUse(digest, self._remaining(token), issued_at=_begin(token))
         if signed is not None:
-            return SingleUse(Digest(signed.digest), 2 * self._settings.signature_skew + 60)
+            keep = 2 * self._settings.signature_skew + 60
+            return SingleUse(Digest(signed.digest), keep, issued_at=math.floor(signed.header.unix_time))
         return None
 
     def _remaining(self, token: InnerToken) -> int:
         end = token.unverified.get("exp")
         left = end - math.floor(self._clock()) if type(end) is int else 0
         return max(0, min(left, MAX_LIFETIME)) + self._settings.leeway + 60
+
+
+def _begin(token: InnerToken) -> int:
+    """When the token begins, which is when it was issued; 0 for one that does not say and will be refused for it."""
+    begin = token.unverified.get("nbf")
+    return begin if type(begin) is int else 0
 
 
 def _presented(submission: Submission) -> Presented:
