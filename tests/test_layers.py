@@ -135,6 +135,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "authsrv.oauth.opaque",
         "authsrv.orders",
     ),
+    "authsrv.commands.backups": ("authsrv.commands", "authsrv.restoring"),
     "authsrv.commands.moving": ("authsrv.commands", "authsrv.database_url", "authsrv.storage"),
     "authsrv.config": (
         *NOUNS,

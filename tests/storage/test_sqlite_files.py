@@ -81,6 +81,7 @@ async def test_G09_every_file_is_private_whatever_the_umask(tmp_path: Path) -> N
         "authsrv.db-wal": 0o600,
         "authsrv.db-shm": 0o600,
         "authsrv.db.lock": 0o600,
+        "authsrv.db.start": 0o600,
     }
 
 
@@ -289,7 +290,7 @@ async def test_S8_closing_moves_the_log_into_the_database(tmp_path: Path) -> Non
     await storage.open()
     await storage.apply([AddPlayer(player())])
     await storage.close()
-    assert sorted(modes(tmp_path)) == ["authsrv.db", "authsrv.db.lock"]
+    assert sorted(modes(tmp_path)) == ["authsrv.db", "authsrv.db.lock", "authsrv.db.start"]
 
 
 async def test_S8_closing_empties_the_log_also_while_a_backup_looks_on(tmp_path: Path) -> None:
