@@ -18,21 +18,31 @@ SECRETS = "/run/secrets"
 _SHAPES = {"steam_web_api_key": "0123456789abcdef" * 2}
 
 
-def check(directory: Path, configuration: str, environment: Mapping[str, str], secrets: Mapping[str, str]) -> str:
-    """What `authsrv check` says of a configuration. `secrets` says what is at each path of the container."""
+def prepare(directory: Path, configuration: str, secrets: Mapping[str, str]) -> Path:
+    """The configuration's file as a container has it. `secrets` says what is at each path of the container."""
     for path, secret in secrets.items():
-        file = _below(directory, path)
+        file = below(directory, path)
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(_SHAPES.get(secret, f"{secret}-{'0' * 32}"), "utf-8")
     file = directory / "authsrv.toml"
-    file.write_text(configuration.replace(SECRETS, str(_below(directory, SECRETS))), "utf-8")
-    done = subprocess.run(
-        [sys.executable, "-m", "authsrv", "check", "--config", str(file)],
+    file.write_text(configuration.replace(SECRETS, str(below(directory, SECRETS))), "utf-8")
+    return file
+
+
+def run(file: Path, command: str, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """`authsrv <command>` on a configuration, with nothing in the environment but what the container has."""
+    return subprocess.run(
+        [sys.executable, "-m", "authsrv", command, "--config", str(file)],
         env={"PATH": os.environ["PATH"], "PYTHONPATH": os.environ.get("PYTHONPATH", ""), **environment},
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def check(directory: Path, configuration: str, environment: Mapping[str, str], secrets: Mapping[str, str]) -> str:
+    """What `authsrv check` says of a configuration."""
+    done = run(prepare(directory, configuration, secrets), "check", environment)
     return done.stdout + done.stderr
 
 
@@ -45,5 +55,6 @@ def understood(arguments: Sequence[str]) -> dict[str, Any]:
     return {"command": name, **options}
 
 
-def _below(directory: Path, path: str) -> Path:
+def below(directory: Path, path: str) -> Path:
+    """Where a path of the container is here."""
     return directory / path.lstrip("/")
