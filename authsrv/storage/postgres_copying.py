@@ -17,7 +17,7 @@ from authsrv.database_url import Database, names_postgres
 from authsrv.storage.base import StorageError, StorageUnavailable
 from authsrv.storage.compiled import compiled
 from authsrv.storage.copied_tables import Table
-from authsrv.storage.copying import Statements, start_number
+from authsrv.storage.copying import HEAD, Statements, start_number
 from authsrv.storage.postgres_connection import CONNECT_SECONDS, conninfo, opening_error
 from authsrv.storage.rows import EPOCH_BITS, Row, Values, timed_ids
 from authsrv.storage.sql import SELECT_SCHEMA_REVISION
@@ -108,7 +108,7 @@ class PostgresSide:
 
     def refuse_nodes(self) -> None:
         """Raise `StorageError` while a node serves the database: one of them always holds a lease."""
-        if self.revision() is None:
+        if self.revision() != HEAD:  # it has other tables, and is refused for that
             return
         held = [name for (name,) in self.fetch(_LIVE_LEASES, {"now": int(time.time())})]
         if held:
