@@ -63,7 +63,7 @@ from authsrv.platforms import PLATFORMS
 from authsrv.platforms.base import Clock, PlatformSettings
 from authsrv.playfab.settings import PlayFabSettings
 from authsrv.services import Connect, Place
-from authsrv.serving.readiness import Probe, Readiness
+from authsrv.serving.readiness import Absent, Probe, Readiness
 from authsrv.storage import open_storage
 from authsrv.storage.base import RESTORED, CountStore, Storage
 from authsrv.storage.changes import DeclaredClient, SyncClients
@@ -138,6 +138,7 @@ class Application:
         providers: dict[str, Probe] = {name: partial(self._verifiers.probe, name) for name in PLATFORMS}
         providers[playfab.NAME] = partial(self._playfab.probe, playfab.NAME)
         providers.update(self.node.probes)
+        providers["limits"] = self._check_limits
         self.rate_exchange: RateExchange | None = None
         self.readiness = Readiness({"storage": self.storage.ping, "keys": self._check_keys}, providers)
         self._logos = Logos()
@@ -274,10 +275,16 @@ class Application:
             swept=lambda: self._sweeping.removed,
             loaded_at=lambda: self._taken_at,
             counts_alone=lambda: self.rate_exchange is not None and self.rate_exchange.alone,
+            node=self.node.vitals,
             dropped=dropped,
             lag=lag,
             clock=self._world.clock,
         )
+
+    async def _check_limits(self) -> None:
+        if self.rate_exchange is None:
+            raise Absent
+        await self.rate_exchange.probe()
 
     async def _check_keys(self) -> None:
         for alg in self.config.keys.algorithms:

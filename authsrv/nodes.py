@@ -14,6 +14,7 @@ from authsrv.jobs.lease import Clock, Lease, Sleep
 from authsrv.jobs.news import INTERVAL, News, Take
 from authsrv.jobs.presence import Presence
 from authsrv.jobs.singletons import Job, Singletons
+from authsrv.metrics.sources import NodeVitals
 from authsrv.serving.readiness import Probe
 from authsrv.storage.base import Storage
 from authsrv.storage.changes import VersionName
@@ -63,6 +64,12 @@ class Node:
         if not self._storage.shared:
             return {}
         return {"clock": self.clock_check.probe, "configuration": self.presence.probe}
+
+    def vitals(self) -> NodeVitals | None:
+        """How this node is among the others; None where there can be no other."""
+        if not self._storage.shared:
+            return None
+        return NodeVitals({WORK: self.work.left > 0}, self.clock_check.seconds_off)
 
     async def spread(self) -> None:
         """Wait until every node has heard of what was just written."""

@@ -157,6 +157,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "authsrv.limits",
         "authsrv.audit",
         "authsrv.platforms.base",
+        "authsrv.serving.readiness",
         "authsrv.storage.base",
         *CHANGES,
     ),

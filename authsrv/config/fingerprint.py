@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from authsrv.config.schema import Config
 
-_OWN = {"server", "database", "log"}
+_OWN = {"server", "database", "log", "metrics"}
 """What may differ from node to node."""
 
 

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 
 from authsrv.jobs.lease import Sleep
+from authsrv.serving.readiness import PartDown
 from authsrv.storage.base import Storage, StorageError
 
 INTERVAL = 60.0
@@ -17,8 +18,11 @@ MOST = 5
 log = logging.getLogger("authsrv.nodes")
 
 
-class ClockDiffers(Exception):
+class ClockDiffers(PartDown):
     """The clock of this node is too far from the database's."""
+
+    def __init__(self) -> None:
+        super().__init__("differs")
 
 
 class ClockCheck:

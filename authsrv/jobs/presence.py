@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 
 from authsrv.jobs.lease import RENEWED, Lease, Sleep
+from authsrv.serving.readiness import PartDown
 from authsrv.storage.base import Storage, StorageError
 
 _PREFIX = "node/"
@@ -19,8 +20,11 @@ MakeLease = Callable[[str], Lease]
 log = logging.getLogger("authsrv.nodes")
 
 
-class NodesDiffer(Exception):
+class NodesDiffer(PartDown):
     """Not all nodes have the same configuration."""
+
+    def __init__(self) -> None:
+        super().__init__("differs")
 
 
 class Presence:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from authsrv.limits import RateLimiter
+from authsrv.serving.readiness import PartDown
 from authsrv.storage.base import CountStore, StorageError
 
 INTERVAL = 1.0
@@ -81,6 +82,11 @@ class RateExchange:
         if told:
             now = self._clock()
             self._limits.hear(await self._store.exchange_counts(told, int(now)), now)
+
+    async def probe(self) -> None:
+        """Raise `PartDown` while this node counts alone."""
+        if self.alone:
+            raise PartDown("away")
 
     def _away(self, error: Exception) -> None:
         if not self.alone:

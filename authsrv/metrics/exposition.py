@@ -208,6 +208,18 @@ def _keys(sources: Sources) -> Families:
     yield from (keys, due)
 
 
+def _node(sources: Sources) -> Families:
+    vitals = sources.node()
+    if vitals is None:
+        return
+    held = GaugeMetricFamily("authsrv_lease_held", "1 on the node that holds the lease.", labels=("lease",))
+    for lease, is_held in vitals.leases.items():
+        held.add_metric((lease,), is_held)
+    yield held
+    ahead = "By how much this node's clock is ahead of the database's."
+    yield _gauge("authsrv_clock_offset_seconds", ahead, vitals.seconds_off)
+
+
 def _process(sources: Sources) -> Families:
     yield _counter_of(
         "authsrv_log_lines_dropped", "Log lines lost because the sink did not keep up.", sources.dropped()
@@ -234,6 +246,7 @@ _FAMILIES: tuple[Callable[[Sources], Families], ...] = (
     _storage,
     _storage_of_one_backend,
     _keys,
+    _node,
     _process,
 )
 

@@ -3,7 +3,7 @@
 Owns the list. Knows no Prometheus.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from authsrv.metrics.figures import Spread
@@ -12,6 +12,14 @@ from authsrv.models import KeyRules, StoredKey
 from authsrv.outbound.figures import CallFigures, HostVitals
 from authsrv.serving.readiness import Readiness
 from authsrv.storage.vitals import StorageVitals
+
+
+@dataclass(frozen=True, slots=True)
+class NodeVitals:
+    """How a node is among others: which leases it holds, and by how many seconds its clock is ahead."""
+
+    leases: Mapping[str, bool]
+    seconds_off: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +41,7 @@ class Sources:
     """When the configuration was taken, in Unix seconds."""
     counts_alone: Callable[[], bool]
     """Whether the store of the rate limits is away."""
+    node: Callable[[], NodeVitals | None]
     dropped: Callable[[], int]
     """Log lines that were lost."""
     lag: Spread

@@ -12,7 +12,7 @@ import yaml
 from authsrv.outbound.call import NoAnswer
 from authsrv.storage.vitals import PoolVitals, StorageVitals, Traffic
 from tests.support.metrics import exposed, families, measured
-from tests.support.server import running
+from tests.support.nodes import nodes
 
 DOCS = Path(__file__).parents[2] / "docs"
 DOCUMENT = (DOCS / "metrics.md").read_text(encoding="utf-8")
@@ -38,7 +38,8 @@ def documented() -> dict[str, tuple[str, frozenset[str]]]:
 @pytest.fixture
 async def told() -> AsyncIterator[dict[str, tuple[str, frozenset[str]]]]:
     """The same as a server of both databases tells it."""
-    async with running(edit=measured) as server:
+    async with nodes(1, [measured]) as several:
+        server = several[0]
         await server.login("steam")
         server.app._verifiers.figures.failed("steam", "host", _no_answer(), 0.1)
         both = server.app.storage.vitals()

@@ -11,13 +11,15 @@ from prometheus_client.openmetrics import parser as openmetrics
 from starlette.routing import Route
 
 from authsrv.endpoints.routes import Served, routes
+from authsrv.jobs.clock_check import INTERVAL as CLOCK_LOOKED_AT
 from authsrv.log import Event
 from authsrv.metrics.seen import Seen
 from authsrv.models import TOKEN_EXCHANGE
 from authsrv.outbound.figures import HostVitals
 from authsrv.storage.base import StorageUnavailable
 from tests.support.metrics import exposed, families, measured, samples, value
-from tests.support.server import Server, client, running
+from tests.support.nodes import Home, nodes, storage_of
+from tests.support.server import ManualClock, Server, client, running
 
 
 @pytest.fixture
@@ -163,6 +165,36 @@ async def test_a_reload_is_seen(server: Server) -> None:
     server.clock.now += 60
     await server.app.reload(server.app.config)
     assert await value(server, "authsrv_config_loaded_timestamp_seconds") == before + 60
+
+
+async def test_one_node_holds_the_lease_and_a_node_alone_has_none(server: Server) -> None:
+    assert "authsrv_lease_held" not in await exposed(server)
+    async with nodes(2, [measured, measured]) as several:
+        await several.time.pass_by(6)
+        assert sorted([await value(one, "authsrv_lease_held", lease="work") for one in several]) == [0, 1]
+
+
+async def test_S12_a_clock_that_is_off_is_seen_by_how_much() -> None:
+    async with nodes(2, [measured, measured]) as several:
+        wrong = storage_of(several[1])
+        wrong.home = Home(ManualClock(several.home.clock.now - 30), wrong.home.tables)
+        await several.time.pass_by(CLOCK_LOOKED_AT)
+        assert await value(several[1], "authsrv_clock_offset_seconds") > 25
+        assert await value(several[1], "authsrv_part_up", part="clock") == 0
+        assert await value(several[0], "authsrv_part_up", part="clock") == 1
+        parts = (await several[1].http.get("/health/ready")).json()["parts"]
+        assert (parts["clock"], parts["configuration"], parts["limits"]) == ("differs", "ok", "ok")
+
+
+async def test_a_store_of_rate_limits_that_is_away_degrades_and_does_not_make_it_red() -> None:
+    async with nodes(1, [measured]) as several:
+        server = several[0]
+        assert server.app.rate_exchange
+        server.app.rate_exchange.alone = True
+        answer = await server.http.get("/health/ready")
+        assert (answer.status_code, answer.json()["degraded"]) == (200, ["limits"])
+        assert answer.json()["parts"]["limits"] == "away"
+        assert await value(server, "authsrv_part_up", part="limits") == 0
 
 
 HOSTILE = ["x" * 200, "amber", "{sub}", "\u00e9", 'a"b', "a\\b", "\n", "00000000-0000-4000-8000-000000000000"]
