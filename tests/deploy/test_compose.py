@@ -90,8 +90,9 @@ def given(name: str) -> dict[str, str]:
 
 
 def mounts(name: str) -> dict[str, str]:
-    """Where something is mounted, and what."""
-    return {target: source for source, target, *_ in (text.split(":") for text in SERVICES[name].get("volumes", ()))}
+    """Where something is mounted, and what. What has no name is the container's own and goes with it."""
+    named = (text.split(":") for text in SERVICES[name].get("volumes", ()) if ":" in text)
+    return {target: source for source, target, *_ in named}
 
 
 def seconds(text: str) -> int:
@@ -233,5 +234,9 @@ def test_the_ledger_of_erasures_is_one_for_all_nodes_and_not_where_the_database_
     volumes = {source for name in SERVING for place, source in mounts(name).items() if ledger.is_relative_to(place)}
     assert len(volumes) == 1
     assert volumes.isdisjoint(mounts("database").values())
+
+
+def test_a_node_can_write_where_it_must() -> None:
     control = str(Path(SETTINGS["server"]["control_socket"]).parent)
     assert all(SERVICES[name]["tmpfs"][0].startswith(f"{control}:uid=10001,mode=0700") for name in SERVING)
+    assert all("/tmp" in SERVICES[name]["volumes"] for name in SERVING)  # noqa: S108 - of the container

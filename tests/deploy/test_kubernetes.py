@@ -203,7 +203,8 @@ def test_prometheus_finds_the_listener_of_the_metrics_and_nobody_else_is_let_in(
 def test_what_the_configuration_writes_to_is_mounted() -> None:
     settings = tomllib.loads(CONFIGURATION)
     writable = {mount["mountPath"] for mount in container(NODE)["volumeMounts"] if not mount.get("readOnly")}
-    assert writable == {settings["database"]["erasures"], str(Path(settings["server"]["control_socket"]).parent)}
+    control = str(Path(settings["server"]["control_socket"]).parent)
+    assert writable == {settings["database"]["erasures"], control, "/tmp"}  # noqa: S108 - of the container
     assert the("PersistentVolumeClaim", "authsrv-erasures")["spec"]["accessModes"] == ["ReadWriteMany"]
 
 
