@@ -18,8 +18,8 @@ from authsrv.storage.account_changes import AddBan, MergePlayers, RecordEvent, S
 from authsrv.storage.base import StorageUnavailable
 from authsrv.storage.changes import AddPlayer
 from tests.support.residents import Resident, resident
-from tests.support.server import Server, running
-from tests.support.storage import memory_storage, player
+from tests.support.server import Server, running_on
+from tests.support.storage import BACKENDS, memory_storage, player
 from tests.support.storage_accounts import ban, full_event
 
 DAY = 86400
@@ -84,9 +84,9 @@ def with_limits(block: dict[str, Any]) -> None:
     block["retention"] = {"inactive_account_days": 100, "journal_days": 60, "ban_days": 50}
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=BACKENDS)
 async def server(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Server]:
-    async with running(tmp_path if request.param == "sqlite" else None, edit=with_limits) as started:
+    async with running_on(request.param, tmp_path, edit=with_limits) as started:
         yield started
 
 

@@ -9,17 +9,17 @@ import httpx
 import pytest
 
 from authsrv.platforms.base import OutboundError, OutboundResponse
-from authsrv.storage.sqlite import SqliteStorage
+from authsrv.storage.memory import MemoryStorage
 from tests.support.gates import Gate
-from tests.support.server import Server, running
-from tests.support.storage import rows
+from tests.support.server import Server, running_on
+from tests.support.storage import BACKENDS
 
 RACERS = 50
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=BACKENDS)
 async def server(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Server]:
-    async with running(tmp_path if request.param == "sqlite" else None) as started:
+    async with running_on(request.param, tmp_path) as started:
         yield started
 
 
@@ -48,9 +48,8 @@ async def test_D49_R27_fifty_first_logins_of_one_identity_are_one_player(
     assert statuses(answers) == {200: RACERS}
     assert looked.arrived == RACERS + RACERS - 1  # one of them won; each of the others looked once more
     assert len({await sub_of(server, answer) for answer in answers}) == 1
-    if isinstance(server.app.storage, SqliteStorage):
-        path = server.app.storage._path
-        assert rows(path, "SELECT count(*) FROM players") == rows(path, "SELECT count(*) FROM identities") == [(1,)]
+    if not isinstance(server.app.storage, MemoryStorage):
+        assert server.rows("SELECT count(*) FROM players") == server.rows("SELECT count(*) FROM identities") == [(1,)]
 
 
 async def test_D01_fifty_presentations_of_one_ticket_by_strangers_log_one_in(server: Server) -> None:

@@ -16,7 +16,8 @@ from tests.support.exchange import ACCESS_TOKEN, ID_TOKEN, MOD_IO
 from tests.support.managing import BACKEND, Manager, may_manage
 from tests.support.refusals import clients, refused, token_error
 from tests.support.residents import Resident, resident
-from tests.support.server import Server, running
+from tests.support.server import Server, running_on
+from tests.support.storage import BACKENDS
 
 
 def edit(block: dict[str, Any]) -> None:
@@ -29,9 +30,9 @@ def edit(block: dict[str, Any]) -> None:
     }
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=BACKENDS)
 async def server(request: pytest.FixtureRequest, tmp_path: Any) -> AsyncIterator[Server]:
-    async with running(tmp_path if request.param == "sqlite" else None, edit=edit) as started:
+    async with running_on(request.param, tmp_path, edit=edit) as started:
         yield started
 
 

@@ -9,16 +9,17 @@ from authsrv.models import Player
 from authsrv.storage.changes import AddPlayer
 from tests.support.managing import BACKEND, Manager, may_manage
 from tests.support.residents import Resident, resident
-from tests.support.server import Server, running
+from tests.support.server import Server, running_on
+from tests.support.storage import BACKENDS
 
 NOW = 1_790_000_000
 TOMORROW = {"kind": "banned", "until": "2026-09-22T14:13:20Z"}
 STRANGER = "00000000-0000-4000-8000-000000000000"
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=BACKENDS)
 async def server(request: pytest.FixtureRequest, tmp_path: Any) -> AsyncIterator[Server]:
-    async with running(tmp_path if request.param == "sqlite" else None, edit=may_manage) as started:
+    async with running_on(request.param, tmp_path, edit=may_manage) as started:
         yield started
 
 

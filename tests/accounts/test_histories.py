@@ -20,7 +20,8 @@ from tests.support.account_model import Happened, Name, Refused, Token, World
 from tests.support.ending import introspect
 from tests.support.exchange import KINDS, exchange_of, ticket
 from tests.support.refusals import clients, demo
-from tests.support.server import CHALLENGE, Server, running
+from tests.support.server import CHALLENGE, Server, running_on
+from tests.support.storage import BACKENDS
 
 HISTORIES, STEPS = 4, 40
 PLATFORMS, PEOPLE = ("steam", "epicgames", "guest"), ("amber", "birch", "cedar")
@@ -34,10 +35,9 @@ def managing(block: dict[str, Any]) -> None:
     clients(block)["backend"] |= {"introspect": True, "manage_players": True}
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=BACKENDS)
 async def server(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Server]:
-    path = tmp_path if request.param == "sqlite" else None
-    async with running(path, edit=managing) as started:
+    async with running_on(request.param, tmp_path, edit=managing) as started:
         yield started
 
 

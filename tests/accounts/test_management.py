@@ -14,7 +14,8 @@ from tests.support.browser import Browser
 from tests.support.managing import BACKEND, Manager, may_manage
 from tests.support.refusals import clients, refused, tables
 from tests.support.residents import Resident, identity, kinds, resident
-from tests.support.server import Server, running
+from tests.support.server import Server, running, running_on
+from tests.support.storage import BACKENDS
 from tests.support.storage_accounts import ban
 
 NOW, SOON = "2026-09-21T14:13:20Z", "2026-10-05T14:13:20Z"
@@ -22,9 +23,9 @@ STRANGER = "00000000-0000-4000-8000-000000000000"
 STEAM = identity("steam").subject
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=BACKENDS)
 async def server(request: pytest.FixtureRequest, tmp_path: Any) -> AsyncIterator[Server]:
-    async with running(tmp_path if request.param == "sqlite" else None, edit=may_manage) as started:
+    async with running_on(request.param, tmp_path, edit=may_manage) as started:
         yield started
 
 
@@ -401,7 +402,7 @@ async def everything(server: Server) -> object:
     storage = server.app.storage
     if hasattr(storage, "_tables"):
         return tables(server).copy()
-    return storage._path.read_bytes()  # type: ignore[attr-defined]
+    return server.everything()
 
 
 async def test_a_preview_tells_what_would_be_and_changes_nothing(

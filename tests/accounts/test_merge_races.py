@@ -13,14 +13,15 @@ from tests.support.browser import Browser
 from tests.support.gates import Gate
 from tests.support.managing import Manager, may_manage
 from tests.support.residents import Resident, identity, resident
-from tests.support.server import Server, running
+from tests.support.server import Server, running_on
+from tests.support.storage import BACKENDS
 
 STEAM = identity("steam").subject
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=BACKENDS)
 async def server(request: pytest.FixtureRequest, tmp_path: Any) -> AsyncIterator[Server]:
-    async with running(tmp_path if request.param == "sqlite" else None, edit=may_manage) as started:
+    async with running_on(request.param, tmp_path, edit=may_manage) as started:
         yield started
 
 

@@ -17,7 +17,8 @@ import pytest
 from authsrv.emulator.base import MintedCredential
 from authsrv.oauth.credentials import CredentialDesk
 from tests.support.outbound import AsgiOutbound
-from tests.support.server import Server, running
+from tests.support.server import Server, running, running_on
+from tests.support.storage import BACKENDS
 
 OTHER_CHALLENGE = "qjrzSW9gMiUgpUvqgEPE4_-8swvyCtfOVvg55o5S_es"
 OTHER_VERIFIER = "M25iVXpKU3puUjFaYWg3T1NDTDQtcW1ROUY5YXlwalNoc0hhakxifmZHag"  # verifier of the challenge above
@@ -260,11 +261,11 @@ async def begun(server: Server, call: Held, provider: str, minted: MintedCredent
 
 
 @pytest.mark.parametrize("provider", ["steam", "epicgames"])
-@pytest.mark.parametrize("backend", ["memory", "sqlite"])
+@pytest.mark.parametrize("backend", BACKENDS)
 async def test_a_repeat_waits_for_the_request_at_the_platform_and_gets_a_code_of_its_own(
     tmp_path: Path, pauses: Pauses, provider: str, backend: str
 ) -> None:
-    async with running(tmp_path if backend == "sqlite" else None) as server:
+    async with running_on(backend, tmp_path) as server:
         minted = server.mint(provider)
         with held(server, provider) as call:
             login = await begun(server, call, provider, minted)

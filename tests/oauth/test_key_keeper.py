@@ -16,18 +16,16 @@ from authsrv.storage.base import Conflict, Storage, StorageUnavailable
 from authsrv.storage.changes import AddKeys, Change, ScheduleKey
 from tests.support.keys import DAY, EDDSA, Node, signing
 from tests.support.oauth import Clock, stored_keys
-from tests.support.storage import NOW, memory_storage, migrated_sqlite
+from tests.support.storage import BACKENDS, NOW, memory_storage, migrated_sqlite, storage_on
 
 PASSPHRASE = "canary-passphrase-of-the-key-ring"
 NOTICE = 14 * DAY + LAG
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=BACKENDS)
 async def storage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Storage]:
-    opened: Storage = memory_storage() if request.param == "memory" else migrated_sqlite(tmp_path)
-    await opened.open()
-    yield opened
-    await opened.close()
+    async with storage_on(request.param, tmp_path) as opened:
+        yield opened
 
 
 async def opened(storage: Storage, rules: KeyRules = EDDSA) -> Node:

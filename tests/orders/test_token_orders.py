@@ -14,7 +14,8 @@ from authsrv.storage.changes import Change
 from tests.support.ending import Block, Kept, down, is_active, own_token, refused_offline, reload, with_everybody
 from tests.support.refusals import clients, token_error
 from tests.support.registration import registered, registering
-from tests.support.server import Server, running
+from tests.support.server import Server, running, running_on
+from tests.support.storage import BACKENDS
 
 NOW = 1_790_000_000
 KINDS: tuple[NotBeforeKind, ...] = ("player", "client", "project")
@@ -25,9 +26,9 @@ def edit(block: Block) -> None:
     registering()(block)
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=BACKENDS)
 async def server(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Server]:
-    async with running(tmp_path if request.param == "sqlite" else None, edit=edit) as started:
+    async with running_on(request.param, tmp_path, edit=edit) as started:
         yield started
 
 

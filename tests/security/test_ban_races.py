@@ -18,7 +18,8 @@ from tests.support.browser import Browser
 from tests.support.ending import is_active, made_of, with_everybody
 from tests.support.exchange import submitted
 from tests.support.refusals import clients
-from tests.support.server import Server, running
+from tests.support.server import Server, running_on
+from tests.support.storage import BACKENDS
 
 DAY = 86400
 KEY = IdentityKey("demo", "steam", "", PLAYERS["amber"].steam_id)
@@ -35,9 +36,9 @@ def edit(block: dict[str, Any]) -> None:
     ]
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=BACKENDS)
 async def server(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Server]:
-    async with running(tmp_path if request.param == "sqlite" else None, edit=edit) as started:
+    async with running_on(request.param, tmp_path, edit=edit) as started:
         yield started
 
 

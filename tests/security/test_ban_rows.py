@@ -16,7 +16,8 @@ from tests.support.browser import Browser
 from tests.support.ending import INACTIVE, feed, made_of, told, with_everybody
 from tests.support.exchange import submitted
 from tests.support.refusals import clients, demo, page
-from tests.support.server import Server, running
+from tests.support.server import Server, running_on
+from tests.support.storage import BACKENDS
 from tests.support.xsolla import Game, refusal
 
 DAY = 86400
@@ -29,9 +30,9 @@ def edit(block: dict[str, Any]) -> None:
     demo(block)["look"] = {**demo(block)["look"], "support_url": SUPPORT}
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=BACKENDS)
 async def server(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Server]:
-    async with running(tmp_path if request.param == "sqlite" else None, edit=edit) as started:
+    async with running_on(request.param, tmp_path, edit=edit) as started:
         yield started
 
 

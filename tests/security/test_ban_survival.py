@@ -18,7 +18,8 @@ from tests.support.connecting import connect
 from tests.support.managing import may_manage
 from tests.support.refusals import demo
 from tests.support.residents import Resident, identity, resident
-from tests.support.server import Server, running
+from tests.support.server import Server, running, running_on
+from tests.support.storage import BACKENDS
 
 DAY = 86400
 STEAM, EPIC = identity("steam"), identity("epicgames")
@@ -33,11 +34,9 @@ def edit(**rules: object) -> Callable[[dict[str, Any]], None]:
     return change
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=BACKENDS)
 async def server(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Server]:
-    async with running(
-        tmp_path if request.param == "sqlite" else None, edit=edit(merge=True, transfer=True)
-    ) as started:
+    async with running_on(request.param, tmp_path, edit=edit(merge=True, transfer=True)) as started:
         yield started
 
 

@@ -12,14 +12,15 @@ import pytest
 from authsrv.oauth.credentials import MOST_WAITING
 from tests.support.exchange import exchange, exchange_of, exchanging, narrow, ticket
 from tests.support.gates import Gate
-from tests.support.server import Server, running
+from tests.support.server import Server, running_on
+from tests.support.storage import BACKENDS
 
 RACERS = 50
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=BACKENDS)
 async def server(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Server]:
-    async with running(tmp_path if request.param == "sqlite" else None, edit=exchanging) as started:
+    async with running_on(request.param, tmp_path, edit=exchanging) as started:
         yield started
 
 

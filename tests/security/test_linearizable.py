@@ -41,7 +41,8 @@ from tests.support.family import (
 from tests.support.gates import Pauses
 from tests.support.linearizable import Operation, explanations
 from tests.support.refusals import token_error
-from tests.support.server import Server, running
+from tests.support.server import Server, running_on
+from tests.support.storage import BACKENDS
 
 HISTORIES, ROUNDS, MOST_AT_ONCE = 25, 12, 6
 ELAPSED = [0] * 8 + [1, 15, GRACE - 1, GRACE, CODE, ACCESS, 1800] * 2 + [IDLE]
@@ -162,9 +163,9 @@ class Course:
         return DONE
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=BACKENDS)
 async def server(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Server]:
-    async with running(tmp_path if request.param == "sqlite" else None) as started:
+    async with running_on(request.param, tmp_path) as started:
         yield started
 
 

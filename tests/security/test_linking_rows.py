@@ -18,14 +18,15 @@ from tests.support.gates import Gate
 from tests.support.linking import LINK, Shown, code_of, heading, proven, to_confirm, typed
 from tests.support.refusals import page
 from tests.support.residents import Resident, identity, resident
-from tests.support.server import Server, client, running
+from tests.support.server import Server, client, running, running_on
+from tests.support.storage import BACKENDS
 
 STEAM, EPIC = identity("steam"), identity("epicgames")
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=BACKENDS)
 async def server(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Server]:
-    async with running(tmp_path if request.param == "sqlite" else None, edit=edited) as started:
+    async with running_on(request.param, tmp_path, edit=edited) as started:
         yield started
 
 

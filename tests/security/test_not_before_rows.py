@@ -19,14 +19,15 @@ from tests.support.ending import (
     with_everybody,
 )
 from tests.support.refusals import token_error
-from tests.support.server import ManualClock, Server, running
+from tests.support.server import ManualClock, Server, running, running_on
+from tests.support.storage import BACKENDS
 
 KINDS: tuple[NotBeforeKind, ...] = ("player", "client", "project")
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=BACKENDS)
 async def server(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Server]:
-    async with running(tmp_path if request.param == "sqlite" else None, edit=with_everybody) as started:
+    async with running_on(request.param, tmp_path, edit=with_everybody) as started:
         yield started
 
 

@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from authsrv.emulator.base import MintedCredential
-from tests.support.server import CHALLENGE, VERIFIER, Server, running
+from tests.support.server import CHALLENGE, VERIFIER, Server, running, running_on
+from tests.support.storage import BACKENDS
 
 BLANK = "http://127.0.0.1/blank"
 
@@ -62,9 +63,9 @@ async def test_D01_a_credential_that_was_seen_is_worth_nothing_to_others(
     assert (await server.redeem(code)).status_code == 200
 
 
-@pytest.mark.parametrize("database", ["memory", "sqlite"])
+@pytest.mark.parametrize("database", BACKENDS)
 async def test_D01_of_repeats_at_the_same_time_one_code_alone_stays_alive(tmp_path: Path, database: str) -> None:
-    async with running(tmp_path if database == "sqlite" else None) as server:
+    async with running_on(database, tmp_path) as server:
         minted = server.mint("steam")
         codes = [await server.code("steam", minted)]
         codes += await asyncio.gather(*(server.code("steam", minted) for _ in range(6)))

@@ -13,14 +13,15 @@ import pytest
 from tests.support.ending import is_active, made_of, revoke, void_before, with_everybody
 from tests.support.gates import Gate
 from tests.support.refusals import token_error
-from tests.support.server import Server, running
+from tests.support.server import Server, running_on
+from tests.support.storage import BACKENDS
 
 RACERS = 50
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=BACKENDS)
 async def server(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Server]:
-    async with running(tmp_path if request.param == "sqlite" else None, edit=with_everybody) as started:
+    async with running_on(request.param, tmp_path, edit=with_everybody) as started:
         yield started
 
 

@@ -21,14 +21,14 @@ from authsrv.storage.changes import RevokeGrant
 from tests.support.gates import Gate, Pauses
 from tests.support.losing import losing, until_answered
 from tests.support.refusals import clients, token_error
-from tests.support.server import CALLBACK, VERIFIER, ManualClock, Server, running
+from tests.support.server import CALLBACK, VERIFIER, ManualClock, Server, running, running_on
 from tests.support.sockets import Posted, port, post, serving
+from tests.support.storage import BACKENDS
 
 RACERS = 50
 LOST = 1 / 3
 DAY = 86400
 WRONG_VERIFIER = "x" * 43
-BACKENDS = ["memory", "sqlite"]
 
 
 def edit(block: dict[str, Any]) -> None:
@@ -37,7 +37,7 @@ def edit(block: dict[str, Any]) -> None:
 
 @pytest.fixture(params=BACKENDS)
 async def server(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Server]:
-    async with running(tmp_path if request.param == "sqlite" else None, edit=edit) as started:
+    async with running_on(request.param, tmp_path, edit=edit) as started:
         yield started
 
 

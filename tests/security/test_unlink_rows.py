@@ -15,14 +15,15 @@ from tests.support.ending import feed, is_active, with_everybody
 from tests.support.gates import Gate, Pauses
 from tests.support.refusals import token_error
 from tests.support.residents import Resident, identity, resident
-from tests.support.server import Server, running
+from tests.support.server import Server, running_on
+from tests.support.storage import BACKENDS
 
 STEAM, EPIC = identity("steam"), identity("epicgames")
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=BACKENDS)
 async def server(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Server]:
-    async with running(tmp_path if request.param == "sqlite" else None, edit=with_everybody) as started:
+    async with running_on(request.param, tmp_path, edit=with_everybody) as started:
         yield started
 
 

@@ -259,11 +259,9 @@ def _template(binaries: Binaries) -> Iterator[Path]:
     """A data directory with the database `migrated`: made once for each state of the migrations, kept beside the
     cache of pytest, and copied. Processes that want it at once wait for the one that makes it.
     """
-    from authsrv.storage import migrate  # noqa: PLC0415 - brings SQLAlchemy, which few tests need
-
     cached = _ROOT / ".pytest_cache" / "postgres"
     cached.mkdir(parents=True, exist_ok=True)
-    wanted = cached / f"{binaries.version}-{_digest(migrate.scripts())}"
+    wanted = cached / f"{binaries.version}-{_digest()}"
     with (cached / f"{binaries.version}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not wanted.exists():
@@ -273,9 +271,9 @@ def _template(binaries: Binaries) -> Iterator[Path]:
         yield wanted
 
 
-def _digest(migrations: Path) -> str:
+def _digest() -> str:
     """Of everything that decides what an empty database looks like."""
-    files = [*sorted(migrations.rglob("*.py")), *sorted((_ROOT / "authsrv" / "storage").glob("*migrat*.py"))]
+    files = sorted([*_ROOT.glob("migrations/**/*.py"), *_ROOT.glob("authsrv/storage/*migrat*.py")])
     return hashlib.sha256(b"\0".join(each.read_bytes() for each in [Path(__file__), *files])).hexdigest()[:16]
 
 

@@ -1,4 +1,4 @@
-"""The whole server in one process: app, memory or SQLite storage, and the emulated platforms behind it."""
+"""The whole server in one process: app, a storage of any kind, and the emulated platforms behind it."""
 
 import asyncio
 import json
@@ -17,6 +17,7 @@ from starlette.applications import Starlette
 
 from authsrv.app import Application, World, create_app
 from authsrv.config import Config
+from authsrv.database_url import names_postgres, sqlite_file
 from authsrv.demo.configuration import configuration
 from authsrv.emulator.app import create_emulator
 from authsrv.emulator.base import PLAYERS, MintedCredential, PlatformEmulator
@@ -28,11 +29,11 @@ from authsrv.pages.engine import environment
 from authsrv.platforms.base import Clock, OutboundResponse, PlatformSettings
 from authsrv.storage.base import Storage
 from authsrv.storage.memory import MemoryStorage
-from authsrv.storage.sqlite import SqliteStorage
 from tests.support.oauth import stored_keys
 from tests.support.outbound import BASE_URL, AsgiOutbound
+from tests.support.postgres import execute
 from tests.support.sources import GuestDevices, Source
-from tests.support.storage import migrated_file, rows
+from tests.support.storage import database_on, migrated_file, rows
 
 ISSUER = "http://127.0.0.1:8080"
 CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"  # the pair of RFC 7636, appendix B
@@ -40,6 +41,10 @@ VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
 CALLBACK = "http://127.0.0.1/callback"
 EMULATOR_NAMES = {"steam": "steam", "xbox": "xbox", "epicgames": "epic"}
 """The platforms that are emulated, by their names in addresses; guests come from nowhere."""
+
+
+PATIENT = {"pool_timeout": 30, "statement_timeout": 30, "lock_timeout": 30, "idle_in_transaction_timeout": 60}
+"""A busy machine is no reason for a test to fail that is not about time."""
 
 
 @dataclass
@@ -170,9 +175,22 @@ class Server:
         storage = self.app.storage
         if isinstance(storage, MemoryStorage):
             return [grant for _, grant in sorted(storage._tables.grants.items())]
-        assert isinstance(storage, SqliteStorage)
-        ids = [id_ for (id_,) in rows(storage._path, "SELECT id FROM grants ORDER BY id")]
+        ids = [id_ for (id_,) in self.rows("SELECT id FROM grants ORDER BY id")]
         return [loaded.grant for id_ in ids if isinstance(id_, int) and (loaded := await storage.load_grant(id_))]
+
+    def rows(self, query: str) -> list[tuple[object, ...]]:
+        """What another connection reads from the database."""
+        url = self.app.config.database.url.get_secret_value()
+        file = sqlite_file(url)
+        return rows(file, query) if file else execute(url, query)
+
+    def everything(self) -> list[object]:
+        """Every row of every table, in an order that does not change by itself. Not of memory storage."""
+        if sqlite_file(self.app.config.database.url.get_secret_value()):
+            tables = self.rows("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
+        else:
+            tables = self.rows("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename")
+        return [(name, sorted(map(repr, self.rows(f"SELECT * FROM {name}")))) for (name,) in tables]  # noqa: S608
 
     def audited(self, kind: str) -> list[Event]:
         """The audit events of this kind."""
@@ -205,24 +223,35 @@ def demo_config(platforms: dict[str, PlatformEmulator], database: str, **changes
 
 
 @asynccontextmanager
+async def running_on(backend: str, directory: Path, *, edit: Any = None) -> AsyncIterator[Server]:
+    """A server on an empty database of this backend: one of `BACKENDS`."""
+    with database_on(backend, directory) as url:
+        async with running(url=url, edit=edit) as server:
+            yield server
+
+
+@asynccontextmanager
 async def running(
     tmp_path: Path | None = None,
     *,
+    url: str = "",
     edit: Any = None,
     clock: ManualClock | None = None,
     sleep: Callable[[float], Awaitable[None]] = _no_background,
     storage: Storage | None = None,
 ) -> AsyncIterator[Server]:
-    """A server on memory storage, or on a SQLite file below `tmp_path`. `edit` may change the configuration's dict.
+    """A server on memory storage, on a SQLite file below `tmp_path`, or on the migrated database of a `url`.
 
-    Background tasks rest by `sleep`. Another `storage` may be brought.
+    `edit` may change the configuration's dict. Background tasks rest by `sleep`. Another `storage` may be brought.
     """
     clock = clock or ManualClock()
     platforms = emulators(clock)
     playfab = PlayFabEmulator(sleep=_no_answer_in_time)
     emulator: Starlette = create_emulator(list(platforms.values()), [playfab], clock=clock)
-    url = "memory://" if tmp_path is None else f"sqlite:///{_database(tmp_path)}"
+    url = url or ("memory://" if tmp_path is None else f"sqlite:///{_database(tmp_path)}")
     block = demo_config(platforms, url)
+    if names_postgres(url):
+        block["database"] |= PATIENT
     if edit:
         edit(block)
     outbounds: dict[str, AsgiOutbound] = {}

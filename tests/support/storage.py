@@ -1,20 +1,51 @@
-"""Storages for tests, models with everything filled in, and a look at the statements that SQLite ran."""
+"""Storages for tests on every backend, models with everything filled in, and a look at the statements SQLite ran."""
 
 import sqlite3
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
+import pytest
+
+from authsrv.database_url import Database
 from authsrv.models import Digest, Grant, IdentityKey, Player, Reservation, StoredKey
+from authsrv.storage import open_storage
+from authsrv.storage.base import Storage
 from authsrv.storage.memory import MemoryStorage
 from authsrv.storage.migrate import migrate
 from authsrv.storage.sqlite import SqliteStorage
 from authsrv.storage.sqlite_connection import Connection
+from tests.support import postgres
 
 NOW = 1_800_000_000
+BACKENDS = ("memory", "sqlite", pytest.param("postgres", marks=pytest.mark.postgres))
+"""What a test that holds for every storage is run with."""
+
+
+@contextmanager
+def database_on(backend: str, directory: Path) -> Iterator[str]:
+    """The URL of an empty database with the newest schema, on the backend of this name. A file lies in `directory`."""
+    if backend == "postgres":
+        with postgres.database() as url:
+            yield url
+    else:
+        yield "memory://" if backend == "memory" else f"sqlite:///{migrated_file(directory)}"
+
+
+@asynccontextmanager
+async def storage_on(backend: str, directory: Path) -> AsyncIterator[Storage]:
+    """An empty storage on the backend of this name, open until the block ends."""
+    with database_on(backend, directory) as url:
+        # A busy machine is no reason for a test to fail that is not about time.
+        storage = open_storage(Database(url, pool_timeout=30, statement_timeout=30, lock_timeout=30, idle_timeout=60))
+        await storage.open()
+        try:
+            yield storage
+        finally:
+            await storage.close()
 
 
 def memory_storage() -> MemoryStorage:
