@@ -1,6 +1,5 @@
 """The servers that tests start: nothing of them outlives the process that started them, whatever ends it."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -9,13 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.processes import listens
+
 pytestmark = pytest.mark.postgres
 
 HOLDS_A_SERVER = """
 import sys
 from tests.support.postgres import private_server
 with private_server() as server:
-    print(server.directory, server.pid, flush=True)
+    print(server.directory, server.port, flush=True)
     sys.stdin.read()
 """
 ROOT = Path(__file__).parents[2]
@@ -32,13 +33,12 @@ def test_a_server_ends_with_whoever_started_it(ends: signal.Signals) -> None:
         text=True,
     ) as process:
         assert process.stdout is not None
-        directory, pid = process.stdout.readline().split()
-        assert Path(directory).is_dir()
+        directory, port = process.stdout.readline().split()
+        assert listens(int(port))
         process.send_signal(ends)
     for _ in range(300):
         if not Path(directory).exists():
             break
         time.sleep(0.02)
     assert not Path(directory).exists()
-    with pytest.raises(ProcessLookupError):
-        os.kill(int(pid), 0)
+    assert not listens(int(port))
