@@ -48,7 +48,7 @@ from authsrv.storage.changes import (
 )
 from authsrv.storage.steps import SUPERSEDED
 
-FIRST_VERSIONS = {"keys": 0, "clients": 0, "oldest_code": 6}
+FIRST_VERSIONS = {"keys": 0, "clients": 0, "bans": 0, "oldest_code": 6}
 """As the migration writes them."""
 
 

@@ -36,7 +36,7 @@ from authsrv.storage.postgres_connection import (
     running_error,
     set_up,
 )
-from authsrv.storage.postgres_writes import add_counts, needs_serializable, write_all, write_along, write_at_once
+from authsrv.storage.postgres_writes import add_counts, write_all, write_along, write_at_once
 from authsrv.storage.privacy_steps import retention_times
 from authsrv.storage.rate_rows import shared_counts_of, window_values
 from authsrv.storage.rows import Row, Values, checked, reservation_of, reservation_values, timed_ids
@@ -123,7 +123,7 @@ class PostgresStorage(SqlLoads):
     async def apply(self, changes: Sequence[Change]) -> None:
         if not changes:
             return
-        write = partial(write_all, writes=writes_of(changes), serializable=needs_serializable(changes))
+        write = partial(write_all, writes=writes_of(changes))
         await self._to_the_end(self._insist(write, self._writes))
 
     async def reserve(self, reservation: Reservation, *, take_over: bool) -> Reservation:

@@ -4,7 +4,7 @@ Owns the order of statements on the wire and what a row count or a broken rule m
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from psycopg import AsyncCursor, errors
 from psycopg.pq import TransactionStatus
@@ -25,38 +25,47 @@ T = TypeVar("T")
 Statement = tuple[Change, Query, bool]
 """A statement, the change it belongs to, and whether it is a guard."""
 
-_BY_ABSENCE = (AddIdentityBan, RegisterClient)
-"""Changes whose guard is that rows are not there, which no lock on a row can hold."""
-
+_LOCKS: Final = {
+    AddIdentityBan: "SELECT 1 FROM versions WHERE name = 'bans' FOR UPDATE",
+    RegisterClient: "SELECT 1 FROM versions WHERE name = 'clients' FOR UPDATE",
+}
+"""What changes whose guard is that rows are not there lock first: nobody holds a row that does not exist yet, and of
+two transactions that do not see each other both would pass. SERIALIZABLE would find that too, but also takes players
+for each other who log in first at the same time, since their new rows lie side by side."""
+_LINKS_LOCK: Final = "SELECT 1 FROM versions WHERE name = 'bans' FOR SHARE"
+"""Links that mind bans wait for those that are being written, and not for each other."""
 
 _UNFINISHED = (TransactionStatus.INTRANS, TransactionStatus.INERROR)
 
 
-def needs_serializable(changes: Sequence[Change]) -> bool:
-    """Whether two such transactions that do not see each other could both pass their guards."""
-    return any(isinstance(one, _BY_ABSENCE) or (isinstance(one, LinkIdentity) and one.mark) for one in changes)
+def locks_of(changes: Sequence[Change]) -> Sequence[str]:
+    """The statements that such a transaction begins with, so that each guard sees what others wrote before it."""
+    exclusive = {_LOCKS[type(one)] for one in changes if type(one) in _LOCKS}
+    shared = {_LINKS_LOCK for one in changes if isinstance(one, LinkIdentity) and one.mark}
+    return [*sorted(exclusive), *shared]
 
 
-async def write_all(connection: Connection, writes: Sequence[Write], *, serializable: bool) -> None:
+async def write_all(connection: Connection, writes: Sequence[Write]) -> None:
     """Every change in order, in one transaction. Raises `Conflict` at the first guard that does not hold."""
+    locks = locks_of([write.change for write in writes])
     statements = [(write.change, step[:2], step.guarded) for write in writes for step in write.steps]
-    if len(statements) == 1 and not serializable:
+    if len(statements) == 1 and not locks:
         await _run_alone(connection, *statements[0])
         return
     try:
-        await _transact(connection, statements, "BEGIN ISOLATION LEVEL SERIALIZABLE" if serializable else "BEGIN")
+        await _transact(connection, statements, ["BEGIN", *locks])
     finally:
         if connection.info.transaction_status in _UNFINISHED:
             await connection.execute("ROLLBACK")
 
 
-async def _transact(connection: Connection, statements: Sequence[Statement], begin: str) -> None:
+async def _transact(connection: Connection, statements: Sequence[Statement], begin: Sequence[str]) -> None:
     guarded = max((place for place, (_, _, is_guard) in enumerate(statements, 1) if is_guard), default=0)
     if guarded:
         with before_commit(connection):
             await _run(connection, statements[:guarded], first=begin)
-        begin = ""
-    await _run(connection, statements[guarded:], first=begin, last="COMMIT")
+        begin = ()
+    await _run(connection, statements[guarded:], first=begin, last=["COMMIT"])
 
 
 async def _run_alone(connection: Connection, change: Change, query: Query, is_guard: bool) -> None:
@@ -74,17 +83,19 @@ async def _execute(connection: Connection, query: Query) -> AsyncCursor[Row]:
     return await connection.execute(text, [query[1][name] for name in names])
 
 
-async def _run(connection: Connection, statements: Sequence[Statement], *, first: str = "", last: str = "") -> None:
+async def _run(
+    connection: Connection, statements: Sequence[Statement], *, first: Sequence[str] = (), last: Sequence[str] = ()
+) -> None:
     """One round trip. Raises `Conflict` for a guard that touched another number of rows than one."""
     cursors: list[AsyncCursor[Row]] = []
     try:
         async with connection.pipeline():
-            if first:
-                await connection.execute(first)
+            for text in first:
+                await connection.execute(text)
             for _, query, _ in statements:
                 cursors.append(await _execute(connection, query))
-            if last:
-                await connection.execute(last)
+            for text in last:
+                await connection.execute(text)
     except errors.ForeignKeyViolation as error:
         # A row that this one belongs to went away meanwhile: somebody was first.
         raise Conflict(_failed(statements, cursors)) from error

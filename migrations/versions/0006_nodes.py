@@ -28,7 +28,7 @@ def upgrade() -> None:
         sqlite_strict=True,
     )
     # The oldest code that may serve this schema knows the migration of this number.
-    op.execute("INSERT INTO versions (name, value) VALUES ('keys', 0), ('clients', 0), ('oldest_code', 6)")
+    op.execute("INSERT INTO versions (name, value) VALUES ('keys', 0), ('clients', 0), ('bans', 0), ('oldest_code', 6)")
     op.create_table(
         "rate_counts",
         sa.Column("key", sa.LargeBinary(), nullable=False),

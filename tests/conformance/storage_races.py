@@ -6,6 +6,7 @@ from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Any
 
+from authsrv.storage.account_changes import AddIdentityBan, MarkIdentity
 from authsrv.storage.base import Conflict, Storage
 from authsrv.storage.changes import (
     AddBrowser,
@@ -26,6 +27,7 @@ from authsrv.storage.changes import (
     UseTrip,
 )
 from tests.support.storage import NOW, digest, grant, identity, player, reservation
+from tests.support.storage_accounts import ban
 from tests.support.storage_browsers import browser, pending, session, trip
 
 RACERS = 50
@@ -41,6 +43,45 @@ async def test_R25_fifty_redeem_one_code(storage: Storage) -> None:
     await storage.apply([AddPlayer(player()), AddGrant(grant())])
     calls = [storage.apply([RedeemCode(1, NOW, digest(f"r{n}"), NOW + 50)]) for n in range(RACERS)]
     assert await outcomes(calls) == {"written": 1, "Conflict": RACERS - 1}
+
+
+async def test_each_of_many_identities_is_given_to_a_player_or_banned_as_nobodys_and_never_both(
+    storage: Storage,
+) -> None:
+    numbers = range(1, 26)
+    linked = [
+        storage.apply(
+            [
+                AddPlayer(player(n)),
+                LinkIdentity(identity(str(n)), n, NOW, digest(f"m{n}")),
+                AddGrant(grant(n, player_id=n)),
+            ]
+        )
+        for n in numbers
+    ]
+    banned = [
+        storage.apply([AddIdentityBan(ban(n, player_id=0), identity(str(n))), MarkIdentity(digest(f"m{n}"), n)])
+        for n in numbers
+    ]
+    both = [call for pair in zip(linked, banned, strict=True) for call in pair]
+    assert await outcomes(both) == {"written": len(numbers), "Conflict": len(numbers)}
+    for n in numbers:
+        found = await storage.load_ownership(identity(str(n)), digest(f"m{n}"), NOW)
+        assert (found.player is None) is (found.ban is not None)
+
+
+async def test_fifty_players_who_log_in_first_at_once_all_do(storage: Storage) -> None:
+    calls = [
+        storage.apply(
+            [
+                AddPlayer(player(n)),
+                LinkIdentity(identity(str(n)), n, NOW, digest(f"m{n}")),
+                AddGrant(grant(n, player_id=n)),
+            ]
+        )
+        for n in range(1, RACERS + 1)
+    ]
+    assert await outcomes(calls) == {"written": RACERS}
 
 
 async def test_R26_fifty_rotate_one_refresh_token(storage: Storage) -> None:
