@@ -18,10 +18,10 @@ from authsrv.errors import RateLimited
 from authsrv.models import RATE_WINDOW, SharedCount
 from authsrv.rate_windows import MAX_COUNTERS, Clock, Windows
 
-TOLD_FROM = 10
-"""The part of a quota that one node keeps to itself: below a tenth of it the others are not told."""
+SHARE = 10
+"""The part of a quota, a tenth, that a node keeps to itself; whenever it has counted so much it tells at once."""
 NEAR = 5
-"""The last part of a quota, a fifth, in which the others are told at once instead of within a second."""
+"""The last part of a quota, a fifth, in which the others are told of everything at once instead of within a second."""
 
 
 class Rule(Enum):
@@ -166,13 +166,13 @@ class RateLimiter:
     def _concerns_others(self, rule: Rule, key: bytes, known: int) -> bool:
         """Not what is far below its quota, or every login would be written down; and not what they know is full."""
         quota = self._quotas[rule]
-        worth_telling = rule in _FAILURE_RULES or known * TOLD_FROM >= quota
+        worth_telling = rule in _FAILURE_RULES or known * SHARE >= quota
         return worth_telling and known - self._windows.untold(key) < quota
 
     def _is_urgent(self, rule: Rule, key: bytes, known: int) -> bool:
-        """What the others counted may be all that is left, as long as nothing was heard of it."""
         quota = self._quotas[rule]
-        return rule in _FAILURE_RULES or not self._windows.heard(key) or (quota - known) * NEAR <= quota
+        much, near = self._windows.untold(key) * SHARE >= quota, (quota - known) * NEAR <= quota
+        return rule in _FAILURE_RULES or much or near
 
     def _policy(self, rule: Rule, key: bytes) -> dict[str, str]:
         remaining, reset = self._remaining(rule, key), self._reset(key)
@@ -196,7 +196,7 @@ class RateLimiter:
 
 
 class _Untold:
-    """The keys of counters that other nodes must be told of; the oldest go if there are more than `limit`."""
+    """The keys of counters that other nodes must be told of, each once; the oldest go beyond `limit`."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -207,7 +207,11 @@ class _Untold:
         return bool(self._urgent or self._others)
 
     def put(self, key: bytes, *, urgent: bool) -> None:
-        """Add a key."""
+        """Add a key. What is urgent stays so."""
+        if key in self._urgent:
+            return
+        if urgent:
+            self._others.pop(key, None)
         keys = self._urgent if urgent else self._others
         keys[key] = None
         if len(keys) > self._limit:

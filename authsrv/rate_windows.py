@@ -58,11 +58,6 @@ class Windows:
         counter = self._open_window(key)
         return counter.own - counter.told if counter else 0
 
-    def heard(self, key: bytes) -> bool:
-        """Whether it is known what the other nodes counted in the open window."""
-        counter = self._open_window(key)
-        return counter is not None and counter.shared_end > 0
-
     def tell(self, key: bytes) -> int:
         """What was counted here since the last call, which never comes again: the store may have taken it."""
         counter = self._open_window(key)

@@ -321,26 +321,37 @@ async def test_what_all_know_is_full_is_not_told_any_more(node: Make, store: Sto
 
 
 @pytest.mark.parametrize(
-    ("before", "rule", "urgent"),
+    ("counted", "rule", "urgent"),
     [
-        pytest.param(0, Rule.SECRET_FAILURES, True, id="a failure"),
-        pytest.param(2, Rule.SECRET_FAILURES, True, id="one more failure"),
-        pytest.param(0, Rule.ADDRESS_SIGN_INS, False, id="far from the quota"),
-        pytest.param(3, Rule.ADDRESS_SIGN_INS, True, id="before anything was heard"),
-        pytest.param(10, Rule.ADDRESS_SIGN_INS, False, id="in between"),
-        pytest.param(30, Rule.ADDRESS_SIGN_INS, False, id="just before the last fifth"),
-        pytest.param(31, Rule.ADDRESS_SIGN_INS, True, id="the last fifth"),
+        pytest.param((0, 1), Rule.SECRET_FAILURES, True, id="a failure"),
+        pytest.param((2, 1), Rule.SECRET_FAILURES, True, id="one more failure"),
+        pytest.param((0, 3), Rule.ADDRESS_SIGN_INS, False, id="less than a tenth of the quota"),
+        pytest.param((0, 4), Rule.ADDRESS_SIGN_INS, True, id="a tenth of the quota"),
+        pytest.param((10, 3), Rule.ADDRESS_SIGN_INS, False, id="less than another tenth"),
+        pytest.param((10, 4), Rule.ADDRESS_SIGN_INS, True, id="another tenth"),
+        pytest.param((30, 1), Rule.ADDRESS_SIGN_INS, False, id="just before the last fifth"),
+        pytest.param((30, 2), Rule.ADDRESS_SIGN_INS, True, id="the last fifth"),
     ],
 )
-async def test_what_cannot_wait_is_told_at_once(node: Make, before: int, rule: Rule, urgent: bool) -> None:
-    first = node()
+async def test_what_cannot_wait_is_told_at_once(node: Make, counted: tuple[int, int], rule: Rule, urgent: bool) -> None:
+    first, (before, since) = node(), counted
     parts = ("shop", "192.0.2.1") if rule is Rule.SECRET_FAILURES else ("192.0.2.1",)
     for _ in range(before):
         first.limits.record_failure(rule, *parts)
     await first.exchange.round()
     assert not first.urgent()
-    first.limits.record_failure(rule, *parts)
+    for _ in range(since):
+        first.limits.record_failure(rule, *parts)
     assert first.urgent() is urgent
+
+
+async def test_what_becomes_urgent_is_told_once_and_whole(node: Make, store: Store) -> None:
+    first = node()
+    for _ in range(3):
+        for _ in range(2):
+            first.passes(*REQUESTS)
+        await first.exchange.round()
+    assert [list(told.values()) for told in store.told] == [[2], [2], [2]]
 
 
 async def test_an_exchange_is_bounded_and_the_rest_follows_at_once(node: Make, store: Store) -> None:
@@ -359,11 +370,10 @@ async def test_what_is_urgent_goes_first(node: Make, store: Store) -> None:
     for _ in range(2):
         first.passes(*REQUESTS)
     await first.exchange.round()
-    for _ in range(2):
-        first.passes(*REQUESTS)
-    first.fails()
-    assert list(first.limits.tell(1).values()) == [1]
+    first.passes(*REQUESTS)
+    first.fails(2)
     assert list(first.limits.tell(1).values()) == [2]
+    assert list(first.limits.tell(1).values()) == [1]
     assert not first.limits.more_to_tell
 
 

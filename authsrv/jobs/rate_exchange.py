@@ -15,7 +15,7 @@ from authsrv.storage.base import CountStore, StorageError
 
 INTERVAL = 1.0
 """Seconds between two exchanges, if nothing is urgent."""
-PAUSE = 0.05
+PAUSE = 0.02
 """Seconds between two exchanges, however urgent: what an attacker causes is bounded by it."""
 TIMEOUT = 2.0
 """Seconds after which a store that does not answer is away."""
