@@ -45,7 +45,7 @@ def check_served(found: str | None, oldest_code: int | None) -> None:
     if not is_newer or oldest_code is None or oldest_code > int(REVISIONS[-1]):
         check_revision(found)
         return
-    log.warning("the database has schema %s, newer than this authsrv's; it may serve it until it is updated", found)
+    log.warning("the database has schema %s, newer than this authsrv's (%s), which may serve it", found, REVISIONS[-1])
 
 
 def check_known(found: str) -> None:

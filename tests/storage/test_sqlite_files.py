@@ -165,7 +165,7 @@ async def test_R23_a_newer_schema_that_took_nothing_away_is_served_by_the_versio
     await storage.apply([AddPlayer(player())])
     assert await storage.load_subject("sub-1") == player()
     await storage.close()
-    assert "has schema 9999, newer than this authsrv's" in caplog.text
+    assert "has schema 9999, newer than this authsrv's (" in caplog.text
 
 
 @pytest.mark.parametrize(
