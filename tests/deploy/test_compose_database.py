@@ -1,0 +1,121 @@
+"""What Compose starts first and then, without an engine: the database, its roles, the migration, two nodes."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx
+import psycopg
+import pytest
+
+from tests.deploy.test_compose import CONFIGURATION, PLACE, SERVICES, given
+from tests.support.deployed import SECRETS, below, prepare, run
+from tests.support.postgres import PostgresServer, execute, private_server
+from tests.support.processes import free_port, wait_for
+
+pytestmark = [pytest.mark.postgres, pytest.mark.timeout(180)]
+
+ENDS = 30.0
+ISSUER = {"host": "login.studio.example"}
+ROLES = ("database_owner_password", "database_password")
+
+
+@contextmanager
+def database(directory: Path) -> Iterator[PostgresServer]:
+    """A server that listens on its Unix socket alone and asks for passwords, after Compose's script for new ones."""
+    with private_server() as server:
+        server.stop()
+        server.settings = {**server.settings, "listen_addresses": "", "unix_socket_directories": str(server.directory)}
+        server.allow("local all postgres trust\nlocal all all scram-sha-256\n")
+        server.start()
+        prepare(directory, "", {f"{SECRETS}/{name}": name for name in ROLES})
+        script = (PLACE / "roles.sh").read_text("utf-8").replace(SECRETS, str(below(directory, SECRETS)))
+        path = f"{server.binaries.directory}:{os.environ['PATH']}"
+        where = {"PATH": path, "PGHOST": str(server.directory), "PGPORT": str(server.port)}
+        done = subprocess.run(["/bin/sh", "-c", script], env=where, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        yield server
+
+
+def environment(server: PostgresServer, service: str) -> Mapping[str, str]:
+    """That of a service, with the socket where it is here."""
+    url = SERVICES[service]["environment"]["AUTHSRV_DATABASE_URL"]
+    here = f"host={quote(str(server.directory))}&port={server.port}"
+    return {"AUTHSRV_DATABASE_URL": url.replace("host=/run/postgresql", here)}
+
+
+def configured(directory: Path, service: str, port: int) -> Path:
+    """The file of a service, in a directory of its own, on a port of its own."""
+    own = directory / f"{service}-{port}"
+    own.mkdir()
+    text = CONFIGURATION.replace("/var/lib/authsrv", str(directory / "data")).replace("/run/authsrv", str(own))
+    secrets = {f"{SECRETS}/{file}": secret for file, secret in given(service).items()}
+    return prepare(own, text.replace("[server]\n", f"[server]\nport = {port}\ndrain_seconds = 0\n"), secrets)
+
+
+@contextmanager
+def node(directory: Path, server: PostgresServer) -> Iterator[tuple[int, subprocess.Popen[str]]]:
+    port = free_port()
+    file = configured(directory, "authsrv-1", port)
+    with subprocess.Popen(
+        [sys.executable, "-m", "authsrv", "serve", "--config", str(file)],
+        env={**os.environ, **environment(server, "authsrv-1")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        try:
+            yield port, process
+        finally:
+            process.kill()
+
+
+def test_the_owner_migrates_and_nodes_serve_with_a_role_that_owns_nothing(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    with database(tmp_path) as server:
+        early = run(configured(tmp_path, "authsrv-2", free_port()), "migrate", environment(server, "authsrv-2"))
+        assert early.returncode == 1
+        done = run(configured(tmp_path, "migrate", free_port()), "migrate", environment(server, "migrate"))
+        assert done.returncode == 0, done.stdout + done.stderr
+        with node(tmp_path, server) as (first, one), node(tmp_path, server) as (second, other):
+            for port, process in ((first, one), (second, other)):
+                assert b'"ready"' in wait_for(f"http://127.0.0.1:{port}/health/ready", process)
+            published = [httpx.get(f"http://127.0.0.1:{port}/oauth2/jwks", headers=ISSUER) for port in (first, second)]
+            assert published[0].json()["keys"]
+            assert published[0].json() == published[1].json()
+            for process in (one, other):
+                process.send_signal(signal.SIGTERM)
+            assert [process.wait(ENDS) for process in (one, other)] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TABLE mine (id int)",
+        "DROP TABLE players",
+        "ALTER TABLE players ADD COLUMN mine int",
+        "TRUNCATE players",
+        "CREATE SCHEMA mine",
+        "COPY players TO PROGRAM 'cat'",
+    ],
+)
+def test_a_node_that_was_taken_over_cannot_change_what_tables_there_are(migrated: str, statement: str) -> None:
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        execute(migrated, statement)
+
+
+@pytest.fixture(scope="module")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL by which a node reaches a database that the owner has migrated."""
+    directory = tmp_path_factory.mktemp("compose")
+    with database(directory) as server:
+        done = run(configured(directory, "migrate", free_port()), "migrate", environment(server, "migrate"))
+        assert done.returncode == 0, done.stdout + done.stderr
+        password = below(directory, f"{SECRETS}/database_password").read_text("utf-8")
+        url = environment(server, "authsrv-1")["AUTHSRV_DATABASE_URL"]
+        yield url.replace("authsrv@", f"authsrv:{password}@")
