@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from authsrv.commands import backups, clients, keys, moving, players, privacy, tokens
+from authsrv.commands import backups, clients, keys, moving, nodes, players, privacy, tokens
 from authsrv.commands.console import CONFIG, ConfigOption, fail, load
 from authsrv.emulator.commands import app as emulator_commands
 
@@ -28,6 +28,7 @@ app.add_typer(tokens.app)
 app.add_typer(players.app)
 app.add_typer(privacy.app)
 app.add_typer(emulator_commands)
+app.command(name="nodes")(nodes.list_nodes)
 
 DEMO_STATE = Path("var/demo")
 

@@ -18,9 +18,8 @@ from authsrv.metrics.sources import NodeVitals
 from authsrv.serving.readiness import Probe
 from authsrv.storage.base import Storage
 from authsrv.storage.changes import VersionName
+from authsrv.storage.node_changes import WORK
 
-WORK = "work"
-"""The lease on what one node does for all: sweeping, rounds through keys and players, logout notices."""
 SPREADING = 2 * INTERVAL
 """Seconds after which every node has heard of a change."""
 

@@ -66,7 +66,9 @@ class ServerSettings(Settings):
     )
     graceful_seconds: Wait = Field(20, description="For how many seconds after that requests in progress may finish.")
     control_socket: str = Field(
-        "", description="Unix socket through which commands reach the running server; beside the database if left out."
+        "",
+        description="Unix socket through which commands reach the running server; beside an SQLite file if left out, "
+        "and none on PostgreSQL.",
     )
 
 

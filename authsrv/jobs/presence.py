@@ -11,8 +11,7 @@ from contextlib import suppress
 from authsrv.jobs.lease import RENEWED, Lease, Sleep
 from authsrv.serving.readiness import PartDown
 from authsrv.storage.base import Storage, StorageError
-
-_PREFIX = "node/"
+from authsrv.storage.node_changes import presence, presence_of
 
 MakeLease = Callable[[str], Lease]
 """The lease of a name, for this node."""
@@ -44,7 +43,7 @@ class Presence:
 
     async def announce(self, fingerprint: str) -> None:
         """Be there with a configuration from now on. Raises `StorageError`."""
-        before, self._lease = self._lease, self._make_lease(f"{_PREFIX}{self._node}/{fingerprint}")
+        before, self._lease = self._lease, self._make_lease(presence(self._node, fingerprint))
         await self._lease.take()
         if before is not None and before.name != self._lease.name:
             await before.release()
@@ -67,7 +66,7 @@ class Presence:
         assert self._lease is not None  # noqa: S101 - announced before
         lease = self._lease
         await lease.take()
-        await self._look(lease.name.rpartition("/")[2])
+        await self._look(presence_of(lease.name))
         if self.all_agree and not self._is_settled:
             await self._agreed()
             self._is_settled = True
@@ -100,4 +99,4 @@ class Presence:
 
 def configurations(names: Iterable[str]) -> Mapping[str, int]:
     """How many nodes have each configuration, by its fingerprint, out of the names of all leases."""
-    return Counter(name.rpartition("/")[2] for name in names if name.startswith(_PREFIX))
+    return Counter(filter(None, map(presence_of, names)))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from authsrv.orders.desk import Order
 from authsrv.orders.keys import list_keys, revoke, rotate
+from authsrv.orders.nodes import list_nodes
 from authsrv.orders.players import barring, forgetting, looking, owning
 from authsrv.orders.privacy import census
 from authsrv.orders.tokens import revoke_tokens
@@ -15,6 +16,7 @@ ORDERS: Mapping[str, Order] = {
     "keys.list": list_keys,
     "keys.rotate": rotate,
     "keys.revoke": revoke,
+    "nodes.list": list_nodes,
     "tokens.revoke": revoke_tokens,
     "privacy.census": census,
     "players.find": looking.find,

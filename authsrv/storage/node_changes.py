@@ -5,6 +5,21 @@ Part of `changes.py`. Knows no database.
 
 from dataclasses import dataclass
 
+WORK = "work"
+"""The lease on what one node does for all: sweeping, rounds through keys and players, logout notices."""
+_PRESENCE = "node"
+
+
+def presence(node: str, configuration: str) -> str:
+    """The name of the lease by which a node says that it is there, and with which configuration."""
+    return f"{_PRESENCE}/{node}/{configuration}"
+
+
+def presence_of(lease: str) -> str:
+    """The configuration in such a name; empty for that of another lease."""
+    kind, _, rest = lease.partition("/")
+    return rest.rpartition("/")[2] if kind == _PRESENCE else ""
+
 
 @dataclass(frozen=True, slots=True)
 class TakeLease:
