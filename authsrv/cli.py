@@ -28,7 +28,6 @@ app.add_typer(tokens.app)
 app.add_typer(players.app)
 app.add_typer(privacy.app)
 app.add_typer(emulator_commands)
-app.command(name="nodes")(nodes.list_nodes)
 
 DEMO_STATE = Path("var/demo")
 
@@ -130,6 +129,9 @@ def reload_configuration(config: ConfigOption = CONFIG) -> None:
         fail(str(error))
     typer.echo(answer["report"])
     typer.echo("The server has taken over the configuration.")
+
+
+app.command(name="nodes")(nodes.list_nodes)
 
 
 @app.command()

@@ -104,6 +104,7 @@ def test_the_program_lists_its_commands() -> None:
         "restore",
         "restored",
         "reload",
+        "nodes",
         "demo",
         "keys",
         "clients",

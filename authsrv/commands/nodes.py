@@ -14,9 +14,9 @@ ALONE = "The database is in one file, which one process serves; there are no nod
 
 
 def list_nodes(config: ConfigOption = CONFIG, as_json: JsonOption = False) -> None:
-    """List the nodes that serve the database, and which configuration each has.
+    """List the nodes of the database.
 
-    A node that died is listed for 20 seconds more.
+    Each with its configuration, and whether it does the work of all. A node that died is listed for 20 seconds more.
     """
     from authsrv.config.fingerprint import fingerprint  # noqa: PLC0415 - heavy
 

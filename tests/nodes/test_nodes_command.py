@@ -20,6 +20,9 @@ issuer = "http://127.0.0.1:8080"
 dev = true
 [database]
 url = "sqlite:///{directory}/authsrv.db"
+[projects.p.clients.backend]
+type = "server"
+secret = "backend-secret"
 """
 OTHER = "c9d1e20b6f5a3471"
 
