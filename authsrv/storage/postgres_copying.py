@@ -184,7 +184,10 @@ def _connected(database: Database) -> Iterator[PostgresSide]:
         raise StorageError("write the database's url as postgresql://user@host:5432/name, without the password")
     given: dict[str, Any] = {"application_name": "authsrv", "connect_timeout": CONNECT_SECONDS, **conninfo(database)}
     try:
-        connection = psycopg.Connection[Row].connect(**given, autocommit=True, cursor_factory=RawCursor)
+        # A pooler may give each transaction another connection of its own, which knows no statements of ours.
+        connection = psycopg.Connection[Row].connect(
+            **given, autocommit=True, cursor_factory=RawCursor, prepare_threshold=None
+        )
     except psycopg.Error as error:
         raise _not_opened(error, given) from None
     with connection:

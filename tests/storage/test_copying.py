@@ -296,6 +296,13 @@ def test_one_database_cannot_be_moved_to_itself(tmp_path: Path) -> None:
         moved(source, tmp_path / "b" / source.name)
 
 
+def test_without_the_driver_it_is_said_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    monkeypatch.delitem(sys.modules, "authsrv.storage.postgres_copying", raising=False)
+    with pytest.raises(StorageError, match=r"pip install 'authsrv\[postgres\]'"):
+        move(Database(url(filled(tmp_path / "a"))), Database("postgresql://amber@127.0.0.1/authsrv"), Watched())
+
+
 @pytest.mark.parametrize("side", ["a", "b"])
 def test_what_is_served_is_not_moved(tmp_path: Path, side: str) -> None:
     source, target = filled(tmp_path / "a"), empty(tmp_path / "b")
