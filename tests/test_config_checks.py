@@ -72,6 +72,8 @@ def issuer(text: str, dev: str = "") -> str:
             id="algorithms of the list",
         ),
         pytest.param(WEB + "[sessions]\nidle = 3600\nabsolute = 3600\nsign_in = 300", id="sessions"),
+        pytest.param(WEB + "[metrics]\nenabled = true", id="metrics"),
+        pytest.param(WEB + "[metrics]\nport = 8080", id="metrics that are off"),
     ],
 )
 def test_sound_files_are_read(tmp_path: Path, text: str) -> None:
@@ -79,6 +81,13 @@ def test_sound_files_are_read(tmp_path: Path, text: str) -> None:
 
 
 MISTAKES = [
+    pytest.param(
+        WEB + "[server]\nport = 9464\n[metrics]\nenabled = true",
+        "metrics.port",
+        "this is the port of the server",
+        "name another port",
+        id="metrics on the public port",
+    ),
     # types and keys
     pytest.param(
         WEB + "[log]\nlevle = 'info'", "log.levle", "there is no such key", "did you mean level?", id="H02 unknown key"

@@ -72,6 +72,13 @@ def _environment(_config: Config, dev: bool) -> Iterator[Finding]:
         )
 
 
+def _metrics(config: Config, _dev: bool) -> Iterator[Finding]:
+    if config.metrics.enabled and config.metrics.port and config.metrics.port == config.server.port:
+        yield Finding(
+            ("metrics", "port"), "this is the port of the server, where everybody could read them", "name another port"
+        )
+
+
 def _proxies(config: Config, _dev: bool) -> Iterator[Finding]:
     for place, network in enumerate(config.server.trusted_proxies):
         if network.prefixlen == 0:
@@ -265,6 +272,7 @@ FILE_CHECKS: tuple[tuple[tuple[Path, ...], FileCheck], ...] = (
     ((("issuer",), ("dev",)), _issuer),
     ((("dev",),), _environment),
     ((("server", "trusted_proxies"),), _proxies),
+    ((("server", "port"), ("metrics",)), _metrics),
     ((("database",),), _database),
     ((("database",),), _database_over_network),
     ((("keys", "passphrase"),), _passphrase),
