@@ -18,8 +18,8 @@ from tests.cluster.wire import Answer, Incident, Tally, Wire
 
 State = Literal["live", "dead", "unknown"]
 AT_A_TIME = 16
-HEALS_WITHIN = 5.0
-"""For how many seconds after a fault a node may still be finding out that it has ended."""
+HEALS_WITHIN = 3.0
+"""For how many seconds after a fault requests may begin that a node cannot carry out yet."""
 LEASE = 20.0
 """The same where a node died that had begun with a credential: others wait until its lease has run out."""
 Item = TypeVar("Item")
@@ -196,7 +196,7 @@ class Checker:
         said = [await self._is_active(node, family.refresh) for node in self._nodes]
         said += [await self._is_active(node, family.access) for node in self._nodes]
         if len(set(said)) > 1:
-            return [f"the nodes disagree about {family}: {said}"]
+            return [f"nodes or tokens disagree about {family}: {said}"]
         if family.state == "live" and not said[0]:
             return [f"lost: {family}"]
         if family.state == "dead" and said[0]:
@@ -271,10 +271,10 @@ class Fault:
 
 def bad_answers(tally: Tally, broken: Sequence[Fault] = ()) -> list[str]:
     """V5: answers of the 500s that no fault excuses."""
-    return [str(incident) for incident in tally.incidents if not _is_excused(incident, broken)]
+    return [f"{broken}: {incident}" for incident in tally.incidents if not _is_excused(incident, broken)]
 
 
 def _is_excused(incident: Incident, broken: Sequence[Fault]) -> bool:
     heals_within = LEASE if b'"in_progress"' in incident.content else HEALS_WITHIN
-    within = any(fault.began <= incident.at <= fault.ended + heals_within for fault in broken)
+    within = any(fault.began <= incident.at and incident.began <= fault.ended + heals_within for fault in broken)
     return within and incident.status == 503 and incident.retry_after.isdigit()

@@ -33,7 +33,9 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 class Database(Protocol):
     """Where the nodes keep everything."""
 
-    url: str
+    @property
+    def url(self) -> str:
+        """As a configuration names it."""
 
     def stop(self) -> None:
         """End it as a power cut would."""

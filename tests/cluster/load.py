@@ -39,9 +39,9 @@ class Verdict:
         calls = sum(len(session.history) for session in self.sessions)
         return (
             f"{self.name}: {self.tally.requests} requests in {self.seconds:.0f} s ({statuses}; {of_nodes} of the 5xx "
-            f"by a node; {self.tally.lost} lost), {len(self.broken)} faults, {self.known.facts} facts, "
-            f"{len(self.known.families)} families, {calls} calls in {len(self.sessions)} histories, "
-            f"{self.known.unanswered} never answered, {len(self.wrong)} promises broken"
+            f"by a node; {self.tally.lost} lost; slowest {self.tally.slowest:.1f} s), {len(self.broken)} faults, "
+            f"{self.known.facts} facts, {len(self.known.families)} families, {calls} calls in {len(self.sessions)} "
+            f"histories, {self.known.unanswered} never answered, {len(self.wrong)} promises broken"
         )
 
 

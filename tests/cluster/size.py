@@ -8,6 +8,7 @@ from dataclasses import dataclass
 class Size:
     """`rounds` of each race by `racers`; `players` under load, and how often something breaks meanwhile.
 
+    The database ends `stops` times, `stalls` times a table is locked by others, and as often a node stands still.
     `limit` are the seconds that one test may take.
     """
 
@@ -16,12 +17,13 @@ class Size:
     players: int
     kills: int
     stops: int
+    stalls: int
     requests: int
     limit: int
 
 
 _SIZES = {
-    "": Size(rounds=10, racers=8, players=12, kills=3, stops=2, requests=300, limit=180),
-    "full": Size(rounds=1000, racers=8, players=24, kills=100, stops=10, requests=3000, limit=3600),
+    "": Size(rounds=10, racers=8, players=12, kills=2, stops=1, stalls=1, requests=300, limit=180),
+    "full": Size(rounds=1000, racers=8, players=24, kills=100, stops=10, stalls=5, requests=3000, limit=3600),
 }
 SIZE = _SIZES[os.environ.get("AUTHSRV_CLUSTER", "")]

@@ -47,6 +47,7 @@ class Answer:
 class Incident:
     """An answer of the 500s, of a node or of the balancer that has no node to ask."""
 
+    began: float
     at: float
     path: str
     status: int
@@ -57,10 +58,11 @@ class Incident:
 
 @dataclass(slots=True)
 class Tally:
-    """What was answered to everybody who shares it."""
+    """What was answered to everybody who shares it; `slowest` in seconds."""
 
     statuses: Counter[int] = field(default_factory=Counter)
     lost: int = 0
+    slowest: float = 0.0
     incidents: list[Incident] = field(default_factory=list)
 
     @property
@@ -68,13 +70,14 @@ class Tally:
         """All that were sent."""
         return self.statuses.total() + self.lost
 
-    def note(self, path: str, answer: Answer) -> None:
+    def note(self, path: str, began: float, answer: Answer) -> None:
         """Count one answer."""
         self.statuses[answer.status] += 1
+        self.slowest = max(self.slowest, answer.at - began)
         if answer.status >= 500:
             retry_after, of_a_node = answer.headers.get("retry-after", ""), "x-request-id" in answer.headers
             self.incidents.append(
-                Incident(answer.at, path, answer.status, retry_after, of_a_node, answer.content[:300])
+                Incident(began, answer.at, path, answer.status, retry_after, of_a_node, answer.content[:300])
             )
 
 
@@ -104,12 +107,13 @@ class Wire:
 
     async def ask(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
         """One request on a connection of its own, new or kept. Raises `Lost`."""
+        began = time.monotonic()
         try:
             answer = await asyncio.wait_for(self._asked(method, path, body, headers), self._patience)
         except _GONE as error:
             self.tally.lost += 1
             raise Lost(f"{method} {path}: {error!r}") from error
-        self.tally.note(path.partition("?")[0], answer)
+        self.tally.note(path.partition("?")[0], began, answer)
         return answer
 
     def close(self) -> None:
