@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import pytest
 from tests.support.metrics import measured, value
 from tests.support.nodes import nodes, storage_of
 from tests.support.redis import Redis, running_redis
-from tests.support.server import Server, running
+from tests.support.server import ManualClock, Server, running
+from tests.support.storage import database_on
 
 Pair = tuple[Server, Server]
 Edit = Callable[[dict[str, Any]], None]
@@ -30,11 +32,35 @@ def redis(tmp_path: Path) -> Iterator[Redis]:
         yield started
 
 
-@pytest.fixture(params=["database", pytest.param("redis", marks=pytest.mark.redis)])
-async def pair(request: pytest.FixtureRequest) -> AsyncIterator[Pair]:
-    store = request.getfixturevalue("redis").url if request.param == "redis" else ""
+@asynccontextmanager
+async def on_memory(store: str = "") -> AsyncIterator[Pair]:
     async with nodes(2, [counting_in(store)] * 2) as several:
         yield several[0], several[1]
+
+
+@asynccontextmanager
+async def on_postgres(url: str) -> AsyncIterator[Pair]:
+    clock, edit = ManualClock(), counting_in("")
+    async with running(url=url, edit=edit, clock=clock) as one, running(url=url, edit=edit, clock=clock) as other:
+        yield one, other
+
+
+STORES = [
+    "memory",
+    pytest.param("postgres", marks=pytest.mark.postgres),
+    pytest.param("redis", marks=pytest.mark.redis),
+]
+
+
+@pytest.fixture(params=STORES)
+async def pair(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Pair]:
+    async with AsyncExitStack() as stack:
+        if request.param == "postgres":
+            url = stack.enter_context(database_on("postgres", tmp_path))
+            yield await stack.enter_async_context(on_postgres(url))
+        else:
+            store = request.getfixturevalue("redis").url if request.param == "redis" else ""
+            yield await stack.enter_async_context(on_memory(store))
 
 
 async def exchange(*servers: Server) -> None:

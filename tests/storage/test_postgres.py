@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 
 from authsrv.storage.base import Storage
+from tests.conformance.counts import *  # noqa: F403 - the suite
 from tests.conformance.storage import *  # noqa: F403 - the suite
 from tests.conformance.storage_accounts import *  # noqa: F403 - the suite
 from tests.conformance.storage_browsers import *  # noqa: F403 - the suite
 from tests.conformance.storage_clients import *  # noqa: F403 - the suite
 from tests.conformance.storage_consents import *  # noqa: F403 - the suite
+from tests.conformance.storage_counts import *  # noqa: F403 - the suite
 from tests.conformance.storage_keys import *  # noqa: F403 - the suite
 from tests.conformance.storage_nodes import *  # noqa: F403 - the suite
 from tests.conformance.storage_privacy import *  # noqa: F403 - the suite

@@ -300,6 +300,10 @@ async def reopen(storage: Storage) -> None:
     await storage.open()
 
 
+def counting(counts: dict[bytes, int], now: int) -> Call:
+    return lambda storage: storage.exchange_counts(counts, now)
+
+
 CALLS: st.SearchStrategy[Call] = st.one_of(
     st.builds(applying, st.lists(CHANGES, min_size=1, max_size=3)),
     st.builds(applying, st.lists(BROWSER_CHANGES, min_size=1, max_size=3)),
@@ -312,6 +316,7 @@ CALLS: st.SearchStrategy[Call] = st.one_of(
     st.builds(reserving, TICKETS, HOLDERS, TIMES, st.booleans()),
     st.builds(applying, st.lists(NODE_CHANGES, min_size=1, max_size=2)),
     st.builds(sweeping, TIMES, st.integers(1, 3), st.sampled_from([15, 2000, 10**9])),
+    st.builds(counting, st.dictionaries(st.sampled_from([b"a", b"b"]), st.integers(0, 3), max_size=2), TIMES),
     st.builds(applying, ERASURES.map(lambda change: [change])),
     st.builds(lambda row, now: applying([TrimAccount(row, now, Retention(15, 15, 15, 15, 15))]), MAYBE_IDS, TIMES),
     st.builds(cutting, TIMES, st.lists(PROJECTS, max_size=1), preview=st.booleans()),
