@@ -46,10 +46,9 @@ class House:
 
         def edit(block: dict[str, Any]) -> None:
             with_everybody(block)
-            block["database"] = {"url": url}
             block["keys"] = {"passphrase": PASSPHRASE}
 
-        async with running(edit=edit, clock=self.clock) as server:
+        async with running(url=url, edit=edit, clock=self.clock) as server:
             yield server
 
 

@@ -21,7 +21,7 @@ from authsrv.storage.postgres import PostgresStorage
 from authsrv.storage.schema import REVISIONS
 from authsrv.storage.sqlite import SqliteStorage
 from tests.support.copying import Watched, empty, filled
-from tests.support.postgres import database, execute, fresh_database, shared_server
+from tests.support.postgres import database, execute, fresh_database, private_server, shared_server
 from tests.support.storage import NOW, rows
 
 pytestmark = pytest.mark.postgres
@@ -180,6 +180,23 @@ def test_a_connection_that_is_lost_is_told_and_the_same_command_goes_on(
     assert (outcome.is_whole, outcome.copied.rows_before, outcome.copied.rows) == (True, 70, 7 * len(TABLES) - 70)
 
 
+def test_a_full_disk_is_told_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    source = url(filled(tmp_path / "a"))
+    with fresh_database(shared_server()) as target:
+        execute(
+            target,
+            """CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS
+                $$ BEGIN RAISE EXCEPTION USING ERRCODE = 'disk_full'; END $$""",
+            "CREATE TRIGGER no_room BEFORE INSERT ON events EXECUTE FUNCTION no_room()",
+        )
+        with pytest.raises(StorageError, match=r"the disk of database .* is full; make room and give the same command"):
+            moved(source, target)
+        execute(target, "DROP TRIGGER no_room ON events")
+        outcome = moved(source, target)
+        assert outcome.is_whole
+        assert outcome.copied.rows_before > 0
+
+
 # --- who else uses it ---
 
 
@@ -272,6 +289,38 @@ def test_the_password_is_in_no_text(tmp_path: Path, target: str) -> None:
     with pytest.raises(StorageError) as caught:
         moved(url(filled(tmp_path / "a", rows=1)), target)
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_user_that_only_reads_is_enough_for_the_source_and_told_for_the_target(tmp_path: Path) -> None:
+    source = url(filled(tmp_path / "a"))
+    with fresh_database(shared_server()) as postgres:
+        execute(postgres, "DROP ROLE IF EXISTS reader", "CREATE ROLE reader LOGIN")
+        execute(postgres, "GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader")
+        reader = postgres.replace("postgres@", "reader@")
+        with pytest.raises(StorageError, match="may not do it; name the one that `authsrv migrate` runs as"):
+            moved(source, reader)
+        moved(source, postgres)
+        assert moved(reader, url(empty(tmp_path / "b"))).is_whole
+        execute(postgres, "DROP OWNED BY reader", "DROP ROLE reader")
+
+
+def test_a_wrong_password_is_told_and_the_right_one_comes_from_the_environment_or_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = url(empty(tmp_path / "a"))
+    with private_server() as server:
+        execute(server.url("migrated"), "ALTER ROLE postgres PASSWORD 'hunter2'")
+        server.stop()
+        server.allow("host all all 127.0.0.1/32 scram-sha-256\n")
+        server.start()
+        target = server.url("migrated")
+        for wrong in ("", "hunter3"):
+            with pytest.raises(StorageError, match=r"password.*; give the right one in the environment") as caught:
+                move(Database(source), Database(target, wrong), Watched())
+            assert "hunter" not in str(caught.value)
+        assert move(Database(source), Database(target, "hunter2"), Watched()).is_whole
+        monkeypatch.setenv("PGPASSWORD", "hunter2")
+        assert moved(target, url(empty(tmp_path / "b"))).is_whole
 
 
 def test_a_text_that_postgresql_cannot_hold_is_told_without_what_stands_in_it(tmp_path: Path, postgres: str) -> None:
