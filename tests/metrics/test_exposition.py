@@ -16,15 +16,24 @@ from authsrv.log import Event
 from authsrv.metrics.seen import Seen
 from authsrv.models import TOKEN_EXCHANGE
 from authsrv.outbound.figures import HostVitals
-from authsrv.storage.base import StorageUnavailable
+from authsrv.storage.base import Conflict, StorageUnavailable
+from authsrv.storage.node_changes import TakeLease
+from authsrv.storage.postgres import PostgresStorage
+from authsrv.storage.schema import REVISIONS
 from tests.support.metrics import exposed, families, measured, samples, value
 from tests.support.nodes import Home, nodes, storage_of
-from tests.support.server import ManualClock, Server, client, running
+from tests.support.server import ManualClock, Server, client, running, running_on
 
 
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[Server]:
     async with running(tmp_path, edit=measured) as started:
+        yield started
+
+
+@pytest.fixture
+async def on_postgres(tmp_path: Path) -> AsyncIterator[Server]:
+    async with running_on("postgres", tmp_path, edit=measured) as started:
         yield started
 
 
@@ -141,6 +150,38 @@ async def test_S8_the_write_ahead_log_is_seen_to_grow(server: Server) -> None:
     before = await value(server, "authsrv_storage_wal_bytes")
     await server.login("steam")
     assert await value(server, "authsrv_storage_wal_bytes") > before
+
+
+@pytest.mark.postgres
+async def test_on_postgresql_the_pool_is_seen_and_no_file(on_postgres: Server) -> None:
+    server, storage = on_postgres, on_postgres.app.storage
+    assert isinstance(storage, PostgresStorage)
+    told = await exposed(server)
+    assert "authsrv_storage_wal_bytes" not in told
+    assert f'authsrv_storage_info{{backend="postgresql",schema_revision="{REVISIONS[-1]}"}} 1.0' in told
+    assert 'libpq=""' not in told
+    async with storage._connection():
+        pool = storage.vitals().pool
+    assert pool is not None
+    assert 1 <= pool.in_use <= pool.size <= pool.most == server.app.config.database.pool_size
+    assert await value(server, "authsrv_storage_pool_connections_max") == pool.most
+
+
+@pytest.mark.postgres
+async def test_on_postgresql_operations_conflicts_and_outages_are_counted(on_postgres: Server) -> None:
+    server, storage = on_postgres, on_postgres.app.storage
+    await server.login("steam")
+    name = "authsrv_storage_operations_total"
+    before = {kind: await value(server, name, kind=kind, outcome="done") for kind in ("read", "write")}
+    assert min(before.values()) > 0
+    await storage.apply([TakeLease("metrics", "me", 0, 2**40)])
+    with pytest.raises(Conflict):
+        await storage.apply([TakeLease("metrics", "somebody", 0, 2**40)])
+    assert await value(server, name, kind="write", outcome="conflict") == 1
+    await storage.close()
+    with pytest.raises(StorageUnavailable):
+        await storage.load_keys()
+    assert await value(server, name, kind="read", outcome="unavailable") == 1
 
 
 async def test_a_database_that_does_not_do_it_is_counted_and_named(
