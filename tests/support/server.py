@@ -25,6 +25,7 @@ from authsrv.emulator.host import HOSTED, platform_settings, service_settings
 from authsrv.emulator.playfab.emulator import PlayFabEmulator
 from authsrv.log import Event
 from authsrv.models import Grant, StoredKey
+from authsrv.nodes import SPREADING
 from authsrv.pages.engine import environment
 from authsrv.platforms.base import Clock, OutboundResponse, PlatformSettings
 from authsrv.storage.base import Storage
@@ -80,9 +81,13 @@ class Notified:
         """Nothing is open."""
 
 
-async def _no_background(_: float) -> None:
-    """Rest for ever: a test does by itself what a background task would do in between."""
-    await asyncio.Event().wait()
+async def _no_background(seconds: float) -> None:
+    """Rest for ever: a test does by itself what a background task would do in between.
+
+    A request that waits for other nodes has none to wait for.
+    """
+    if seconds != SPREADING:
+        await asyncio.Event().wait()
 
 
 async def _no_answer_in_time(_: float) -> None:
