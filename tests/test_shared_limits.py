@@ -323,8 +323,8 @@ async def test_what_all_know_is_full_is_not_told_any_more(node: Make, store: Sto
 @pytest.mark.parametrize(
     ("counted", "rule", "urgent"),
     [
-        pytest.param((0, 1), Rule.SECRET_FAILURES, True, id="a failure"),
-        pytest.param((2, 1), Rule.SECRET_FAILURES, True, id="one more failure"),
+        pytest.param((0, 1), Rule.CLIENT_LINK_CODE_FAILURES, True, id="a failure"),
+        pytest.param((2, 1), Rule.CLIENT_LINK_CODE_FAILURES, True, id="one more failure"),
         pytest.param((0, 3), Rule.ADDRESS_SIGN_INS, False, id="less than a tenth of the quota"),
         pytest.param((0, 4), Rule.ADDRESS_SIGN_INS, True, id="a tenth of the quota"),
         pytest.param((10, 3), Rule.ADDRESS_SIGN_INS, False, id="less than another tenth"),
@@ -335,13 +335,12 @@ async def test_what_all_know_is_full_is_not_told_any_more(node: Make, store: Sto
 )
 async def test_what_cannot_wait_is_told_at_once(node: Make, counted: tuple[int, int], rule: Rule, urgent: bool) -> None:
     first, (before, since) = node(), counted
-    parts = ("shop", "192.0.2.1") if rule is Rule.SECRET_FAILURES else ("192.0.2.1",)
     for _ in range(before):
-        first.limits.record_failure(rule, *parts)
+        first.limits.record_failure(rule, "192.0.2.1")
     await first.exchange.round()
     assert not first.urgent()
     for _ in range(since):
-        first.limits.record_failure(rule, *parts)
+        first.limits.record_failure(rule, "192.0.2.1")
     assert first.urgent() is urgent
 
 
