@@ -52,6 +52,7 @@ _QUICK = {
     "shared_buffers": "24MB",
     "autovacuum": "off",
     "jit": "off",
+    "deadlock_timeout": "50ms",
 }
 """For tests in which nothing has to outlive a power cut. A killed server loses nothing by it: the pages are the
 operating system's."""
