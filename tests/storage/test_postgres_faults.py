@@ -128,8 +128,7 @@ async def test_R18_a_transaction_in_which_nothing_happens_is_ended_by_the_server
         await connection.execute("BEGIN")
         await connection.execute("SELECT 1")
         here = f"SELECT 1 FROM pg_stat_activity WHERE pid = {connection.info.backend_pid}"  # noqa: S608 - a number
-        while execute(url, here):
-            await asyncio.sleep(0.02)
+        await until(url, f"SELECT 1 WHERE NOT EXISTS ({here})")
         with pytest.raises(psycopg.errors.IdleInTransactionSessionTimeout):
             await connection.execute("SELECT 1")
 
@@ -153,14 +152,37 @@ async def test_S11_what_a_connection_is_set_to(url: str) -> None:
 # --- R17: two transactions in each other's way ---
 
 
-async def test_R17_of_two_in_a_deadlock_both_are_written_in_the_end(url: str) -> None:
+async def test_R17_what_a_deadlock_undid_is_done_again(url: str) -> None:
     async with storage_of(url, pool_timeout=30, lock_timeout=30, statement_timeout=30) as storage:
-        await with_grants(storage, 2)
-        rounds = [[*count_failures(1, 2)], [*count_failures(2, 1)]] * 10
-        assert await asyncio.gather(*(storage.apply(changes) for changes in rounds)) == [None] * 20
-        repeated = storage.vitals().traffic["write"].repeated
-        assert execute(url, "SELECT code_failures FROM grants ORDER BY id") == [(20,), (20,)]
-        assert repeated > 0
+        await with_grants(storage, 3)
+        async with somebody(url, failed(2), "SET deadlock_timeout = '30s'") as other, somebody(url, failed(3)) as gate:
+            ours = asyncio.create_task(storage.apply(count_failures(1, 3, 2)))
+            await until(url, f"{WAITING} = 1")  # ours has 1 and waits for 3
+            theirs = asyncio.create_task(other.execute(failed(1).encode()))
+            await until(url, f"{WAITING} = 2")  # the other one has 2 and waits for 1
+            await gate.rollback()
+            await theirs  # ours, which wants 2, was given up
+            await other.commit()
+            await ours
+        assert storage.vitals().traffic["write"].repeated == 1
+    assert execute(url, "SELECT code_failures FROM grants ORDER BY id") == [(2,), (2,), (1,)]
+
+
+WAITING = """SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event_type = 'Lock' HAVING count(*)"""
+
+
+def failed(number: int) -> str:
+    return f"UPDATE grants SET code_failures = code_failures + 1 WHERE id = {number}"  # noqa: S608 - a number
+
+
+async def until(url: str, query: str) -> None:
+    """Wait until the query has a row."""
+    for _ in range(1000):
+        if execute(url, query):
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(query)
 
 
 def count_failures(*numbers: int) -> Sequence[Change]:

@@ -4,6 +4,7 @@ Counted on the wire, by a proxy. Whoever adds a round trip must say so here.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from itertools import product
 from typing import Any
 
 import httpx
@@ -118,10 +119,10 @@ async def test_a_token_request_needs_two_round_trips_at_most_after_its_read(
 
 
 async def test_a_first_login_locks_what_bans_lock_and_needs_no_further_round_trip(server: Server, wire: Wire) -> None:
-    for player in ("amber", "birch", "cedar"):
-        minted = server.mint("steam", player)
+    for provider, player in product(("steam", "epicgames"), ("amber", "birch", "cedar")):
+        minted = server.mint(provider, player)
         wire.clear()
-        assert (await server.silent("steam", minted)).status_code == 200
+        assert (await server.silent(provider, minted)).status_code == 200
     assert wire.trips == 4
     assert wire.statements[:5] == ["INSERT INTO", "SELECT p.id,", "BEGIN", UNBANNED, "INSERT INTO"]
     assert wire.statements[-1] == "COMMIT"
