@@ -234,3 +234,19 @@ async def test_two_deliverers_at_once_tell_a_client_once(post: Post) -> None:
     other = LogoutNotices(post.bench.server, post.shop)
     await asyncio.gather(post.notices.round(), other.round())
     assert len(post.shop.got) == 1
+
+
+async def test_a_notice_for_a_client_that_another_nodes_file_may_have_waits_for_that_node(post: Post) -> None:
+    post.bench.storage.shared = True
+    await post.stands("arena")
+    assert await post.notices.round() == 1
+    (waiting,) = await post.waiting()
+    assert (waiting.attempts, waiting.next_attempt_at) == (1, NOW + PAUSES[0])
+    assert post.shop.got == []
+
+
+async def test_a_notice_that_no_node_can_deliver_is_given_up_like_any_other(post: Post) -> None:
+    post.bench.storage.shared = True
+    await post.bench.storage.apply([AddNotice(replace(await post.stands("arena"), id=2, attempts=len(PAUSES)))])
+    await post.notices.round()
+    assert [notice.attempts for notice in await post.waiting()] == [1]

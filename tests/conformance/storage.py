@@ -434,6 +434,22 @@ async def test_clients_that_left_are_disabled_and_may_come_back(storage: Storage
 # --- transactions, ids, life ---
 
 
+async def test_while_nodes_have_different_files_clients_are_only_added(storage: Storage) -> None:
+    launcher, shop = DeclaredClient("launcher", "skyforge", "Launcher"), DeclaredClient("shop", "skyforge", "Shop")
+    arena, moved = DeclaredClient("arena", "skyforge", "Arena"), replace(launcher, project="ironkeep")
+    await storage.apply([SyncClients((shop, launcher), NOW), SyncClients((launcher,), NOW + 1)])
+    await storage.apply([SyncClients((replace(shop, name="Shops"), arena, moved), NOW + 2, all_agree=False)])
+    assert await storage.load_clients() == (
+        StoredClient(arena, None),
+        StoredClient(launcher, None),
+        StoredClient(replace(shop, name="Shops"), None),
+    )
+    assert (await storage.load_revocations(NOW, NOW)).not_befores == {}
+    await storage.apply([SyncClients((moved,), NOW + 3)])
+    assert [one.disabled_at for one in await storage.load_clients()] == [NOW + 3, None, NOW + 3]
+    assert (await storage.load_revocations(NOW, NOW)).not_befores == {("client", "launcher"): NOW + 4}
+
+
 async def test_a_conflict_undoes_every_change_of_its_apply(storage: Storage) -> None:
     await redeemed(storage)
     with pytest.raises(Conflict):
