@@ -212,7 +212,7 @@ class Application:
         images = images_of(projects)
         verifiers = self._verifiers.prepare(platforms_of(config))
         titles = self._playfab.prepare(playfab_of(config))
-        await self._sync_clients(config, all_agree=await self.node.announce(fingerprint(config)))
+        await self._sync_clients(config, all_agree=await self.node.announce(partial(fingerprint, config)))
         self._registry.replace(config.clients().values())
         self._registered.configure(config.registration_policies(), int(self._world.clock()))
         self._platforms.replace(verifiers)

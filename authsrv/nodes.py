@@ -75,11 +75,11 @@ class Node:
         if self._storage.shared:
             await self._sleep(SPREADING)
 
-    async def announce(self, fingerprint: str) -> bool:
+    async def announce(self, fingerprint: Callable[[], str]) -> bool:
         """Have this configuration from now on; whether every other node has the same. Raises `StorageError`."""
         if not self._storage.shared:
             return True
-        await self.presence.announce(fingerprint)
+        await self.presence.announce(fingerprint())
         return self.presence.all_agree
 
     @asynccontextmanager

@@ -42,12 +42,23 @@ class News:
                 self._can()
 
     async def look(self) -> None:
-        """Take over what has changed since the last look. Raises `StorageError`, `KeyRingError`."""
+        """Take over what has changed since the last look. Raises `StorageError`, `KeyRingError`.
+
+        Keys that cannot be read here keep nobody from hearing of clients.
+        """
         versions = await self._storage.load_versions()
-        for name, take in self._takers.items():
-            version = versions.get(name, 0)
-            if version != self._taken.get(name) and await take():
+        moved = [name for name in self._takers if versions.get(name, 0) != self._taken.get(name)]
+        faults = [fault for name in moved if (fault := await self._fault_of(name, versions.get(name, 0)))]
+        if faults:
+            raise faults[0]
+
+    async def _fault_of(self, name: VersionName, version: int) -> Exception | None:
+        try:
+            if await self._takers[name]():
                 self._taken[name] = version
+        except (StorageError, KeyRingError) as error:
+            return error
+        return None
 
     def _cannot(self, error: Exception) -> None:
         if not self._is_deaf:
