@@ -11,7 +11,8 @@ from math import inf
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
-from prometheus_client.exposition import choose_encoder
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 
 from authsrv.metrics.figures import Counts, Labels, Spread
@@ -39,7 +40,7 @@ class Exposition:
         The loop is held for none of it: rendering takes milliseconds, so it is done in a thread.
         """
         report = await self._sources.readiness.report()
-        encode, media_type = choose_encoder(accept)
+        encode, media_type = _encoder(accept)
         return await asyncio.to_thread(encode, self._registry(report)), media_type
 
     def _registry(self, report: ReadinessReport) -> CollectorRegistry:
@@ -47,6 +48,14 @@ class Exposition:
         registry.register(_Figures(self._sources, report))
         ProcessCollector(registry=registry)
         return registry
+
+
+def _encoder(accept: str) -> tuple[Callable[[CollectorRegistry], bytes], str]:
+    """The library's own choice falls over versions that are no numbers."""
+    accepted = {one.partition(";")[0].strip().lower() for one in accept.split(",")}
+    if "application/openmetrics-text" in accepted:
+        return openmetrics.generate_latest, openmetrics.CONTENT_TYPE_LATEST
+    return generate_latest, CONTENT_TYPE_PLAIN_0_0_4
 
 
 class _Figures(Collector):

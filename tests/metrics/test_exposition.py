@@ -20,7 +20,7 @@ from authsrv.storage.base import Conflict, StorageUnavailable
 from authsrv.storage.node_changes import TakeLease
 from authsrv.storage.postgres import PostgresStorage
 from authsrv.storage.schema import REVISIONS
-from tests.support.metrics import exposed, families, measured, samples, value
+from tests.support.metrics import exposed, families, measured, rendered, samples, value
 from tests.support.nodes import Home, nodes, storage_of
 from tests.support.server import ManualClock, Server, client, running, running_on
 
@@ -37,9 +37,6 @@ async def on_postgres(tmp_path: Path) -> AsyncIterator[Server]:
         yield started
 
 
-OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
-
-
 async def test_a_scrape_is_text_that_prometheus_reads(server: Server) -> None:
     await server.login("steam")
     found = {family.name for family in families(await exposed(server))}
@@ -48,10 +45,37 @@ async def test_a_scrape_is_text_that_prometheus_reads(server: Server) -> None:
 
 async def test_who_accepts_openmetrics_gets_it_whole(server: Server) -> None:
     await server.login("steam")
-    text = await exposed(server, OPENMETRICS)
+    text = await exposed(server, OPEN)
     assert text.endswith("# EOF\n")
     found = openmetrics.text_string_to_metric_families(text)  # type: ignore[no-untyped-call]
     assert {family.name for family in found} == {family.name for family in families(await exposed(server))}
+
+
+PLAIN = "text/plain; version=0.0.4; charset=utf-8"
+OPEN = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+ACCEPTED = [
+    pytest.param("", PLAIN, id="nothing"),
+    pytest.param("*/*", PLAIN, id="anything"),
+    pytest.param("application/openmetrics-text", OPEN, id="OpenMetrics"),
+    pytest.param(
+        "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+        OPEN,
+        id="as Prometheus sends it",
+    ),
+    pytest.param("application/openmetrics-text;version=abc", OPEN, id="a version that is no number"),
+    pytest.param("text/plain;version=x.y", PLAIN, id="another one"),
+    pytest.param('application/openmetrics-text;version=1.0.0"; a=b', OPEN, id="a quote"),
+    pytest.param("application/openmetrics-text;version=99.0.0", OPEN, id="a version of the future"),
+    pytest.param(";;;,,,=" * 500, PLAIN, id="signs"),
+    pytest.param("text/plain;version=" + "1." * 3000, PLAIN, id="long"),
+]
+
+
+@pytest.mark.parametrize(("accept", "media_type"), ACCEPTED)
+async def test_whatever_is_accepted_there_is_an_answer(accept: str, media_type: str) -> None:
+    async with running(edit=measured) as server:
+        body, found = await rendered(server, accept)
+    assert (found, b"authsrv_build_info" in body) == (media_type, True)
 
 
 async def test_requests_are_counted_by_template_method_and_class(server: Server) -> None:
@@ -294,7 +318,7 @@ async def test_nobody_can_be_found_in_it(server: Server) -> None:
         await elsewhere.get("/health/live", headers={"user-agent": "canary-agent"})
         await elsewhere.post("/oauth2/token", data={"grant_type": "canary-grant", "client_id": "canary-client"})
     secrets |= {"198.51.100", "canary", "launcher", "amber", "Amber", "demo", server.events[-1]["request_id"]}
-    told = await exposed(server) + await exposed(server, OPENMETRICS)
+    told = await exposed(server) + await exposed(server, OPEN)
     assert {text for text in secrets if text in told} == set()
 
 

@@ -21,9 +21,13 @@ def measured(block: dict[str, Any]) -> None:
 
 async def exposed(server: Server, accept: str = "") -> str:
     """What a scrape gets."""
-    sources = server.app.figures(lag=Spread(), dropped=int)
-    body, _ = await Exposition(sources).render(accept)
+    body, _ = await rendered(server, accept)
     return body.decode()
+
+
+async def rendered(server: Server, accept: str = "") -> tuple[bytes, str]:
+    """The same with its media type."""
+    return await Exposition(server.app.figures(lag=Spread(), dropped=int)).render(accept)
 
 
 def families(text: str) -> list[Metric]:
