@@ -12,7 +12,7 @@ from random import Random
 import pytest
 from hypothesis import settings
 
-from tests.support.postgres import chosen
+from tests.support.postgres import chosen, with_tls
 
 # A time limit would fail on a busy machine, and say nothing of the code.
 settings.register_profile("authsrv", deadline=None)
@@ -27,11 +27,12 @@ TOOLS: Mapping[str, tuple[str, ...]] = {
     "nginx": ("nginx",),
     "node": ("node",),
     "postgres": ("postgres",),
+    "postgres_tls": ("postgres with TLS",),
     "redis": ("redis-server", "valkey-server"),
 }
 OFF_THE_PATH: Mapping[str, str] = {"go": "usr/local/go/bin/go", "nginx": "usr/sbin/nginx"}
 """Where a tool is found although no search path names it."""
-FOUND: Mapping[str, Callable[[], object]] = {"postgres": chosen}
+FOUND: Mapping[str, Callable[[], object]] = {"postgres": chosen, "postgres_tls": with_tls}
 """What finds a tool that need not lie where programs do: of PostgreSQL there is mostly the one that PyPI has."""
 _left_out = pytest.StashKey[Counter[str]]()
 

@@ -31,6 +31,18 @@ class LostEarly(psycopg.OperationalError):
 
 RETRIED: Final = (errors.SerializationFailure, errors.DeadlockDetected, LostEarly)
 """Two transactions met, or the server was restarted since: what was to be done is done again, whole."""
+_REMEDIES: Final = {
+    "certificate verify failed": "sslrootcert must be the certificate of who signed the server's",
+    "does not match host name": "the URL must name the server as its certificate does",
+    "server does not support SSL": "switch TLS on there",
+    "no encryption": "add sslmode=verify-full to the URL",
+    "password authentication failed": "database.password is not the one of this user",
+    "no password supplied": "set database.password",
+    "does not exist": "make it, with its roles, as docs/postgresql.md says",
+    "too many clients": "allow more max_connections there, or lower database.pool_size",
+    "connection slots are reserved": "allow more max_connections there, or lower database.pool_size",
+}
+"""What to do about words of libpq and of the server, which say what is wrong."""
 _BROKEN_RULES: Final = (psycopg.IntegrityError, psycopg.DataError)
 
 
@@ -103,7 +115,9 @@ def opening_error(error: psycopg.Error, given: dict[str, Any]) -> StorageError:
     place = f"PostgreSQL at {given.get('host') or 'the local socket'}, database {given.get('dbname') or 'unnamed'}"
     if isinstance(error, errors.InsufficientPrivilege):
         return SchemaMismatch(f"{place}: the user may not use the tables ({_told(error)}); grant it what serving needs")
-    return StorageUnavailable(f"{place} cannot be used: {_told(error)}")
+    told = _told(error)
+    remedy = next((f"; {what}" for sign, what in _REMEDIES.items() if sign in told), "")
+    return StorageUnavailable(f"{place} cannot be used: {told}{remedy}")
 
 
 def running_error(error: Exception) -> StorageError:

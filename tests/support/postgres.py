@@ -90,14 +90,22 @@ def _debian() -> Iterator[Binaries]:
 def chosen() -> Binaries | None:
     """The PostgreSQL that tests run on; None if there is none, or psycopg is missing."""
     wanted = os.environ.get(VERSION)
-    if importlib.util.find_spec("psycopg_pool") is None:
-        return None
-    return next((one for one in installed() if wanted in (None, one.version)), None)
+    return next((one for one in installed() if psycopg_is_there() and wanted in (None, one.version)), None)
 
 
-def debian() -> Binaries:
-    """Debian's own, which was built with TLS."""
-    return next(_debian())
+def psycopg_is_there() -> bool:
+    """Whether the driver is installed, which is an extra."""
+    return importlib.util.find_spec("psycopg_pool") is not None
+
+
+@cache
+def with_tls() -> Binaries | None:
+    """One that was built with TLS: mostly Debian's, since those of PyPI are not."""
+    return next((one for one in installed() if psycopg_is_there() and "openssl" in _built_with(one)), None)
+
+
+def _built_with(binaries: Binaries) -> str:
+    return subprocess.check_output([binaries["pg_config"], "--configure"], text=True)
 
 
 @cache
@@ -207,6 +215,14 @@ class PostgresServer:
         process.send_signal(how)
         process.wait()
 
+    def secure(self, pem: Path) -> None:
+        """Speak TLS with the certificate and key of this file; for a server that is not running."""
+        ours = self.data / "server.pem"
+        shutil.copyfile(pem, ours)
+        ours.chmod(0o600)
+        _give(ours)
+        self.settings = {**self.settings, "ssl": "on", "ssl_cert_file": "server.pem", "ssl_key_file": "server.pem"}
+
     def allow(self, lines: str) -> None:
         """Make these lines the rules of who may come in (`pg_hba.conf`); for a server that is not running."""
         (self.data / "pg_hba.conf").write_text(lines, encoding="ascii")
@@ -291,7 +307,7 @@ def _make_template(binaries: Binaries, target: Path) -> None:
             execute(server.url(MIGRATED), _REMEMBER)
         finally:
             server.stop()
-        part = target.with_name("part")
+        part = target.with_name(f"{binaries.version}.part")
         shutil.rmtree(part, ignore_errors=True)
         shutil.copytree(server.data, part)
         part.rename(target)
