@@ -2,8 +2,10 @@ import signal
 import socket
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -132,6 +134,34 @@ def test_R20_a_request_that_never_ends_is_cut_off_after_the_grace_time() -> None
         assert server.line() == "slow"
         server.signal(signal.SIGTERM)
         assert server.ended()[:2] == (0, "closed\n")
+
+
+def knock(server: Server) -> Counter[str]:
+    """Connect and ask, again and again, as a balancer does that only knows whether a port is open."""
+    found: Counter[str] = Counter()
+    while not found["refused"]:
+        try:
+            connection = server.begin("/")
+        except ConnectionError:
+            found["refused"] += 1
+            continue
+        with connection, suppress(ConnectionError):
+            found["answered"] += status(answer_of(connection)) == 200
+            continue
+        found["broken off"] += 1
+    return found
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+def test_R19_no_connection_that_was_made_goes_without_an_answer(loop: str) -> None:
+    with serving(loop=loop) as server, ThreadPoolExecutor(16) as clients:
+        knocking = [clients.submit(knock, server) for _ in range(16)]
+        for _ in range(100):
+            assert status(server.ask("/")) == 200
+        server.signal(signal.SIGTERM)
+        found = sum((each.result() for each in knocking), Counter[str]())
+    assert found["answered"] > 0
+    assert found["broken off"] == 0
 
 
 def test_idle_connections_do_not_hold_up_the_stop() -> None:

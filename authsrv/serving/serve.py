@@ -16,6 +16,7 @@ from typing import Final
 import uvicorn
 from starlette.types import ASGIApp
 
+from authsrv.serving.last_connections import take_the_last
 from authsrv.serving.protocol import HttpLimits, guarded_protocol
 from authsrv.serving.readiness import Readiness
 
@@ -128,6 +129,8 @@ class DrainingServer(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002 - uvicorn's signature
         """Close the listener, let requests finish, cut off what does not, and end the lifespan in every case."""
+        if not self._hurry.is_set():
+            await take_the_last(each.fileno() for listener in self.servers for each in listener.sockets)
         for listener in self.servers:
             listener.close()
         for connection in list(self.server_state.connections):

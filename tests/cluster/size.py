@@ -8,7 +8,8 @@ from dataclasses import dataclass
 class Size:
     """`rounds` of each race by `racers`; `players` under load, and how often something breaks meanwhile.
 
-    The database ends `stops` times, `stalls` times a table is locked by others, and as often a node stands still.
+    The database ends `stops` times, `stalls` times a table is locked by others, and as often a node stands still; each
+    node is restarted `restarts` times.
     `limit` are the seconds that one test may take.
     """
 
@@ -18,12 +19,15 @@ class Size:
     kills: int
     stops: int
     stalls: int
+    restarts: int
     requests: int
     limit: int
 
 
 _SIZES = {
-    "": Size(rounds=10, racers=8, players=12, kills=2, stops=1, stalls=1, requests=300, limit=180),
-    "full": Size(rounds=1000, racers=8, players=24, kills=100, stops=10, stalls=5, requests=3000, limit=3600),
+    "": Size(rounds=10, racers=8, players=12, kills=2, stops=1, stalls=1, restarts=1, requests=300, limit=180),
+    "full": Size(
+        rounds=1000, racers=8, players=24, kills=100, stops=10, stalls=5, restarts=20, requests=3000, limit=3600
+    ),
 }
 SIZE = _SIZES[os.environ.get("AUTHSRV_CLUSTER", "")]
