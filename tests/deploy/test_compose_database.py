@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import quote
 
 import httpx
@@ -49,26 +50,32 @@ def environment(server: PostgresServer, service: str) -> Mapping[str, str]:
     return {"AUTHSRV_DATABASE_URL": url.replace("host=/run/postgresql", here)}
 
 
-def configured(directory: Path, service: str, port: int) -> Path:
-    """The file of a service, in a directory of its own, on a port of its own."""
-    own = directory / f"{service}-{port}"
-    own.mkdir()
-    text = CONFIGURATION.replace("/var/lib/authsrv", str(directory / "data")).replace("/run/authsrv", str(own))
+def configured(data: Path, own: Path, service: str, port: int) -> Path:
+    """The file of a service on a port of its own, in a directory of its own; `data` is what all share."""
+    text = CONFIGURATION.replace("/var/lib/authsrv", str(data)).replace("/run/authsrv", str(own))
     secrets = {f"{SECRETS}/{file}": secret for file, secret in given(service).items()}
     return prepare(own, text.replace("[server]\n", f"[server]\nport = {port}\ndrain_seconds = 0\n"), secrets)
 
 
+def migrate(server: PostgresServer, data: Path, service: str) -> subprocess.CompletedProcess[str]:
+    """`authsrv migrate` with what a service has."""
+    with TemporaryDirectory() as own:
+        return run(configured(data, Path(own), service, free_port()), "migrate", environment(server, service))
+
+
 @contextmanager
-def node(directory: Path, server: PostgresServer) -> Iterator[tuple[int, subprocess.Popen[str]]]:
+def node(server: PostgresServer, data: Path) -> Iterator[tuple[int, subprocess.Popen[str]]]:
     port = free_port()
-    file = configured(directory, "authsrv-1", port)
-    with subprocess.Popen(
-        [sys.executable, "-m", "authsrv", "serve", "--config", str(file)],
-        env={**os.environ, **environment(server, "authsrv-1")},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as process:
+    with (
+        TemporaryDirectory() as own,  # of pytest's directories the name of a Unix socket would be too long
+        subprocess.Popen(
+            [sys.executable, "-m", "authsrv", "serve", "--config", configured(data, Path(own), "authsrv-1", port)],
+            env={**os.environ, **environment(server, "authsrv-1")},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as process,
+    ):
         try:
             yield port, process
         finally:
@@ -76,13 +83,11 @@ def node(directory: Path, server: PostgresServer) -> Iterator[tuple[int, subproc
 
 
 def test_the_owner_migrates_and_nodes_serve_with_a_role_that_owns_nothing(tmp_path: Path) -> None:
-    (tmp_path / "data").mkdir()
     with database(tmp_path) as server:
-        early = run(configured(tmp_path, "authsrv-2", free_port()), "migrate", environment(server, "authsrv-2"))
-        assert early.returncode == 1
-        done = run(configured(tmp_path, "migrate", free_port()), "migrate", environment(server, "migrate"))
+        assert migrate(server, tmp_path, "authsrv-1").returncode == 1
+        done = migrate(server, tmp_path, "migrate")
         assert done.returncode == 0, done.stdout + done.stderr
-        with node(tmp_path, server) as (first, one), node(tmp_path, server) as (second, other):
+        with node(server, tmp_path) as (first, one), node(server, tmp_path) as (second, other):
             for port, process in ((first, one), (second, other)):
                 assert b'"ready"' in wait_for(f"http://127.0.0.1:{port}/health/ready", process)
             published = [httpx.get(f"http://127.0.0.1:{port}/oauth2/jwks", headers=ISSUER) for port in (first, second)]
@@ -114,7 +119,7 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL by which a node reaches a database that the owner has migrated."""
     directory = tmp_path_factory.mktemp("compose")
     with database(directory) as server:
-        done = run(configured(directory, "migrate", free_port()), "migrate", environment(server, "migrate"))
+        done = migrate(server, directory, "migrate")
         assert done.returncode == 0, done.stdout + done.stderr
         password = below(directory, f"{SECRETS}/database_password").read_text("utf-8")
         url = environment(server, "authsrv-1")["AUTHSRV_DATABASE_URL"]
