@@ -71,12 +71,20 @@ class Field:
         assert answer.status == 200, answer
         session.took(answer)
 
-    async def dead(self, refresh_token: str, what: str) -> None:
-        """A refresh token is worth nothing, on any node."""
+    async def lives(self, session: Session) -> None:
+        """Every node says so, and would remember it if it remembered such things."""
         for node in self.nodes:
-            told = await client.introspect(node, refresh_token)
-            self.expect(not told.json["active"], f"{what}: introspection says it lives")
-        answer = await client.refresh(self.anywhere, refresh_token)
+            said = [(await client.introspect(node, token)).json["active"] for token in session.tokens]
+            said.append((await client.user_info(node, session.access_token)).status == 200)
+            self.expect(all(said), f"a session does not live: {said}")
+
+    async def dead(self, session: Session, what: str) -> None:
+        """Neither of its tokens is worth anything, on any node."""
+        for node in self.nodes:
+            said = [(await client.introspect(node, token)).json["active"] for token in session.tokens]
+            said.append((await client.user_info(node, session.access_token)).status == 200)
+            self.expect(not any(said), f"{what}: a token lives on: {said}")
+        answer = await client.refresh(self.anywhere, session.refresh_token)
         self.expect((answer.status, answer.error) == _INVALID, f"{what}: refreshed with {answer.status}")
 
     async def alive(self, session: Session, what: str) -> None:
@@ -106,6 +114,8 @@ async def codes(on: Field) -> None:
     on.expect(len(good) == 1, f"{len(good)} redemptions of one code")
     refused = [answer for answer in answers if answer.status != 200]
     on.expect({(a.status, a.error) for a in refused} <= {_INVALID}, f"refused with {refused}")
+    if not good:
+        return
     session.took(good[0])
     last = Refresh(int(time.time()), session.refresh_token)
     after = await session.observed(last, lambda: client.refresh(on.anywhere, last.token))
@@ -149,7 +159,10 @@ async def first_logins(on: Field) -> None:
     identity = on.people.newcomer(on.chance.choice(PLATFORMS))
     tries = [LoginTry(identity, on.people.credential(identity)) for _ in range(on.racers)]
     answers = await asyncio.gather(*map(client.log_in, on.wires(), tries))
-    on.expect({answer.status for answer in answers} == {200}, f"a first login was refused: {answers}")
+    refused = [answer for answer in answers if answer.status != 200]
+    on.expect(not refused, f"a first login was refused: {refused}")
+    if refused:
+        return
     sessions = [Session(identity, client.code_of(a), t.verifier) for a, t in zip(answers, tries, strict=True)]
     await asyncio.gather(*map(on.redeemed, sessions))
     on.expect(len({session.sub for session in sessions}) == 1, f"{identity} became several players")
@@ -196,17 +209,18 @@ async def ends(on: Field) -> None:
     linked = await client.link(on.anywhere, main.access_token, identity, on.people.credential(identity))
     assert linked.status == 200, linked
     victim = await on.signed_in(identity)
-    wires, presented = on.wires(), victim.refresh_token
-    calls = [_ENDS[how](next(wires), main, victim)]
-    calls += [client.refresh(wire, presented) for wire in wires]
-    order = list(range(len(calls)))
-    on.chance.shuffle(order)
+    await on.lives(victim)
+    wires = on.wires()
+    calls = [_ENDS[how](next(wires), main, victim), *(client.refresh(wire, victim.refresh_token) for wire in wires)]
+    order = on.chance.sample(range(len(calls)), len(calls))
     told = dict(zip(order, await asyncio.gather(*(calls[place] for place in order)), strict=True))
-    on.expect(told[0].status == 200, f"{how} was answered {told[0].status} {told[0].content!r}")
-    given = {answer.json["refresh_token"] for place, answer in told.items() if place and answer.status == 200}
-    on.seen[how if given else f"{how} first"] += 1
-    for token in {presented, *given}:
-        await on.dead(token, how)
+    ended, refreshed = told.pop(0), [answer for answer in told.values() if answer.status == 200]
+    on.expect(ended.status == 200, f"{how} was answered {ended.status} {ended.content!r}")
+    on.seen[how if refreshed else f"{how} first"] += 1
+    await on.dead(victim, how)
+    for answer in refreshed:
+        victim.took(answer)
+        await on.dead(victim, how)
 
 
 _ENDS: dict[str, Callable[[Wire, Session, Session], Awaitable[Answer]]] = {

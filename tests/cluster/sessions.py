@@ -68,6 +68,11 @@ class Session:
     history: list[Seen] = field(default_factory=list)
     began_at: int = field(default_factory=lambda: int(time.time()))
 
+    @property
+    def tokens(self) -> tuple[str, str]:
+        """Both."""
+        return self.refresh_token, self.access_token
+
     def took(self, answer: Answer) -> None:
         """Use what a token answer gave from now on."""
         told = answer.json
