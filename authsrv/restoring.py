@@ -4,7 +4,6 @@ Owns the order of the steps: whatever can be served is cut, and holds nobody who
 """
 
 import asyncio
-import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -18,23 +17,26 @@ from authsrv.account_models import Erasure
 from authsrv.app import World, create_app
 from authsrv.audit import AuditEvent
 from authsrv.config import Config
+from authsrv.database_url import Database, names_postgres
 from authsrv.log import Emit
 from authsrv.oauth.key_material import KeyRingError
 from authsrv.platforms.base import Clock
+from authsrv.storage import open_storage
 from authsrv.storage.base import Cut, StorageError
-from authsrv.storage.erasure_ledger import ErasureLedger, read_ledgers
+from authsrv.storage.erasure_ledger import ErasureLedger, Ledger, LedgerDirectory, NoLedger, read_ledgers
 from authsrv.storage.files import create, path_of, refuse_network, tighten
 from authsrv.storage.lock import ProcessLock
 from authsrv.storage.migrate import migrate
+from authsrv.storage.server_backup import fill_server, making_room, refuse_served, write_server_backup
 from authsrv.storage.sqlite_backup import write_backup
-from authsrv.storage.sqlite_restore import cut_file, holds_players, present, put_in_place, take_in
+from authsrv.storage.sqlite_restore import cut_file, hold_ids_back, holds_players, present, put_in_place, take_in
 from authsrv.storage.sqlite_start import StartMark
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """How a restore is meant. `erasures` are ledgers, files or directories of them, besides the database's own. With
-    `replace` a database that was served is moved aside. With `preview` nothing is changed that anybody could serve.
+    `replace` a file that was served is moved aside. With `preview` nothing is changed that anybody could serve.
     """
 
     erasures: tuple[Path, ...] = ()
@@ -45,7 +47,7 @@ class Plan:
 @dataclass(frozen=True, slots=True)
 class Restored:
     """What was done, or would be: `revision` is the schema that the backup had, `erased` how many players came back who
-    had been erased, `aside` where the database before is now.
+    had been erased, `aside` where the file before is now.
     """
 
     cut: Cut
@@ -69,68 +71,118 @@ class Restorer:
     def back_up(self, backup: Path) -> int:
         """Write a backup of the database as it is at this moment, served or not; its size in bytes."""
         with _refusing():
-            write_backup(self._path(), backup)
+            if self._is_server:
+                write_server_backup(self._database, backup)
+            else:
+                write_backup(self._path, backup)
         return backup.stat().st_size
 
     def restore(self, backup: Path, plan: Plan) -> Restored:
         """Make the database of a backup."""
-        path = self._path()
         with _refusing():
             if plan.preview:
                 with tempfile.TemporaryDirectory(prefix="authsrv-restore-") as directory:
-                    return self._prepared(backup, Path(directory) / path.name, plan)
-            create(path)
-            refuse_network(path)
-            with ProcessLock(path):
-                _refuse_served_before(path, plan)
-                return self._restored(backup, path, plan)
+                    return self._prepared(backup, Path(directory) / "authsrv.db", plan)
+            return self._into_server(backup, plan) if self._is_server else self._into_file(backup, plan)
 
     def restored(self, plan: Plan) -> Restored:
         """End what a database brought back that was restored by other means."""
-        path = self._path()
         with _refusing():
             if not plan.preview:
-                migrate(self.config.database.url.get_secret_value())
-            known = self._known_erasures(path, plan)
-            done = cut_file(path, list(self.config.projects), self._now(), preview=plan.preview)
-            erased = present(path, known)
-            if not plan.preview:
-                _note(path, known)
-                asyncio.run(self._settle(path))
-        return Restored(done, erased)
+                migrate(self._database.url, self._database.password)
+            return asyncio.run(self._server_cut(plan)) if self._is_server else self._file_cut(plan)
 
-    def _restored(self, backup: Path, path: Path, plan: Plan) -> Restored:
-        with _room(path) as room:
+    def _into_file(self, backup: Path, plan: Plan) -> Restored:
+        path = self._path
+        create(path)
+        refuse_network(path)
+        with ProcessLock(path), making_room(path.with_name(f"{path.name}.restoring")) as room:
+            _refuse_served_before(path, plan)
             made = self._prepared(backup, room / path.name, plan)
-            known = self._known_erasures(path, plan)
             aside = put_in_place(room / path.name, path)
             tighten(path)
-            _note(path, known)
+            _note(self._ledger, self._known_erasures(plan))
         return Restored(made.cut, made.erased, made.revision, aside)
+
+    def _into_server(self, backup: Path, plan: Plan) -> Restored:
+        refuse_served(self._database)
+        with tempfile.TemporaryDirectory(prefix="authsrv-restore-") as directory:
+            work = Path(directory) / "authsrv.db"
+            made = self._prepared(backup, work, plan)
+            fill_server(work, self._database, self._now())
+        _note(self._ledger, self._known_erasures(plan))
+        return made
+
+    def _file_cut(self, plan: Plan) -> Restored:
+        known = self._known_erasures(plan)
+        done = cut_file(self._path, list(self.config.projects), self._now(), preview=plan.preview)
+        erased = present(self._path, known)
+        if not plan.preview:
+            _note(self._ledger, known)
+            asyncio.run(self._settle(self.config))
+        return Restored(done, erased)
+
+    async def _server_cut(self, plan: Plan) -> Restored:
+        if not plan.preview:
+            refuse_served(self._database)
+        known = self._known_erasures(plan)
+        with tempfile.TemporaryDirectory(prefix="authsrv-erasures-") as directory:
+            _note(LedgerDirectory(Path(directory)), known)
+            config = self._with_database(erasures=directory)
+            storage = open_storage(config.database.model())
+            try:
+                await storage.open()
+                done = await storage.cut(list(config.projects), self._now(), preview=plan.preview)
+                erased = len(await storage.load_resurrected())
+            finally:
+                await storage.close()
+            if not plan.preview:
+                await self._settle(config)
+                _note(self._ledger, known)
+        return Restored(done, erased)
 
     def _prepared(self, backup: Path, work: Path, plan: Plan) -> Restored:
         """A file that could be served as it is."""
         revision = take_in(backup, work)
-        above = StartMark(self._path()).known()
+        above = 0 if self._is_server else StartMark(self._path).known()
         done = cut_file(work, list(self.config.projects), self._now(), above=above)
-        known = self._known_erasures(self._path(), plan)
+        if self._is_server:
+            hold_ids_back(work)
+        known = self._known_erasures(plan)
         erased = present(work, known)
-        _note(work, known)
-        asyncio.run(self._settle(work))
+        _note(ErasureLedger.beside(work), known)
+        asyncio.run(self._settle(self._with_database(url=SecretStr(f"sqlite:///{work}"))))
         return Restored(done, erased, revision)
 
-    async def _settle(self, path: Path) -> None:
+    async def _settle(self, config: Config) -> None:
         """Open the database as the server does: its keys must be usable, and whoever was erased is erased again."""
-        database = self.config.database.model_copy(update={"url": SecretStr(f"sqlite:///{path}")})
-        config = self.config.model_copy(update={"database": database})
         async with create_app(config, World(clock=self.clock, emit=self.emit)).opened() as desk:
             desk.server.audit.record(AuditEvent("database.restored"))
 
-    def _known_erasures(self, path: Path, plan: Plan) -> Mapping[str, int]:
-        return {**ErasureLedger.beside(path).read(), **read_ledgers(plan.erasures)}
+    def _with_database(self, **changes: object) -> Config:
+        return self.config.model_copy(update={"database": self.config.database.model_copy(update=changes)})
 
+    def _known_erasures(self, plan: Plan) -> Mapping[str, int]:
+        return {**self._ledger.read(), **read_ledgers(plan.erasures)}
+
+    @property
+    def _ledger(self) -> Ledger:
+        """The database's own."""
+        if not self._is_server:
+            return ErasureLedger.beside(self._path)
+        return LedgerDirectory(self._database.erasures) if self._database.erasures else NoLedger()
+
+    @property
+    def _database(self) -> Database:
+        return self.config.database.model()
+
+    @property
+    def _is_server(self) -> bool:
+        return names_postgres(self._database.url)
+
+    @property
     def _path(self) -> Path:
-        return path_of(self.config.database.url.get_secret_value())
+        return path_of(self._database.url)
 
     def _now(self) -> int:
         return int(self.clock())
@@ -153,21 +205,8 @@ def _refuse_served_before(path: Path, plan: Plan) -> None:
         )
 
 
-@contextmanager
-def _room(path: Path) -> Iterator[Path]:
-    """A directory on the database's disk for what is not finished; what a killed restore left there goes first."""
-    room = path.with_name(f"{path.name}.restoring")
-    shutil.rmtree(room, ignore_errors=True)
-    room.mkdir(mode=0o700)
-    try:
-        yield room
-    finally:
-        shutil.rmtree(room, ignore_errors=True)
-
-
-def _note(path: Path, known: Mapping[str, int]) -> None:
-    """Let the ledger of a database know what others know."""
-    ledger = ErasureLedger.beside(path)
+def _note(ledger: Ledger, known: Mapping[str, int]) -> None:
+    """Let a ledger know what others know."""
     noted = ledger.read()
     missing = [Erasure(sub, at) for sub, at in known.items() if sub not in noted]
     if missing:

@@ -8,51 +8,20 @@ import stat
 import sys
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from authsrv.account_models import Doer, Erasure
-from authsrv.accounts.forgetting import Order
+from authsrv.account_models import Erasure
 from authsrv.config import Config
-from authsrv.restoring import Plan, Restored, Restorer, RestoreRefused
+from authsrv.restoring import Plan, Restorer, RestoreRefused
 from authsrv.storage.base import SchemaMismatch, StorageError
 from authsrv.storage.erasure_ledger import ErasureLedger, LedgerDirectory
 from authsrv.storage.schema import BACKUP, REVISIONS
 from tests.support.refusals import token_error
 from tests.support.residents import Resident, resident
-from tests.support.server import ManualClock, Server, demo_config, emulators, running
-
-OPERATOR = Order(Doer("admin", "otto"))
-
-
-@dataclass
-class Ledger:
-    """What clients were told after the backup was made, and may hold the server to."""
-
-    used_codes: list[str] = field(default_factory=list)
-    unused_codes: list[str] = field(default_factory=list)
-    dead_refresh_tokens: list[str] = field(default_factory=list)
-    live_refresh_tokens: list[str] = field(default_factory=list)
-    access_tokens: list[str] = field(default_factory=list)
-    erased: list[str] = field(default_factory=list)
-    subs: dict[str, str] = field(default_factory=dict)
-
-
-async def back_up(server: Server, name: str = "backup") -> Path:
-    path = Path(server.app.config.database.url.get_secret_value().removeprefix("sqlite:///")).with_name(name)
-    await asyncio.to_thread(Restorer(server.app.config, _ignore, server.clock).back_up, path)
-    return path
-
-
-async def restore(config: Config, backup: Path, clock: ManualClock, plan: Plan | None = None) -> Restored:
-    restorer = Restorer(config, _ignore, clock)
-    return await asyncio.to_thread(restorer.restore, backup, plan or Plan(replace=True))
-
-
-def _ignore(_: object) -> None:
-    """Nobody listens."""
+from tests.support.restoring import OPERATOR, Ledger, back_up, check, ignore, live_on, restore
+from tests.support.server import ManualClock, demo_config, emulators, running
 
 
 def names_in(directory: Path) -> set[str]:
@@ -71,41 +40,6 @@ def flip_a_page(file: Path) -> None:
     file.write_bytes(data)
 
 
-async def check(server: Server, ledger: Ledger) -> None:
-    """No used code works, no token of before is live, the erased are gone, and the others are who they were."""
-    for code in (*ledger.used_codes, *ledger.unused_codes):
-        assert token_error(await server.redeem(code)) == "invalid_grant"
-    for refresh_token in (*ledger.dead_refresh_tokens, *ledger.live_refresh_tokens):
-        assert token_error(await server.refresh(refresh_token)) == "invalid_grant"
-    for access_token in ledger.access_tokens:
-        assert (await server.userinfo(access_token)).status_code == 401
-    for sub in ledger.erased:
-        assert await server.app.storage.load_subject(sub) is None
-    for player, sub in ledger.subs.items():
-        again = await server.login("steam", server.mint("steam", player))
-        assert server.claims(again["access_token"])["sub"] == sub
-        assert (await server.userinfo(again["access_token"])).status_code == 200
-
-
-async def live_on(server: Server, amber: Resident, birch: Resident, code: str, ledger: Ledger) -> None:
-    """What happens after a backup: a code is used, tokens are refreshed and revoked, a player is erased."""
-    ledger.access_tokens += [amber.tokens["access_token"], birch.tokens["access_token"]]
-    redeemed = (await server.redeem(code)).json()
-    ledger.used_codes.append(code)
-    ledger.access_tokens.append(redeemed["access_token"])
-    ledger.dead_refresh_tokens.append(redeemed["refresh_token"])
-    refreshed = (await server.refresh(redeemed["refresh_token"])).json()
-    ledger.live_refresh_tokens.append(refreshed["refresh_token"])
-    ledger.access_tokens.append(refreshed["access_token"])
-    revoked = amber.tokens["refresh_token"]
-    await server.http.post("/oauth2/revoke", data={"client_id": "launcher", "token": revoked})
-    assert token_error(await server.refresh(revoked)) == "invalid_grant"
-    ledger.dead_refresh_tokens.append(revoked)
-    await server.app.desk.forgetting.erase(birch.sub, OPERATOR)
-    ledger.erased.append(birch.sub)
-    ledger.dead_refresh_tokens.append(birch.tokens["refresh_token"])
-
-
 async def test_R24_a_restored_backup_brings_no_code_no_token_and_no_erased_player_back(tmp_path: Path) -> None:
     ledger, clock = Ledger(), ManualClock()
     async with running(tmp_path, clock=clock) as server:
@@ -113,7 +47,7 @@ async def test_R24_a_restored_backup_brings_no_code_no_token_and_no_erased_playe
         ledger.subs["amber"] = amber.sub
         ledger.unused_codes.append(await server.code("steam"))
         code = await server.code("steam")
-        backup = await back_up(server)
+        backup = await back_up(server, tmp_path)
         clock.now += 5
         await live_on(server, amber, birch, code, ledger)
         config = server.app.config
@@ -130,7 +64,7 @@ async def served_and_backed_up(tmp_path: Path, clock: ManualClock) -> tuple[Conf
     """A server that was stopped after a backup of it; and a player who was signed in when the backup was made."""
     async with running(tmp_path, clock=clock) as server:
         amber = await resident(server)
-        backup = await back_up(server)
+        backup = await back_up(server, tmp_path)
         return server.app.config, backup, amber
 
 
@@ -149,7 +83,7 @@ async def test_R24_a_backup_under_load_is_whole(tmp_path: Path) -> None:
         load = asyncio.gather(*(log_in(player) for player in ("amber", "birch", "cedar")))
         await somebody_is_known.wait()
         before = dict(known)
-        backup = await back_up(server)
+        backup = await back_up(server, tmp_path)
         await load
         config = server.app.config
     clock.now += 60
@@ -190,7 +124,7 @@ async def test_R24_a_credential_that_the_backup_knows_as_used_stays_used(tmp_pat
     async with running(tmp_path, clock=clock) as server:
         used = server.mint("steam")
         assert (await server.silent("steam", used)).status_code == 200
-        backup = await back_up(server)
+        backup = await back_up(server, tmp_path)
         config = server.app.config
     await restore(config, backup, clock)
     with closing(sqlite3.connect(tmp_path / "authsrv.db")) as driver:
@@ -201,11 +135,11 @@ async def test_R24_a_credential_that_the_backup_knows_as_used_stays_used(tmp_pat
 
 async def test_S14_a_backup_is_one_private_file_and_overwrites_nothing(tmp_path: Path) -> None:
     async with running(tmp_path) as server:
-        backup = await back_up(server)
+        backup = await back_up(server, tmp_path)
         assert stat.S_IMODE(backup.stat().st_mode) == 0o600
         assert [name for name in names_in(tmp_path) if name.startswith("backup")] == ["backup"]
         with pytest.raises(RestoreRefused, match="is there already"):
-            await back_up(server)
+            await back_up(server, tmp_path)
 
 
 async def test_R24_nobody_serves_a_backup_as_it_is(tmp_path: Path) -> None:
@@ -235,19 +169,19 @@ async def test_R24_a_database_that_was_served_is_moved_aside_and_only_when_told(
 async def test_R24_no_restore_while_a_server_uses_the_database(tmp_path: Path) -> None:
     clock = ManualClock()
     async with running(tmp_path, clock=clock) as server:
-        backup = await back_up(server)
+        backup = await back_up(server, tmp_path)
         config = server.app.config
         with pytest.raises(RestoreRefused, match="another authsrv process uses"):
             await restore(config, backup, clock)
         with pytest.raises(RestoreRefused, match="another authsrv process uses"):
-            await asyncio.to_thread(Restorer(config, _ignore, clock).restored, Plan())
+            await asyncio.to_thread(Restorer(config, ignore, clock).restored, Plan())
 
 
 async def test_R24_a_drill_tries_everything_and_changes_nothing_while_the_server_serves(tmp_path: Path) -> None:
     clock = ManualClock()
     async with running(tmp_path, clock=clock) as server:
         amber, birch = await resident(server), await resident(server, "steam", "birch")
-        backup = await back_up(server)
+        backup = await back_up(server, tmp_path)
         await server.app.desk.forgetting.erase(birch.sub, OPERATOR)
         files = names_in(tmp_path)
         done = await restore(server.app.config, backup, clock, Plan(preview=True))
@@ -307,7 +241,7 @@ async def test_R24_an_older_copy_in_the_place_of_the_database_is_not_served(tmp_
         with pytest.raises(StorageError, match="authsrv restored"):
             async with running(tmp_path, clock=clock):
                 pass
-    done = await asyncio.to_thread(Restorer(config, _ignore, clock).restored, Plan())
+    done = await asyncio.to_thread(Restorer(config, ignore, clock).restored, Plan())
     assert done.cut.grants == 1
     clock.now += 120
     async with running(tmp_path, clock=clock) as server:
@@ -341,7 +275,7 @@ async def test_R24_after_a_restore_no_row_id_of_the_lost_time_is_given_again(tmp
 async def test_R24_trying_restored_changes_nothing(tmp_path: Path) -> None:
     clock = ManualClock()
     config, _, amber = await served_and_backed_up(tmp_path, clock)
-    done = await asyncio.to_thread(Restorer(config, _ignore, clock).restored, Plan(preview=True))
+    done = await asyncio.to_thread(Restorer(config, ignore, clock).restored, Plan(preview=True))
     assert done.cut.grants == 1
     async with running(tmp_path, clock=clock) as server:
         assert (await server.refresh(amber.tokens["refresh_token"])).status_code == 200
@@ -397,7 +331,7 @@ async def test_R24_a_backup_that_was_killed_leaves_nothing_under_its_name(tmp_pa
         await resident(server)
         await killed(tmp_path, where, "backup", tmp_path / "backup")
         assert not (tmp_path / "backup").exists()
-        backup = await back_up(server)
+        backup = await back_up(server, tmp_path)
         assert not (tmp_path / "backup.part").exists()
         config = server.app.config
     assert (await restore(config, backup, ManualClock())).cut.grants == 1
@@ -424,7 +358,7 @@ async def test_R24_a_restore_that_was_killed_serves_nothing_of_the_backup_and_is
         amber, birch = await resident(server), await resident(server, "steam", "birch")
         ledger.subs["amber"] = amber.sub
         code = await server.code("steam")
-        backup = await back_up(server)
+        backup = await back_up(server, tmp_path)
         await live_on(server, amber, birch, code, ledger)
         config = server.app.config
     await killed(tmp_path, where, "restore", backup)

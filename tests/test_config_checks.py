@@ -923,7 +923,8 @@ def test_warnings_come_with_a_refused_file_too(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as refused:
         load(written(tmp_path, BAD))
     assert [(one.line, one.key) for one in refused.value.warnings] == [
-        (16, "projects.p.clients.launcher.redirect_uris[0]")
+        (6, "database.erasures"),
+        (16, "projects.p.clients.launcher.redirect_uris[0]"),
     ]
 
 
@@ -932,6 +933,12 @@ def test_warnings_come_with_a_refused_file_too(tmp_path: Path) -> None:
     [
         pytest.param("dev = true\n" + WEB, "dev", "DEVELOPMENT MODE", id="development"),
         pytest.param(HEAD + "[projects.p]", "projects.p.platforms", "the project has no platform", id="no platform"),
+        pytest.param(
+            PROJECT.replace("sqlite:///var/authsrv.db", "postgresql://authsrv@127.0.0.1/authsrv"),
+            "database.erasures",
+            "a restored backup brings erased players back",
+            id="no ledger of erasures",
+        ),
         pytest.param(
             PROJECT.replace("login-studio", "none"),
             "projects.p.platforms.steam.identity",
@@ -948,7 +955,10 @@ def test_warnings_come_with_a_refused_file_too(tmp_path: Path) -> None:
             id="any scope",
         ),
         pytest.param(
-            PROJECT.replace("sqlite:///var/authsrv.db", "postgresql://authsrv@db.studio.example/x?sslmode=require"),
+            PROJECT.replace(
+                "sqlite:///var/authsrv.db",
+                'postgresql://authsrv@db.studio.example/x?sslmode=require"\nerasures = "/var/lib/erasures',
+            ),
             "database.url",
             "somebody on the way could pass for this server",
             id="database over the network, of an unproven server",

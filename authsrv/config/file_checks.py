@@ -300,6 +300,12 @@ def file_warnings(config: Config) -> Iterator[Finding]:
             "remove dev = true wherever real players log in",
         )
     yield from _weakly_secured_database(config)
+    if names_postgres(config.database.url.get_secret_value()) and not config.database.erasures:
+        yield Finding(
+            ("database", "erasures"),
+            "a restored backup brings erased players back, for nothing outside of the database knows of them",
+            'write erasures = "/var/lib/authsrv/erasures", a directory that outlives the node',
+        )
     if config.sessions.sign_in < SHORT_SIGN_IN:
         yield Finding(
             ("sessions", "sign_in"),

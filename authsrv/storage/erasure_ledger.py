@@ -112,6 +112,20 @@ class ErasureLedger:
         return f"let the user that runs authsrv own the file and the directory {self._path.parent}"
 
 
+class NoLedger:
+    """For a database server whose configuration names no place for one: whoever a backup brings back stays."""
+
+    def read(self) -> Mapping[str, int]:
+        """Nobody is known."""
+        return {}
+
+    def add(self, erasures: Iterable[Erasure]) -> None:
+        """Forgotten."""
+
+    def prune(self, before: int) -> None:
+        """Nothing is kept."""
+
+
 class LedgerDirectory:
     """A directory that any number of nodes write to: each into files of its own, a new one every day.
 

@@ -31,7 +31,7 @@ class Moved:
 def move(source_database: Database, target_database: Database, watch: Watcher) -> Moved:
     """Move house. After an interruption the same call goes on where it stopped. Raises `StorageError`."""
     _refuse_one_database(source_database.url, target_database.url)
-    with _source(source_database) as source, _target(target_database) as target:
+    with source_of(source_database) as source, target_of(target_database) as target:
         check_whole(source)
         return carry(source, target, watch)
 
@@ -58,15 +58,17 @@ def _place(url: str) -> object:
     return parts.hostname, parts.port or 5432, parts.path, parts.query
 
 
-def _source(database: Database) -> AbstractContextManager[Source]:
+def source_of(database: Database, *, may_be_served: bool = False) -> AbstractContextManager[Source]:
+    """A database as it is now. Raises `StorageError` while it is served, unless it may be."""
     if not _is_postgres(database.url):
-        return sqlite_source(path_of(database.url))
+        return sqlite_source(path_of(database.url), may_be_served=may_be_served)
     with _extra():
         from authsrv.storage.postgres_copying import postgres_source  # noqa: PLC0415 - an extra, and heavy
-    return postgres_source(database)
+    return postgres_source(database, may_be_served=may_be_served)
 
 
-def _target(database: Database) -> AbstractContextManager[Target]:
+def target_of(database: Database) -> AbstractContextManager[Target]:
+    """A database that is written here alone. Raises `StorageError` while it is served."""
     if not _is_postgres(database.url):
         return sqlite_target(path_of(database.url))
     with _extra():

@@ -17,6 +17,7 @@ import psycopg
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
+from authsrv.account_models import Erasure
 from authsrv.database_url import Database
 from authsrv.models import Player, Reservation, Retention, SharedCount
 from authsrv.storage import sql
@@ -24,7 +25,9 @@ from authsrv.storage.base import KEPT, Conflict, Cut, StorageError, StorageUnava
 from authsrv.storage.changes import Change
 from authsrv.storage.compiled import compiled
 from authsrv.storage.cutting import cut
-from authsrv.storage.dialogues import Reading, sweep_expired, sweep_grants
+from authsrv.storage.dialogues import Reading, read_erasures, read_subjects, sweep_expired, sweep_grants
+from authsrv.storage.erasure_ledger import LedgerDirectory, NoLedger
+from authsrv.storage.erasure_notes import ErasureNotes
 from authsrv.storage.postgres_connection import (
     RETRIED,
     Connection,
@@ -37,6 +40,7 @@ from authsrv.storage.postgres_connection import (
     set_up,
 )
 from authsrv.storage.postgres_writes import add_counts, write_all, write_along, write_at_once
+from authsrv.storage.privacy_changes import ErasePlayer
 from authsrv.storage.privacy_steps import retention_times
 from authsrv.storage.rate_rows import shared_counts_of, window_values
 from authsrv.storage.rows import Row, Values, checked, reservation_of, reservation_values, timed_ids
@@ -71,6 +75,8 @@ class PostgresStorage(SqlLoads):
         self._begun: set[asyncio.Task[Any]] = set()
         self._swept_up_to = 0
         self._reads, self._writes = Traffic(), Traffic()
+        ledger = LedgerDirectory(database.erasures) if database.erasures else NoLedger()
+        self._notes = ErasureNotes(ledger, partial(self._follow, read_erasures))
 
     async def open(self) -> None:
         if self._pool is not None:
@@ -98,6 +104,7 @@ class PostgresStorage(SqlLoads):
             raise StorageUnavailable("PostgreSQL took one connection and no second one") from error
         self._pool, self._ids = pool, timed_ids(start, self._clock)
         log.info("opened PostgreSQL, start number %d", start)
+        await self._notes.complete()
 
     async def _begin(self, given: dict[str, Any]) -> int:
         try:
@@ -124,7 +131,13 @@ class PostgresStorage(SqlLoads):
         if not changes:
             return
         write = partial(write_all, writes=writes_of(changes))
-        await self._to_the_end(self._insist(write, self._writes))
+        erased = [Erasure(sub, one.now) for one in changes if isinstance(one, ErasePlayer) for sub in one.subs]
+        await self._to_the_end(self._noted(self._insist(write, self._writes), erased))
+
+    async def _noted(self, writing: Awaitable[None], erased: Sequence[Erasure]) -> None:
+        await writing
+        if erased:
+            await self._notes.add(erased)
 
     async def reserve(self, reservation: Reservation, *, take_over: bool) -> Reservation:
         values = {**reservation_values(reservation), "take_over": int(take_over)}
@@ -132,7 +145,8 @@ class PostgresStorage(SqlLoads):
         return reservation if row is None else reservation_of(row)
 
     async def load_resurrected(self) -> tuple[Player, ...]:
-        return ()
+        known = await self._notes.known()
+        return await self._follow(lambda: read_subjects(known))
 
     async def sweep(self, now: int, limit: int, retention: Retention = KEPT) -> Swept:
         if limit < 1:
@@ -141,6 +155,8 @@ class PostgresStorage(SqlLoads):
         removed = await self._write_along(lambda: sweep_expired(times, limit))
         if removed == limit:
             return Swept(removed, more=True)
+        await self._notes.complete()
+        await self._notes.prune(now - retention.erasures)
         values = checked(limit=limit - removed, after=self._swept_up_to, **sweep_times(now))
         return await self._sweep_grants(values, removed)
 

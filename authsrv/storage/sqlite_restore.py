@@ -15,6 +15,7 @@ from authsrv.storage.dialogues import read_subjects
 from authsrv.storage.files import settle_directory
 from authsrv.storage.lock import ProcessLock
 from authsrv.storage.migrate import upgrade
+from authsrv.storage.rows import EPOCH_BITS, timed_ids
 from authsrv.storage.schema import check_revision
 from authsrv.storage.sqlite_backup import appear, copy_whole, unmark
 from authsrv.storage.sqlite_connection import WRITER, opening_error, read_revision
@@ -78,6 +79,13 @@ def holds_players(path: Path) -> bool:
             return bool(driver.execute("SELECT 1 FROM players UNION ALL SELECT 1 FROM keys LIMIT 1").fetchall())
     except sqlite3.Error:
         return True
+
+
+def hold_ids_back(path: Path) -> None:
+    """Let a file that goes into a database server give no ids that are ahead of the server's, which tell the time."""
+    most = (next(timed_ids(0, time.time)) >> EPOCH_BITS) - 2
+    with closing(sqlite3.connect(path, isolation_level=None)) as driver:
+        driver.execute("UPDATE epochs SET value = min(value, :most)", {"most": most})
 
 
 def put_in_place(work: Path, path: Path) -> Path | None:

@@ -13,6 +13,7 @@ from tests.conformance.storage_browsers import *  # noqa: F403 - the suite
 from tests.conformance.storage_clients import *  # noqa: F403 - the suite
 from tests.conformance.storage_consents import *  # noqa: F403 - the suite
 from tests.conformance.storage_counts import *  # noqa: F403 - the suite
+from tests.conformance.storage_cut import *  # noqa: F403 - the suite
 from tests.conformance.storage_keys import *  # noqa: F403 - the suite
 from tests.conformance.storage_nodes import *  # noqa: F403 - the suite
 from tests.conformance.storage_privacy import *  # noqa: F403 - the suite
