@@ -67,6 +67,7 @@ class Singletons:
                 group.create_task(self._again_and_again(job))
             if lease is not None:
                 group.create_task(_hold(lease))
+                group.create_task(_watch(lease))
 
     async def _again_and_again(self, job: Job) -> None:
         while True:
@@ -80,13 +81,18 @@ class Singletons:
 
 
 async def _hold(lease: Lease) -> None:
-    """Raises `LeaseLost` once the lease cannot be held any longer."""
+    """Renew the lease for ever. Raises `LeaseLost` when another node has it."""
     while True:
         await lease.rest(min(RENEWED, lease.left))
-        with suppress(StorageError, TimeoutError):  # tried again as long as there is time
-            async with asyncio.timeout(lease.left):
-                if not await lease.take():
-                    raise LeaseLost(lease.name)
+        with suppress(StorageError):  # tried again as long as there is time
+            if not await lease.take():
+                raise LeaseLost(lease.name)
+
+
+async def _watch(lease: Lease) -> None:
+    """Raise `LeaseLost` at the lease's end, also while a renewal or a step of a job waits for a slow database."""
+    while True:
+        await lease.rest(lease.left)
 
 
 async def _let_go(lease: Lease) -> None:
