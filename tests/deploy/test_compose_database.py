@@ -14,7 +14,7 @@ import httpx
 import psycopg
 import pytest
 
-from tests.deploy.test_compose import CONFIGURATION, PLACE, SERVICES, given
+from tests.deploy.test_compose import CONFIGURATION, PLACE, SERVICES, given, mounts
 from tests.support.deployed import SECRETS, below, prepare, run
 from tests.support.postgres import PostgresServer, execute, private_server
 from tests.support.processes import free_port, wait_for
@@ -23,24 +23,39 @@ pytestmark = [pytest.mark.postgres, pytest.mark.timeout(180)]
 
 ENDS = 30.0
 ISSUER = {"host": "login.studio.example"}
+BEGINNING = "/docker-entrypoint-initdb.d/"
+SQL = ["psql", "--no-psqlrc", "--set=ON_ERROR_STOP=1", "--dbname=authsrv"]
 ROLES = ("database_owner_password", "database_password")
 
 
 @contextmanager
 def database(directory: Path) -> Iterator[PostgresServer]:
-    """A server that listens on its Unix socket alone and asks for passwords, after Compose's script for new ones."""
+    """A server that listens on its Unix socket alone and asks for passwords, after what Compose does to a new one."""
     with private_server() as server:
         server.stop()
         server.settings = {**server.settings, "listen_addresses": "", "unix_socket_directories": str(server.directory)}
         server.allow("local all postgres trust\nlocal all all scram-sha-256\n")
         server.start()
         prepare(directory, "", {f"{SECRETS}/{name}": name for name in ROLES})
-        script = (PLACE / "roles.sh").read_text("utf-8").replace(SECRETS, str(below(directory, SECRETS)))
-        path = f"{server.binaries.directory}:{os.environ['PATH']}"
-        where = {"PATH": path, "PGHOST": str(server.directory), "PGPORT": str(server.port)}
-        done = subprocess.run(["/bin/sh", "-c", script], env=where, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
+        _begin(server, directory)
         yield server
+
+
+def _begin(server: PostgresServer, directory: Path) -> None:
+    """What the image of PostgreSQL does when a database is made: `POSTGRES_DB`, then the files in their order."""
+    execute(_socket(server), f"CREATE DATABASE {SERVICES['database']['environment']['POSTGRES_DB']}")
+    path = f"{server.binaries.directory}:{os.environ['PATH']}"
+    where = {"PATH": path, "PGHOST": str(server.directory), "PGPORT": str(server.port), "PGUSER": "postgres"}
+    files = {target: source for target, source in mounts("database").items() if target.startswith(BEGINNING)}
+    for target in sorted(files):
+        script = (PLACE / files[target]).read_text("utf-8").replace(SECRETS, str(below(directory, SECRETS)))
+        command = ["/bin/sh", "-c", script] if target.endswith(".sh") else SQL
+        done = subprocess.run(command, env=where, input=script, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+
+def _socket(server: PostgresServer) -> str:
+    return f"postgresql://postgres@/postgres?host={quote(str(server.directory))}&port={server.port}"
 
 
 def environment(server: PostgresServer, service: str) -> Mapping[str, str]:
