@@ -220,7 +220,9 @@ async def ends(on: Field) -> None:
     await on.dead(victim, how)
     for answer in refreshed:
         victim.took(answer)
-        await on.dead(victim, how)
+        said = (await client.introspect(on.anywhere, victim.access_token)).json["active"]
+        on.expect(not said, f"{how}: what a refresh beside it gave lives on")
+    await on.dead(victim, how)
 
 
 _ENDS: dict[str, Callable[[Wire, Session, Session], Awaitable[Answer]]] = {

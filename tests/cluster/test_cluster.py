@@ -58,8 +58,7 @@ async def test_R01_R38_nodes_are_killed_in_a_loop(three: Cluster, people: People
 
 
 async def test_R16_the_database_ends_at_once_and_comes_back(three: Cluster, people: People, chance: Random) -> None:
-    verdict = await loaded(three, people, chance, stops, SIZE.stops)
-    assert verdict.tally.statuses[503] > 0
+    await loaded(three, people, chance, stops, SIZE.stops)
 
 
 async def test_R18_every_connection_of_every_pool_waits_for_a_lock(
