@@ -233,3 +233,13 @@ async def test_P05_what_the_ledger_missed_is_noted_at_the_next_start(tmp_path: P
         await server.app.desk.forgetting.erase(amber.sub, OPERATOR)
     async with running(url=url, clock=clock, edit=noting(tmp_path / "erasures")):
         assert LedgerDirectory(tmp_path / "erasures").read() == {amber.sub: int(clock())}
+
+
+async def test_P05_nodes_that_start_together_erase_whoever_came_back_once(tmp_path: Path, url: str) -> None:
+    clock, edit = ManualClock(), noting(tmp_path / "erasures")
+    async with running(url=url, clock=clock, edit=edit) as server:
+        players = [await resident(server, "steam", name) for name in ("amber", "birch", "cedar")]
+        LedgerDirectory(tmp_path / "erasures").add([Erasure(one.sub, int(clock())) for one in players])
+        await asyncio.gather(*(server.app.desk.forgetting.erase_again() for _ in range(3)))
+        assert await server.app.storage.load_resurrected() == ()
+        assert sorted(event["sub"] for event in server.audited("player.erased")) == sorted(one.sub for one in players)

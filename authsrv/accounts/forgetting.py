@@ -5,6 +5,7 @@ learns that it is done. Knows no HTTP framework.
 """
 
 from collections.abc import Callable, Container, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,7 @@ from authsrv.oauth.browser.sessions import BrowserSessions
 from authsrv.oauth.outages import outages_answered
 from authsrv.oauth.request import Sender
 from authsrv.oauth.server import ATTEMPTS, TokenServer
-from authsrv.storage.base import Conflict
+from authsrv.storage.base import Conflict, StorageError
 from authsrv.storage.changes import AddNotice, Change, SetNotBefore
 from authsrv.storage.privacy_changes import ErasePlayer
 
@@ -104,12 +105,18 @@ class Forgetting:
 
         Raises `StorageError`.
         """
-        found = await self._server.storage.load_resurrected()
-        rows = {player.id for player in found}
-        for player in found:
-            if player.merged_into not in rows:
-                await self._erase_again(player, rows)
-        return len(found)
+        met = 0
+        for _ in range(ATTEMPTS):
+            found = await self._server.storage.load_resurrected()
+            if not found:
+                return met
+            met = max(met, len(found))
+            rows = {player.id for player in found}
+            for player in found:
+                if player.merged_into not in rows:
+                    with suppress(Conflict, UserNotFound):  # another node, which starts too, was first
+                        await self._erase_again(player, rows)
+        raise StorageError("players whom a restored backup brought back could not be erased; start again")
 
     async def _erase_again(self, player: Player, rows: Container[int]) -> None:
         order = Order(Doer("system"), "restored_from_a_backup")

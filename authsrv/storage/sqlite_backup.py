@@ -10,8 +10,8 @@ from contextlib import closing
 from pathlib import Path
 
 from authsrv.storage.base import SchemaMismatch, StorageError
-from authsrv.storage.files import create, settle_directory
-from authsrv.storage.schema import BACKUP, check_known
+from authsrv.storage.files import create, exists, settle_directory
+from authsrv.storage.schema import BACKUP, MIGRATE, check_known
 from authsrv.storage.sqlite_connection import opening_error, read_revision
 
 _SET_REVISION = "UPDATE alembic_version SET version_num = :revision"
@@ -30,13 +30,17 @@ def write_backup(path: Path, backup: Path) -> None:
     Raises `StorageError` for a name that is taken, and for what is no database of ours.
     """
     refuse_taken(backup)
+    if not exists(path):
+        raise SchemaMismatch(f"there is no database at {path}; {MIGRATE} to make it")
     part = backup.with_name(backup.name + ".part")
     try:
         copy_whole(path, part)
         mark(part)
+        appear(part, backup)
     except sqlite3.Error as error:
         raise opening_error(error, path) from error
-    appear(part, backup)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def refuse_taken(backup: Path) -> None:

@@ -36,7 +36,7 @@ def take_in(backup: Path, work: Path) -> str:
     try:
         copy_whole(backup, work)
     except sqlite3.Error as error:
-        raise StorageError(f"{backup} is damaged or no SQLite database: {error}") from error
+        raise StorageError(f"the backup is damaged or no SQLite database: {error}") from error
     revision = unmark(work)
     upgrade(work)
     return revision
