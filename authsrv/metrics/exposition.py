@@ -92,6 +92,8 @@ def _requests(sources: Sources) -> Families:
         ("endpoint", "method", "code"),
         seen.requests,
     )
+    refused = "Requests refused before they were read: malformed, too large, too slow."
+    yield _counter("authsrv_http_refused_requests", refused, ("status",), seen.refused)
     yield _histogram(
         "authsrv_http_request_duration_seconds",
         "How long requests took, waiting for platforms included.",

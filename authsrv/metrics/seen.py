@@ -38,6 +38,8 @@ class Seen:
         """Audit events by kind."""
         self.limited = Counts([(rule.value,) for rule in Rule])
         """Requests refused by a rate limit, by its rule."""
+        self.refused = Counts([(status,) for status in ("400", "408", "414", "431")])
+        """Requests that were refused before they were read as such, by status."""
 
     def know(self, endpoints: Collection[str]) -> None:
         """The templates of the addresses that are served. Every other address is counted as one."""
@@ -51,6 +53,10 @@ class Seen:
             emit(event)
 
         return counting
+
+    def refuse(self, status: int) -> None:
+        """Count a request that no application saw."""
+        self.refused.add(str(status))
 
     def note(self, event: Event) -> None:
         """Count one event; whatever it is, it costs no request its answer."""

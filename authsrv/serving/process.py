@@ -51,6 +51,7 @@ def run(config: Config, path: Path, *, on_ready: OnReady | None = None, stop_on_
             drain_seconds=config.server.drain_seconds,
             graceful_seconds=config.server.graceful_seconds,
             on_ready=on_ready,
+            on_refusal=application.seen.refuse,
             on_reload=_terminate if stop_on_hangup else process.reload,
         )
     finally:

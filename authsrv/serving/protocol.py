@@ -55,6 +55,10 @@ _HEAD_TOO_LARGE: Final = _Refusal(
 _TOO_SLOW: Final = _Refusal(HTTPStatus.REQUEST_TIMEOUT, "The request did not arrive in time.")
 
 
+OnRefusal = Callable[[int], None]
+"""Gets the status of each request that no application saw."""
+
+
 class _Refused(Exception):
     """Stops the parser from inside one of its callbacks; httptools keeps it as the context of its own error."""
 
@@ -94,6 +98,9 @@ class GuardedProtocol(HttpToolsProtocol):
     def draining(self) -> bool:
         """Whether answers should ask the client to close the connection, because the server is about to stop."""
         return False
+
+    def refusing(self, status: int) -> None:
+        """A request is refused with this status; somebody may want to count."""
 
     # asyncio's callbacks
 
@@ -262,6 +269,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._refused = True
         self._cancel_deadline()
         _logger.info("request refused", extra={"status": int(refusal.status), "reason": refusal.description})
+        self.refusing(int(refusal.status))
         if self._answering():
             self.cycle.keep_alive = False
         elif self.pipeline or (not self._in_head and self._abandon_cycle()):
@@ -303,12 +311,18 @@ def _without_upgrade(connection: bytes) -> bytes:
     return b",".join(option for option in connection.split(b",") if option.strip().lower() != b"upgrade")
 
 
-def guarded_protocol(limits: HttpLimits, *, draining: Callable[[], bool] = bool) -> type[GuardedProtocol]:
+def guarded_protocol(
+    limits: HttpLimits, *, draining: Callable[[], bool] = bool, on_refusal: OnRefusal | None = None
+) -> type[GuardedProtocol]:
     """The protocol class for uvicorn's `http` setting, with its limits bound. `draining` is asked once per request."""
 
     class Bound(GuardedProtocol):
         def draining(self) -> bool:
             return draining()
+
+        def refusing(self, status: int) -> None:
+            if on_refusal is not None:
+                on_refusal(status)
 
     Bound.limits = limits
     return Bound

@@ -17,7 +17,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from authsrv.serving.last_connections import take_the_last
-from authsrv.serving.protocol import HttpLimits, guarded_protocol
+from authsrv.serving.protocol import HttpLimits, OnRefusal, guarded_protocol
 from authsrv.serving.readiness import Readiness
 
 try:
@@ -47,6 +47,7 @@ def serve(
     graceful_seconds: float = 20.0,
     on_ready: Callable[[str, int], None] | None = None,
     on_reload: Reload | None = None,
+    on_refusal: OnRefusal | None = None,
     loop_factory: LoopFactory | None = None,
 ) -> int:
     """Serve until SIGTERM or SIGINT; return the exit status, 0 after an orderly stop.
@@ -55,6 +56,7 @@ def serve(
     after the last request. On the first signal `readiness` turns red and the listener stays open for `drain_seconds`;
     then requests in flight get `graceful_seconds`; then the lifespan closes what is open. A second signal ends the
     waits at once, never the closing. SIGHUP calls `on_reload`. `on_ready` gets the address that is listened on.
+    `on_refusal` gets the status of each request that the application did not see.
     Raises SystemExit with a status above 0, after logging why, when the application or the listener cannot start.
     """
 
@@ -64,7 +66,7 @@ def serve(
             app_factory(),
             host=host,
             port=port,
-            http=guarded_protocol(bounds, draining=lambda: readiness.draining),
+            http=guarded_protocol(bounds, draining=lambda: readiness.draining, on_refusal=on_refusal),
             ws="none",
             lifespan="on",
             log_config=None,

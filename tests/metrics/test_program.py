@@ -65,6 +65,17 @@ def test_both_listeners_serve_and_neither_what_the_other_does(place: Place, prog
     assert "metrics at http://127.0.0.1:" in program.output
 
 
+def test_what_no_application_saw_is_counted_by_itself(place: Place, program: Program) -> None:
+    with socket.create_connection(("127.0.0.1", place.port), timeout=5) as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 200_000)
+        with contextlib.suppress(ConnectionError):
+            client.recv(100)
+    found = scraped(place)
+    assert found["authsrv_http_refused_requests_total", "431"] == 1
+    assert found["authsrv_http_refused_requests_total", "400"] == 0
+    assert ("authsrv_http_requests_total", "4xx", "other", "GET") not in found
+
+
 def test_slow_senders_on_the_metrics_port_hold_no_player_up_and_no_stop(place: Place, program: Program) -> None:
     with contextlib.ExitStack() as stack:
         for _ in range(40):
