@@ -120,6 +120,7 @@ def config(**changes: Any) -> Config:
     [
         {"server": {"port": 9999, "trusted_proxies": ["10.0.0.0/8"]}},
         {"log": {"level": "debug"}},
+        {"metrics": {"enabled": True, "host": "10.0.0.7", "port": 9500}},
         {"keys": {"passphrase": "a passphrase that is long enough for a server"}},
     ],
     ids=lambda changes: next(iter(changes)),
