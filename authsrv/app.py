@@ -134,6 +134,8 @@ class Application:
             random=world.random,
             takers={"keys": self._take_keys, "clients": self._take_registered},
             agreed=self._all_agree,
+            own_life=self._registry.present_token_life,
+            heard_life=self._registry.remember_token_life,
         )
         providers: dict[str, Probe] = {name: partial(self._verifiers.probe, name) for name in PLATFORMS}
         providers[playfab.NAME] = partial(self._playfab.probe, playfab.NAME)

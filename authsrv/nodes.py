@@ -14,6 +14,7 @@ from authsrv.jobs.lease import Clock, Lease, Sleep
 from authsrv.jobs.news import INTERVAL, News, Take
 from authsrv.jobs.presence import Presence
 from authsrv.jobs.singletons import Job, Singletons
+from authsrv.jobs.token_lives import TokenLives
 from authsrv.metrics.sources import NodeVitals
 from authsrv.serving.readiness import Probe
 from authsrv.storage.base import Storage
@@ -28,6 +29,7 @@ class Node:
     """One process among those that serve the same database.
 
     `takers` take over what others changed; `agreed` is called when all nodes have come to have this configuration.
+    `own_life` gives the seconds that tokens live by it, `heard_life` takes those that others' tokens do.
     """
 
     def __init__(
@@ -39,6 +41,8 @@ class Node:
         random: Callable[[int], bytes],
         takers: Mapping[VersionName, Take],
         agreed: Callable[[], Awaitable[None]],
+        own_life: Callable[[], int],
+        heard_life: Callable[[int], None],
     ) -> None:
         self._storage = storage
         self._clock = clock
@@ -48,6 +52,7 @@ class Node:
         self.news = News(storage, takers, sleep)
         self.presence = Presence(storage, self.name, self._lease, agreed, sleep)
         self.clock_check = ClockCheck(storage, clock, sleep)
+        self.token_lives = TokenLives(storage, own_life, heard_life, sleep)
 
     def _lease(self, name: str) -> Lease:
         return Lease(self._storage, name, self.name, clock=self._clock, sleep=self._sleep)
@@ -98,4 +103,5 @@ class Node:
         if not self._storage.shared:
             return [Singletons(jobs, None, self._sleep)]
         await self.clock_check.look()
-        return [Singletons(jobs, self.work, self._sleep), self.news, self.presence, self.clock_check]
+        await self.token_lives.round()
+        return [Singletons(jobs, self.work, self._sleep), self.news, self.presence, self.clock_check, self.token_lives]

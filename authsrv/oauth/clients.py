@@ -74,8 +74,16 @@ class ClientRegistry:
 
         Those of before a reload count too: their tokens are still about.
         """
+        return max(self._longest, self.present_token_life())
+
+    def present_token_life(self) -> int:
+        """The same, of the clients there are now alone."""
         lifetimes = (client.lifetimes for client in self._everybody())
-        return max((self._longest, *(max(one.access_token, one.id_token) for one in lifetimes)))
+        return max((max(one.access_token, one.id_token) for one in lifetimes), default=0)
+
+    def remember_token_life(self, seconds: int) -> None:
+        """Tokens of such a life are about that another node, or an earlier configuration of one, gave."""
+        self._longest = max(self._longest, seconds)
 
     def cors_origins(self) -> frozenset[str]:
         """Origins of browser clients that call the token endpoint themselves."""

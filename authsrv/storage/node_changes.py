@@ -8,6 +8,8 @@ from dataclasses import dataclass
 WORK = "work"
 """The lease on what one node does for all: sweeping, rounds through keys and players, logout notices."""
 _PRESENCE = "node"
+TOKEN_LIVES = "tokens"
+"""What the names of leases begin with by which nodes remember how long tokens live. They outlive the nodes."""
 
 
 def presence(node: str, configuration: str) -> str:
@@ -19,6 +21,17 @@ def presence_of(lease: str) -> str:
     """The configuration in such a name; empty for that of another lease."""
     kind, _, rest = lease.partition("/")
     return rest.rpartition("/")[2] if kind == _PRESENCE else ""
+
+
+def token_life(seconds: int) -> str:
+    """The name of the lease that lasts as long as a token of such a life may be about."""
+    return f"{TOKEN_LIVES}/{seconds}"
+
+
+def token_life_of(lease: str) -> int:
+    """The seconds in such a name; 0 for that of another lease."""
+    kind, _, seconds = lease.partition("/")
+    return int(seconds) if kind == TOKEN_LIVES else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from authsrv.storage.base import StorageError, StorageUnavailable
 from authsrv.storage.compiled import compiled
 from authsrv.storage.copied_tables import Table
 from authsrv.storage.copying import HEAD, Statements, start_number
+from authsrv.storage.node_changes import TOKEN_LIVES
 from authsrv.storage.postgres_connection import CONNECT_SECONDS, conninfo, opening_error
 from authsrv.storage.rows import EPOCH_BITS, Row, Values, timed_ids
 from authsrv.storage.sql import SELECT_SCHEMA_REVISION
@@ -25,7 +26,9 @@ from authsrv.storage.sql import SELECT_SCHEMA_REVISION
 Connection = psycopg.Connection[Row]
 
 _SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-_LIVE_LEASES: Final = "SELECT name FROM leases WHERE expires_at > :now ORDER BY name"
+# What nodes remember of tokens outlives them.
+_LIVE_LEASES: Final = f"""
+    SELECT name FROM leases WHERE expires_at > :now AND name NOT LIKE '{TOKEN_LIVES}/%' ORDER BY name"""  # noqa: S608
 _PATIENT: Final = ("statement_timeout", "idle_in_transaction_session_timeout")
 """What must not end a transaction here: a table may be long, and the other side slow."""
 _NEXT: Final = "give the same command again: it goes on where it stopped"

@@ -9,6 +9,7 @@ import pytest
 from authsrv.config import Config
 from authsrv.config.fingerprint import fingerprint
 from authsrv.jobs.lease import HELD, RENEWED
+from tests.support.banning import ban, sub_of
 from tests.support.ending import feed
 from tests.support.nodes import Nodes, nodes, storage_of
 from tests.support.server import ManualClock as Clock
@@ -154,3 +155,34 @@ def test_what_players_meet_does(change: Any) -> None:
 def test_a_fingerprint_is_the_same_in_every_process() -> None:
     assert fingerprint(config()) == fingerprint(config())
     assert len(fingerprint(config())) == 16
+
+
+# --- lives of tokens ---
+
+
+async def test_what_ended_is_told_for_as_long_as_a_token_of_an_older_file_could_be_in_time() -> None:
+    def long_lives(block: dict[str, Any]) -> None:
+        block["tokens"] = {"access_token_lifetime": 86400}
+
+    async with nodes(1, [long_lives]) as several:
+        tokens = await several[0].login("steam")
+        sub = sub_of(several[0], tokens)
+        await ban(several[0], sub)
+        await several.stop(0)
+        later = await several.start()
+        assert later.app.desk.server.registry.present_token_life() <= 3600
+        several.time.clock.now += 23 * 3600
+        assert sub in (await feed(later))["not_before"]
+        several.time.clock.now += 2 * 3600
+        assert (await feed(later))["not_before"] == {}
+        last = await several.start()
+        assert last.app.desk.server.registry.longest_token_life() <= 3600
+
+
+async def test_a_node_hears_within_a_minute_of_longer_lives_in_anothers_file() -> None:
+    def longer(block: dict[str, Any]) -> None:
+        block["tokens"] = {"access_token_lifetime": 7200}
+
+    async with nodes(2, [None, longer]) as several:
+        await several.time.pass_by(61)
+        assert [one.app.desk.server.registry.longest_token_life() for one in several] == [7200, 7200]
