@@ -4,8 +4,7 @@
 --     createdb --template=template0 --encoding=UTF8 authsrv
 --     psql --dbname=authsrv --set=ON_ERROR_STOP=1 --single-transaction --file=postgresql-roles.sql
 --
--- and give both a password, which psql then sends as a hash:  \password authsrv_owner   \password authsrv
--- A server before 14 hashes it by MD5 unless told otherwise: SET password_encryption = 'scram-sha-256' first.
+-- and give both a password, which psql sends as a hash:  \password authsrv_owner   and   \password authsrv
 
 CREATE ROLE authsrv_owner LOGIN;
 CREATE ROLE authsrv LOGIN;
@@ -21,5 +20,8 @@ GRANT USAGE, CREATE ON SCHEMA public TO authsrv_owner;
 -- What serving needs, of tables that are there and of those that later migrations make.
 GRANT USAGE ON SCHEMA public TO authsrv;
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO authsrv;
+-- Administrators who are no superusers, as on managed servers, may say so for roles alone that they belong to.
+GRANT authsrv_owner TO CURRENT_USER;
 ALTER DEFAULT PRIVILEGES FOR ROLE authsrv_owner IN SCHEMA public
     GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO authsrv;
+REVOKE authsrv_owner FROM CURRENT_USER;

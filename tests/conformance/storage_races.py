@@ -184,10 +184,12 @@ async def test_fifty_browsers_come_for_one_request(storage: Storage) -> None:
     assert await outcomes(calls) == {"written": 1, "Conflict": RACERS - 1}
 
 
-async def test_of_fifty_requests_in_one_browser_at_once_eight_wait(storage: Storage) -> None:
+async def test_of_fifty_requests_in_one_browser_at_once_eight_wait_after_the_next(storage: Storage) -> None:
+    # On several nodes those that come at once need not see each other; whoever comes then clears up after them.
     await outcomes([storage.apply([AddRequest(pending(n))]) for n in range(1, RACERS + 1)])
-    found = [n for n in range(1, RACERS + 1) if await storage.load_request(n, 0) is not None]
-    assert found == list(range(RACERS - 7, RACERS + 1))
+    await storage.apply([AddRequest(pending(RACERS + 1))])
+    found = [n for n in range(1, RACERS + 2) if await storage.load_request(n, 0) is not None]
+    assert found == list(range(RACERS - 6, RACERS + 2))
 
 
 async def test_no_code_is_issued_by_a_session_after_its_end(storage: Storage) -> None:

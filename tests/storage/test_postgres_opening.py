@@ -95,8 +95,10 @@ async def test_a_url_that_nobody_understands_is_refused_without_its_password() -
 def guarded() -> Iterator[PostgresServer]:
     """A server with the roles of the documentation, that lets them in with a password only."""
     with private_server() as server:
-        execute(server.url("postgres"), "CREATE DATABASE authsrv TEMPLATE template0")
-        execute(server.url("authsrv"), ROLES.read_text("utf-8"))
+        execute(server.url("postgres"), "CREATE ROLE administrator LOGIN CREATEDB CREATEROLE")
+        # What managed servers give is no superuser.
+        execute(server.url("postgres", "administrator"), "CREATE DATABASE authsrv TEMPLATE template0")
+        execute(server.url("authsrv", "administrator"), ROLES.read_text("utf-8"))
         for role in ("authsrv_owner", "authsrv"):
             execute(server.url("authsrv"), f"ALTER ROLE {role} PASSWORD '{PASSWORD}-{role}'")
         server.stop()
