@@ -243,3 +243,26 @@ async def test_P05_nodes_that_start_together_erase_whoever_came_back_once(tmp_pa
         await asyncio.gather(*(server.app.desk.forgetting.erase_again() for _ in range(3)))
         assert await server.app.storage.load_resurrected() == ()
         assert sorted(event["sub"] for event in server.audited("player.erased")) == sorted(one.sub for one in players)
+
+
+async def test_R24_a_backup_under_load_is_one_moment(tmp_path: Path, url: str, empty: str) -> None:
+    clock, known, somebody_is_known = ManualClock(), dict[str, str](), asyncio.Event()
+
+    async def log_in(server: Server, player: str) -> None:
+        for _ in range(4):
+            tokens = await server.login("steam", server.mint("steam", player))
+            known[player] = server.claims(tokens["access_token"])["sub"]
+            somebody_is_known.set()
+
+    async with running(url=url, clock=clock) as server:
+        load = asyncio.gather(*(log_in(server, player) for player in ("amber", "birch", "cedar")))
+        await somebody_is_known.wait()
+        before = dict(known)
+        backup = await back_up(server, tmp_path)
+        await load
+        config = of(empty, server.app.config)
+    clock.now += 60
+    await restore(config, backup, clock)
+    clock.now += 120
+    async with running(url=empty, clock=clock) as server:
+        await check(server, Ledger(subs=before))
