@@ -123,8 +123,8 @@ class Restorer:
         return Restored(done, erased)
 
     async def _server_cut(self, plan: Plan) -> Restored:
-        if not plan.preview:
-            refuse_served(self._database)
+        # Also to try it: it locks every row that it would end.
+        refuse_served(self._database)
         known = self._known_erasures(plan)
         with tempfile.TemporaryDirectory(prefix="authsrv-erasures-") as directory:
             _note(LedgerDirectory(Path(directory)), known)

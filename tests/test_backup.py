@@ -260,13 +260,16 @@ async def test_R24_a_copy_of_the_hour_before_is_noticed_without_a_start_in_betwe
             pass
 
 
-async def test_R24_after_a_restore_no_row_id_of_the_lost_time_is_given_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["in its place", "on another machine"])
+async def test_R24_after_a_restore_no_row_id_of_the_lost_time_is_given_again(tmp_path: Path, elsewhere: bool) -> None:
     clock = ManualClock()
     config, backup, _ = await served_and_backed_up(tmp_path, clock)
     lost = []
     for _ in range(3):
         async with running(tmp_path, clock=clock) as server:
             lost.append(server.app.storage.next_id())
+    if elsewhere:
+        (tmp_path / "authsrv.db.start").unlink()
     await restore(config, backup, clock)
     async with running(tmp_path, clock=clock) as server:
         assert server.app.storage.next_id() > max(lost)

@@ -203,8 +203,9 @@ async def test_R24_restored_is_refused_while_a_node_holds_a_lease(url: str) -> N
     postgres.execute(
         url, "INSERT INTO leases VALUES ('jobs', 'a node', CAST(extract(epoch FROM now()) AS BIGINT) + 20)"
     )
-    with pytest.raises(RestoreRefused, match="is served"):
-        await asyncio.to_thread(Restorer(config, ignore, clock).restored, Plan())
+    for plan in (Plan(), Plan(preview=True)):
+        with pytest.raises(RestoreRefused, match="is served"):
+            await asyncio.to_thread(Restorer(config, ignore, clock).restored, plan)
 
 
 # --- the ledger ---
