@@ -3,6 +3,7 @@
 Owns who counts as there, and when all of them agree. What follows from that is done by others.
 """
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -37,17 +38,19 @@ class Presence:
         self._make_lease = lease
         self._agreed = agreed
         self._sleep = sleep
+        self._turn = asyncio.Lock()
         self._lease: Lease | None = None
         self._others: Mapping[str, int] = {}
         self._is_settled = True
 
     async def announce(self, fingerprint: str) -> None:
         """Be there with a configuration from now on. Raises `StorageError`."""
-        before, self._lease = self._lease, self._make_lease(presence(self._node, fingerprint))
-        await self._lease.take()
-        if before is not None and before.name != self._lease.name:
-            await before.release()
-        await self._look(fingerprint)
+        async with self._turn:
+            before, self._lease = self._lease, self._make_lease(presence(self._node, fingerprint))
+            await self._lease.take()
+            if before is not None and before.name != self._lease.name:
+                await before.release()
+            await self._look(fingerprint)
 
     @property
     def all_agree(self) -> bool:
@@ -63,10 +66,10 @@ class Presence:
 
     async def round(self) -> None:
         """Stay, and look who else is there. Raises `StorageError`."""
-        assert self._lease is not None  # noqa: S101 - announced before
-        lease = self._lease
-        await lease.take()
-        await self._look(presence_of(lease.name))
+        async with self._turn:  # a reload meanwhile would be followed by what was there before it
+            assert self._lease is not None  # noqa: S101 - announced before
+            await self._lease.take()
+            await self._look(presence_of(self._lease.name))
         if self.all_agree and not self._is_settled:
             await self._agreed()
             self._is_settled = True

@@ -1,5 +1,6 @@
 """Nodes with different configuration files, as during a roll-out: none undoes what the other's file says."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -9,9 +10,10 @@ import pytest
 from authsrv.config import Config
 from authsrv.config.fingerprint import fingerprint
 from authsrv.jobs.lease import HELD, RENEWED
+from authsrv.jobs.presence import configurations
 from tests.support.banning import ban, sub_of
 from tests.support.ending import feed
-from tests.support.nodes import Nodes, nodes, storage_of
+from tests.support.nodes import Nodes, nodes, settle, storage_of
 from tests.support.server import ManualClock as Clock
 from tests.support.server import Server, demo_config, emulators
 
@@ -80,6 +82,26 @@ async def test_a_reload_of_the_last_node_brings_all_to_one_file(rolling: Nodes) 
     await rolling.time.pass_by(2 * RENEWED)
     assert (await disabled(rolling[0]))["spa"]
     assert [await degraded(server) for server in rolling] == [[], []]
+
+
+async def test_a_node_that_reloads_while_it_says_that_it_is_there_is_there_with_one_configuration() -> None:
+    async with nodes(1) as several:
+        presence, storage, go_on = several[0].app.node.presence, storage_of(several[0]), asyncio.Event()
+        await settle()
+
+        async def slow() -> int:
+            del storage.load_time  # the next one is quick
+            await go_on.wait()
+            return await storage.load_time()
+
+        storage.load_time = slow  # type: ignore[method-assign]
+        under_way = asyncio.gather(presence.round(), presence.announce("another"))
+        await settle()
+        go_on.set()
+        await under_way
+        assert presence.all_agree
+        found = configurations(lease.name for lease in await storage_of(several[0]).load_leases(0))
+        assert found == {"another": 1}
 
 
 async def test_nodes_say_that_they_differ_and_that_they_agree_again(caplog: pytest.LogCaptureFixture) -> None:
