@@ -37,8 +37,8 @@ _MEANS = """\
 Every player has to sign in once more, which most games do by themselves: all refresh tokens, access tokens, codes and
 browser sessions end. Bans, links and other changes since the backup are lost, and whoever came since is new."""
 _AGAIN = """\
-Now see to what the backup could not know: ban again whom you banned since (player.banned in the log), and give up
-again each signing key that you gave up since (keys.revoked; authsrv keys revoke)."""
+Before you start the server, see to what the backup could not know: ban again whom you banned since (player.banned in
+the log), and give up again each signing key that you gave up since (keys.revoked; authsrv keys revoke)."""
 
 
 def backup(
