@@ -22,9 +22,12 @@ def advanced(*players: Player) -> list[Change]:
 
 
 def lost(account: Account, key: IdentityKey, now: int, reason: str) -> Iterator[Change]:
-    """What ends when an account loses an identity: what clients got by it, and the sessions that it signed in."""
-    yield from grants_ended(account, key, now, reason)
+    """What ends when an account loses an identity: the sessions that it signed in, and what clients got by it.
+
+    In this order: what a session gives at the same moment is there before the session ends, and ends too.
+    """
     yield EndSessions(account.player.id, now, reason, key.kind, key.subject)
+    yield from grants_ended(account, key, now, reason)
 
 
 def grants_ended(account: Account, key: IdentityKey, now: int, reason: str) -> Iterator[Change]:

@@ -51,15 +51,17 @@ def unlink(linked: LinkedIdentity, account: Account, usable: frozenset[IdentityK
 
 
 def _ended(account: Account, key: IdentityKey, occasion: Occasion) -> Iterator[Change]:
-    """What clients were given by the identity ends in any case, the rest as the project wants."""
+    """What clients were given by the identity ends in any case, the rest as the project wants. The sessions end first:
+    what one of them gives at the same moment is there before its end, and ends too.
+    """
     now, ends = occasion.now, occasion.project.accounts.unlink_ends
+    owners = (account.player, *account.aliases)
+    if ends != "none":
+        which = ("", "") if ends == "all" else (key.kind, key.subject)
+        yield from (EndSessions(owner.id, now, UNLINKED, *which) for owner in owners)
     yield from grants_ended(account, key, now, UNLINKED)
-    for owner in (account.player, *account.aliases):
-        if ends == "all":
-            yield EndGrants(owner.id, "", "", now, UNLINKED)
-        if ends != "none":
-            which = ("", "") if ends == "all" else (key.kind, key.subject)
-            yield EndSessions(owner.id, now, UNLINKED, *which)
+    if ends == "all":
+        yield from (EndGrants(owner.id, "", "", now, UNLINKED) for owner in owners)
 
 
 class Unlinking:

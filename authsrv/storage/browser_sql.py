@@ -198,7 +198,7 @@ SWEEP_TRIPS = """
         SELECT id FROM trips WHERE expires_at < :now ORDER BY expires_at, id LIMIT :limit)"""
 
 SWEEP_BROWSERS = """
-    DELETE FROM browsers WHERE id IN (
+    DELETE FROM browsers WHERE expires_at < :now AND id IN (
         SELECT id FROM browsers WHERE expires_at < :now ORDER BY expires_at, id LIMIT :limit)"""
 
 # Who took part in a session goes with it, by the foreign key.

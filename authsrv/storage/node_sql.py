@@ -14,7 +14,7 @@ SELECT_LEASES = "SELECT name, holder, expires_at FROM leases WHERE expires_at > 
 
 # Long after: a lease's end is the database's time, and a sweep's is a node's.
 SWEEP_LEASES = """
-    DELETE FROM leases WHERE name IN (
+    DELETE FROM leases WHERE expires_at <= :kept_since AND name IN (
         SELECT name FROM leases WHERE expires_at <= :kept_since ORDER BY name LIMIT :limit)"""
 
 RAISE_VERSION = """

@@ -3,16 +3,16 @@
 Owns the order of statements on the wire and what a row count or a broken rule means. Knows no pool and no event loop.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, TypeVar
 
 from psycopg import AsyncCursor, errors
 from psycopg.pq import TransactionStatus
 
 from authsrv.storage import rate_sql
-from authsrv.storage.account_changes import AddIdentityBan
+from authsrv.storage.account_changes import AddIdentityBan, AddLinkCode
 from authsrv.storage.base import Conflict
-from authsrv.storage.changes import Change, LinkIdentity, RegisterClient
+from authsrv.storage.changes import Change, LinkIdentity, RegisterClient, SettleCredential
 from authsrv.storage.compiled import compiled
 from authsrv.storage.dialogues import Query, Writing
 from authsrv.storage.postgres_connection import Connection, before_commit
@@ -35,6 +35,13 @@ for each other who log in first at the same time, since their new rows lie side 
 _LINKS_LOCK: Final = "SELECT 1 FROM versions WHERE name = 'bans' FOR SHARE"
 """Links that mind bans wait for those that are being written, and not for each other."""
 
+_ROWS: Final[Mapping[type[Change], str]] = {
+    AddLinkCode: "SELECT 1 FROM players WHERE id = :player_id FOR UPDATE",
+    SettleCredential: "SELECT 1 FROM credentials WHERE digest = :digest FOR UPDATE",
+}
+"""The row that decides about others, by the change that removes or ends those: who comes second begins when the first
+one is done, and finds what the first one has written."""
+
 _UNFINISHED = (TransactionStatus.INTRANS, TransactionStatus.INERROR)
 
 
@@ -48,7 +55,7 @@ def locks_of(changes: Sequence[Change]) -> Sequence[str]:
 async def write_all(connection: Connection, writes: Sequence[Write]) -> None:
     """Every change in order, in one transaction. Raises `Conflict` at the first guard that does not hold."""
     locks = locks_of([write.change for write in writes])
-    statements = [(write.change, step[:2], step.guarded) for write in writes for step in write.steps]
+    statements = [statement for write in writes for statement in _statements(write)]
     if len(statements) == 1 and not locks:
         await _run_alone(connection, *statements[0])
         return
@@ -57,6 +64,12 @@ async def write_all(connection: Connection, writes: Sequence[Write]) -> None:
     finally:
         if connection.info.transaction_status in _UNFINISHED:
             await connection.execute("ROLLBACK")
+
+
+def _statements(write: Write) -> Iterator[Statement]:
+    if type(write.change) in _ROWS:
+        yield write.change, (_ROWS[type(write.change)], write.steps[0].values), False
+    yield from ((write.change, step[:2], step.guarded) for step in write.steps)
 
 
 async def _transact(connection: Connection, statements: Sequence[Statement], begin: Sequence[str]) -> None:

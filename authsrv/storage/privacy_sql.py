@@ -109,7 +109,7 @@ SELECT_ERASURES = "SELECT sub, erased_at FROM erasures WHERE erased_at >= :since
 WIPE_CREDENTIALS = """
     UPDATE credentials SET state = 'refused', outcome = '', grant_id = 0, identity_project = NULL, identity_kind = NULL,
         identity_environment = NULL, identity_subject = NULL
-    WHERE digest IN (
+    WHERE identity_subject IS NOT NULL AND settled_at < :proofs_before AND digest IN (
         SELECT digest FROM credentials WHERE identity_subject IS NOT NULL AND settled_at < :proofs_before
         ORDER BY settled_at, digest LIMIT :limit)"""
 

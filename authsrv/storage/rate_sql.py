@@ -21,5 +21,5 @@ COUNT_MANY = f"""
     FROM unnest(CAST(:keys AS BYTEA[]), CAST(:counts AS BIGINT[])) AS counted (key, count) {ADDED_UP}"""  # noqa: S608
 
 SWEEP_RATE_COUNTS = """
-    DELETE FROM rate_counts WHERE key IN (
+    DELETE FROM rate_counts WHERE ends_at < :now AND key IN (
         SELECT key FROM rate_counts WHERE ends_at < :now ORDER BY ends_at, key LIMIT :limit)"""

@@ -177,8 +177,10 @@ SELECT_CLIENTS = "SELECT client_id, project, name, disabled_at FROM clients ORDE
 
 # --- sweeping ---
 
+# The condition stands outside too, here and where else a row may be renewed: a statement that waited for somebody looks
+# again at the row, but not at what was selected before.
 SWEEP_CREDENTIALS = """
-    DELETE FROM credentials WHERE digest IN (
+    DELETE FROM credentials WHERE expires_at < :now AND digest IN (
         SELECT digest FROM credentials WHERE expires_at < :now ORDER BY expires_at, digest LIMIT :limit)"""
 
 # Grants are walked by id: an index on expires_at would have to be updated by every refresh.

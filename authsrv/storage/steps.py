@@ -112,8 +112,9 @@ def _(change: RecordLogin) -> Iterator[Step]:
         name_key=name_key(change.display_name),
         now=change.now,
     )
-    yield Step(sql.UPDATE_IDENTITY_USE, values)
+    # The player before what is theirs, as in every change of an account: two never wait for each other crosswise.
     yield Step(sql.UPDATE_PLAYER_LOGIN_AND_NAME if change.display_name else sql.UPDATE_PLAYER_LOGIN, values)
+    yield Step(sql.UPDATE_IDENTITY_USE, values)
 
 
 @steps_of.register

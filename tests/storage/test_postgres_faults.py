@@ -18,6 +18,7 @@ from authsrv.storage.changes import AddGrant, AddPlayer, Change, CountCodeFailur
 from authsrv.storage.postgres import PostgresStorage
 from tests.support import postgres
 from tests.support.postgres import PostgresServer, execute, private_server
+from tests.support.postgres_waiting import WAITING, somebody, until
 from tests.support.server import running
 from tests.support.storage import NOW, digest, grant, identity, player
 
@@ -42,18 +43,6 @@ async def storage_of(url: str, **limits: Any) -> AsyncIterator[PostgresStorage]:
         yield storage
     finally:
         await storage.close()
-
-
-@asynccontextmanager
-async def somebody(url: str, *statements: str) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
-    """Another client, in a transaction in which these statements ran; rolled back at the end of the block."""
-    connection = await psycopg.AsyncConnection.connect(url)
-    try:
-        for statement in statements:
-            await connection.execute(statement.encode())
-        yield connection
-    finally:
-        await connection.close()
 
 
 def redeem(number: int) -> Sequence[Change]:
@@ -168,21 +157,8 @@ async def test_R17_what_a_deadlock_undid_is_done_again(url: str) -> None:
     assert execute(url, "SELECT code_failures FROM grants ORDER BY id") == [(2,), (2,), (1,)]
 
 
-WAITING = """SELECT count(*) FROM pg_stat_activity
-    WHERE datname = current_database() AND wait_event_type = 'Lock' HAVING count(*)"""
-
-
 def failed(number: int) -> str:
     return f"UPDATE grants SET code_failures = code_failures + 1 WHERE id = {number}"  # noqa: S608 - a number
-
-
-async def until(url: str, query: str) -> None:
-    """Wait until the query has a row."""
-    for _ in range(1000):
-        if execute(url, query):
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError(query)
 
 
 def count_failures(*numbers: int) -> Sequence[Change]:
