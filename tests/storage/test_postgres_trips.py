@@ -77,7 +77,7 @@ async def _introspection(server: Server) -> Callable[[], Awaitable[httpx.Respons
     return lambda: server.userinfo(token)
 
 
-LOGIN = ["UPDATE identities", "UPDATE players", "UPDATE grants", "UPDATE credentials", "INSERT INTO"]
+LOGIN = ["UPDATE players", "UPDATE identities", "SELECT 1", "UPDATE grants", "UPDATE credentials", "INSERT INTO"]
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ LOGIN = ["UPDATE identities", "UPDATE players", "UPDATE grants", "UPDATE credent
         pytest.param(
             _exchange_of_a_guests_secret,
             3,
-            ["SELECT p.id,", "BEGIN", "UPDATE identities", "UPDATE players", "INSERT INTO", "COMMIT"],
+            ["SELECT p.id,", "BEGIN", "UPDATE players", "UPDATE identities", "INSERT INTO", "COMMIT"],
             id="exchange of a guest's secret",
         ),
         pytest.param(
