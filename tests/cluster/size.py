@@ -25,7 +25,7 @@ class Size:
 
 
 _SIZES = {
-    "": Size(rounds=10, racers=8, players=12, kills=2, stops=1, stalls=1, restarts=1, requests=120, limit=180),
+    "": Size(rounds=10, racers=8, players=12, kills=2, stops=1, stalls=1, restarts=1, requests=120, limit=300),
     "full": Size(
         rounds=1000, racers=8, players=24, kills=100, stops=10, stalls=5, restarts=20, requests=3000, limit=3600
     ),
