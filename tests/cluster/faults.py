@@ -9,8 +9,6 @@ import time
 from collections.abc import Callable
 from random import Random
 
-import psycopg
-
 from tests.cluster.checker import Fault
 from tests.cluster.harness import Cluster
 from tests.cluster.load import Break
@@ -45,6 +43,7 @@ def stops(cluster: Cluster, chance: Random, times: int, *, away: float = 1.0) ->
 
 def blocks(cluster: Cluster, chance: Random, times: int) -> Break:
     """Somebody else locks the table of grants, so that every connection of every pool waits for it."""
+    import psycopg  # noqa: PLC0415 - an extra: the tests on SQLite must import this without it
 
     def block() -> None:
         with psycopg.connect(cluster.database.url) as outsider:
