@@ -146,6 +146,9 @@ UPSERT_CONSENT = """
     INSERT INTO consents (player_id, client_id, scope, given_at) VALUES (:player_id, :client_id, :scope, :now)
     ON CONFLICT (player_id, client_id) DO UPDATE SET scope = excluded.scope, given_at = excluded.given_at"""
 
+# It changes nothing, but waits for whoever takes the consent back, and makes them wait.
+USE_CONSENT = "UPDATE consents SET scope = scope WHERE player_id = :player_id AND client_id = :client_id"
+
 # What somebody let a client have before they were merged into another player, the client has of that player now.
 _OF_ALL = "player_id IN (SELECT :player_id UNION ALL SELECT id FROM players WHERE merged_into = :player_id)"
 

@@ -27,6 +27,7 @@ from authsrv.storage.changes import (
     RotateBrowser,
     SetProfile,
     StartSession,
+    UseConsent,
     UseSession,
     UseTrip,
     WithdrawConsent,
@@ -167,6 +168,11 @@ def _(change: GiveConsent) -> Iterator[Step]:
     scope = joined("scope", change.scope)
     values = checked(player_id=change.player_id, client_id=change.client_id, scope=scope, now=change.now)
     yield Step(sql.UPSERT_CONSENT, values, guarded=False)
+
+
+@steps_of.register
+def _(change: UseConsent) -> Iterator[Step]:
+    yield Step(sql.USE_CONSENT, checked(player_id=change.player_id, client_id=change.client_id))
 
 
 @steps_of.register

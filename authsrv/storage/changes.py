@@ -401,6 +401,14 @@ class GiveConsent:
 
 
 @dataclass(frozen=True, slots=True)
+class UseConsent:
+    """A client gets something by a consent that was given before. Guard: it was not withdrawn or forgotten since."""
+
+    player_id: int
+    client_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class WithdrawConsent:
     """Forget a consent, and end every grant that this player gave to the client; also what those gave who were merged
     into the player.
@@ -520,6 +528,7 @@ Change = (
     | EndSession
     | EndSessions
     | GiveConsent
+    | UseConsent
     | WithdrawConsent
     | AddNotice
     | PostponeNotice

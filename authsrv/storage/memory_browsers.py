@@ -28,6 +28,7 @@ from authsrv.storage.changes import (
     RotateBrowser,
     SetProfile,
     StartSession,
+    UseConsent,
     UseSession,
     UseTrip,
     WithdrawConsent,
@@ -225,6 +226,11 @@ def _(change: GiveConsent, tables: Tables) -> None:
     guard(change.player_id in tables.players, change)
     consent = Consent(change.client_id, change.scope, change.now)
     tables.consents[change.player_id, change.client_id] = consent
+
+
+@write.register
+def _(change: UseConsent, tables: Tables) -> None:
+    guard((change.player_id, change.client_id) in tables.consents, change)
 
 
 @write.register

@@ -16,6 +16,7 @@ from authsrv.storage.changes import (
     PostponeNotice,
     RemoveNotice,
     SetProfile,
+    UseConsent,
     WithdrawConsent,
 )
 from tests.conformance.storage_browsers import refused
@@ -56,6 +57,17 @@ async def test_without_a_session_nobodys_consent_is_told(storage: Storage) -> No
 
 async def test_a_consent_of_a_player_that_is_not_there_is_a_conflict(storage: Storage) -> None:
     await refused(storage, GiveConsent(1, "shop", ("openid",), NOW))
+
+
+async def test_a_consent_is_used_while_it_is_there_and_stays_as_it_is(storage: Storage) -> None:
+    await signed_in(storage)
+    await refused(storage, UseConsent(1, "shop"))
+    await storage.apply([GiveConsent(1, "shop", ("openid",), NOW), UseConsent(1, "shop")])
+    assert await storage.load_consents(1) == (Consent("shop", ("openid",), NOW),)
+    for other in (UseConsent(2, "shop"), UseConsent(1, "forum")):
+        await refused(storage, other)
+    await storage.apply([WithdrawConsent(1, "shop", NOW + 1)])
+    await refused(storage, UseConsent(1, "shop"))
 
 
 async def test_what_a_player_lets_clients_have_is_told_with_its_time(storage: Storage) -> None:

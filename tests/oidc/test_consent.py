@@ -1,9 +1,11 @@
 """Consent: who is asked, for what, how long it is remembered, and for whom it holds."""
 
 import re
+from collections.abc import Sequence
 
 import pytest
 
+from authsrv.storage.changes import Change, UseConsent, WithdrawConsent
 from tests.oidc.clients import changed, from_older, from_partner
 from tests.support.browser import Browser, Page
 from tests.support.server import Server, running
@@ -122,6 +124,23 @@ async def test_consent_is_audited(server: Server, browser: Browser) -> None:
     assert (event["client_id"], event["project"]) == ("partner", "demo")
     await browser.authorize()
     assert len([event for event in server.events if event["event"] == "consent.given"]) == 1
+
+
+async def test_what_is_taken_back_while_the_code_is_made_gives_none(
+    server: Server, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await browser.sign_in()
+    await allowed(browser)
+    apply = server.app.storage.apply
+
+    async def overtaken(changes: Sequence[Change]) -> None:
+        for change in changes:
+            if isinstance(change, UseConsent):
+                await apply([WithdrawConsent(change.player_id, change.client_id, int(server.clock.now))])
+        await apply(changes)
+
+    monkeypatch.setattr(server.app.storage, "apply", overtaken)
+    assert asks(await browser.authorize())
 
 
 async def test_a_scope_that_the_client_lost_while_the_page_stood_open_is_not_granted(

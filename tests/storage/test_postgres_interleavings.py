@@ -20,11 +20,14 @@ from authsrv.storage.changes import (
     AddGrant,
     AddPlayer,
     Change,
+    GiveConsent,
     LinkIdentity,
     RecordLogin,
     SettleCredential,
     StartSession,
+    UseConsent,
     UseSession,
+    WithdrawConsent,
 )
 from authsrv.storage.node_changes import TakeLease
 from authsrv.storage.postgres import PostgresStorage
@@ -110,6 +113,18 @@ async def test_what_a_session_gives_while_its_identity_is_taken_away_ends_with_i
         pass
     await asyncio.gather(*both)
     assert execute(url, "SELECT revoked_reason FROM grants") == [("unlinked",)]
+
+
+async def test_what_a_client_gets_by_a_consent_while_it_is_withdrawn_ends_with_it(
+    storage: PostgresStorage, url: str
+) -> None:
+    await storage.apply([AddPlayer(player()), GiveConsent(1, "launcher", ("openid",), NOW)])
+    given = storage.apply([UseConsent(1, "launcher"), AddGrant(grant())])
+    withdrawn = storage.apply([WithdrawConsent(1, "launcher", NOW)])
+    async with held_up(url, PLAYER_HELD, given, withdrawn) as both:
+        pass
+    await asyncio.gather(*both)
+    assert execute(url, "SELECT revoked_reason FROM grants") == [("consent_withdrawn",)]
 
 
 async def test_a_login_and_an_unlink_do_not_wait_for_each_other_crosswise(storage: PostgresStorage, url: str) -> None:

@@ -5,7 +5,7 @@ name; what a sign-in needs is decided in `authsrv/signin.py`.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from authsrv import __version__, errors
@@ -26,7 +26,7 @@ from authsrv.oauth.server import ATTEMPTS, TokenServer
 from authsrv.signin import Step, is_usable, next_step
 from authsrv.storage.account_changes import RecordEvent
 from authsrv.storage.base import Conflict
-from authsrv.storage.changes import Change, CompleteRequest, GiveConsent, UseClient, UseSession
+from authsrv.storage.changes import Change, CompleteRequest, GiveConsent, UseClient, UseConsent, UseSession
 
 _NONE_FORBIDS: Mapping[Step, type[errors.AuthsrvError]] = {
     "login": errors.SignInRequired,
@@ -227,7 +227,7 @@ class Authorizer:
         return outcome
 
     async def _finish(self, checked: Checked, visit: Visit, changes: Sequence[Change]) -> Granted | Entered | None:
-        """Issue the code. None if the session ended meanwhile, so that the request must be looked at again."""
+        """Issue the code. None if session or consent ended meanwhile, so that the request must be looked at again."""
         if visit.signed_in is None:
             raise LookupError("nobody is signed in")
         client, player = checked.target.client, visit.signed_in.player
@@ -264,7 +264,7 @@ class Authorizer:
             idp=session.idp,
             idp_subject=session.idp_subject,
             auth_time=session.auth_time,
-            changes=(*changes, *_uses(checked.target.client), use),
+            changes=(*changes, *_uses(checked, signed_in.player, changes), use),
             session_id=session.id,
             claims=checked.claims,
         )
@@ -311,9 +311,16 @@ def _next(checked: Checked, visit: Visit | None, done: frozenset[str]) -> Step |
     return next_step(checked.demands, signed_in, consented, done, checked.sent.now)
 
 
-def _uses(client: Client) -> tuple[Change, ...]:
-    """A client that registered itself may go at any moment, and must not get a code after that."""
-    return (UseClient(client.client_id),) if client.registered else ()
+def _uses(checked: Checked, player: Player, changes: Sequence[Change]) -> Iterator[Change]:
+    """A client that registered itself may go at any moment, and what a player lets a client have may be taken back.
+    Neither must be followed by a code.
+    """
+    client = checked.target.client
+    if client.registered:
+        yield UseClient(client.client_id)
+    is_given_now = any(isinstance(change, GiveConsent) for change in changes)
+    if checked.demands.scope and not client.first_party and not is_given_now:
+        yield UseConsent(player.id, client.client_id)
 
 
 def _signed_in(visit: Visit | None) -> SignedIn | None:
