@@ -27,8 +27,8 @@ Connection = psycopg.Connection[Row]
 
 _SNAPSHOT: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 # What nodes remember of tokens outlives them.
-_LIVE_LEASES: Final = f"""
-    SELECT name FROM leases WHERE expires_at > :now AND name NOT LIKE '{TOKEN_LIVES}/%' ORDER BY name"""  # noqa: S608
+_LIVE_LEASES: Final = """
+    SELECT name FROM leases WHERE expires_at > :now AND name NOT LIKE :memories ORDER BY name"""
 _PATIENT: Final = ("statement_timeout", "idle_in_transaction_session_timeout")
 """What must not end a transaction here: a table may be long, and the other side slow."""
 _NEXT: Final = "give the same command again: it goes on where it stopped"
@@ -113,7 +113,7 @@ class PostgresSide:
         """Raise `StorageError` while a node serves the database: one of them always holds a lease."""
         if self.revision() != HEAD:  # it has other tables, and is refused for that
             return
-        held = [name for (name,) in self.fetch(_LIVE_LEASES, {"now": int(time.time())})]
+        held = [name for (name,) in self.fetch(_LIVE_LEASES, {"now": int(time.time()), "memories": f"{TOKEN_LIVES}/%"})]
         if held:
             raise StorageError(
                 f"{self._name} is served, a node holds the lease {held[0]!r}; stop all nodes and give the command "
