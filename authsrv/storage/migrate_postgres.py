@@ -13,6 +13,7 @@ from authsrv.storage.schema import check_known
 
 ATTEMPTS = 5
 """How often a migration is tried that met another one, or waited too long for a table in use."""
+INSUFFICIENT_PRIVILEGE = "42501"
 LOCK_TIMEOUT = "5s"
 """Whoever waits longer for a table makes everybody wait who comes after."""
 
@@ -24,7 +25,7 @@ def migrate_postgres(url: str, password: str = "") -> None:
         try:
             _upgrade(engine)
         except sqlalchemy.exc.DBAPIError as error:
-            if attempt == ATTEMPTS or error.connection_invalidated:
+            if attempt == ATTEMPTS or error.connection_invalidated or _is_forbidden(error):
                 raise StorageUnavailable(f"the database could not be migrated: {_told(error)}") from error
         else:
             return
@@ -62,5 +63,12 @@ def _current(connection: sqlalchemy.Connection) -> str | None:
     return connection.execute(sqlalchemy.text("SELECT version_num FROM alembic_version")).scalar()
 
 
+def _is_forbidden(error: sqlalchemy.exc.DBAPIError) -> bool:
+    return getattr(error.orig, "sqlstate", None) == INSUFFICIENT_PRIVILEGE
+
+
 def _told(error: sqlalchemy.exc.DBAPIError) -> str:
-    return " ".join(str(error.orig).split())
+    said = " ".join(str(error.orig).partition("\nLINE ")[0].split())
+    if _is_forbidden(error):
+        return f"{said}; do it as the role that owns the tables, which is not the one that nodes use"
+    return said

@@ -140,6 +140,19 @@ def test_the_role_that_serves_may_change_no_table(guarded: PostgresServer, state
         execute(url_of(guarded), statement)
 
 
+def test_the_role_that_serves_is_told_who_migrates(guarded: PostgresServer) -> None:
+    execute(guarded.url("postgres"), "DROP DATABASE IF EXISTS other", "CREATE DATABASE other TEMPLATE template0")
+    for _ in range(2):  # in a database of another name, with roles that are there, and again
+        execute(guarded.url("other"), ROLES.read_text("utf-8"))
+    with pytest.raises(StorageError) as caught:
+        migrate(guarded.url("other", "authsrv"), f"{PASSWORD}-authsrv")
+    assert str(caught.value) == (
+        "the database could not be migrated: permission denied for schema public; "
+        "do it as the role that owns the tables, which is not the one that nodes use"
+    )
+    migrate(guarded.url("other", "authsrv_owner"), f"{PASSWORD}-authsrv_owner")
+
+
 async def test_a_role_without_rights_over_the_tables_is_told_what_it_lacks(guarded: PostgresServer) -> None:
     execute(
         guarded.url("authsrv"),
