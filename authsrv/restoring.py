@@ -15,10 +15,10 @@ from pydantic import SecretStr
 
 from authsrv.account_models import Erasure
 from authsrv.app import World, create_app
-from authsrv.audit import AuditEvent
+from authsrv.audit import Audit, AuditEvent
 from authsrv.config import Config
 from authsrv.database_url import Database, names_postgres
-from authsrv.log import Emit
+from authsrv.log import Emit, Event
 from authsrv.oauth.key_material import KeyRingError
 from authsrv.platforms.base import Clock
 from authsrv.storage import open_storage
@@ -83,14 +83,19 @@ class Restorer:
             if plan.preview:
                 with tempfile.TemporaryDirectory(prefix="authsrv-restore-") as directory:
                     return self._prepared(backup, Path(directory) / "authsrv.db", plan)
-            return self._into_server(backup, plan) if self._is_server else self._into_file(backup, plan)
+            made = self._into_server(backup, plan) if self._is_server else self._into_file(backup, plan)
+        self._record()
+        return made
 
     def restored(self, plan: Plan) -> Restored:
         """End what a database brought back that was restored by other means."""
         with _refusing():
             if not plan.preview:
                 migrate(self._database.url, self._database.password)
-            return asyncio.run(self._server_cut(plan)) if self._is_server else self._file_cut(plan)
+            made = asyncio.run(self._server_cut(plan)) if self._is_server else self._file_cut(plan)
+        if not plan.preview:
+            self._record()
+        return made
 
     def _into_file(self, backup: Path, plan: Plan) -> Restored:
         path = self._path
@@ -119,7 +124,7 @@ class Restorer:
         erased = present(self._path, known)
         if not plan.preview:
             _note(self._ledger, known)
-            asyncio.run(self._settle(self.config))
+            asyncio.run(self._settle(self.config, self.emit))
         return Restored(done, erased)
 
     async def _server_cut(self, plan: Plan) -> Restored:
@@ -137,7 +142,7 @@ class Restorer:
             finally:
                 await storage.close()
             if not plan.preview:
-                await self._settle(config)
+                await self._settle(config, self.emit)
                 _note(self._ledger, known)
         return Restored(done, erased)
 
@@ -151,13 +156,18 @@ class Restorer:
         known = self._known_erasures(plan)
         erased = present(work, known)
         _note(ErasureLedger.beside(work), known)
-        asyncio.run(self._settle(self._with_database(url=SecretStr(f"sqlite:///{work}"))))
+        emit = _unheard if plan.preview else self.emit
+        asyncio.run(self._settle(self._with_database(url=SecretStr(f"sqlite:///{work}")), emit))
         return Restored(done, erased, revision)
 
-    async def _settle(self, config: Config) -> None:
+    async def _settle(self, config: Config, emit: Emit) -> None:
         """Open the database as the server does: its keys must be usable, and whoever was erased is erased again."""
-        async with create_app(config, World(clock=self.clock, emit=self.emit)).opened() as desk:
-            desk.server.audit.record(AuditEvent("database.restored"))
+        async with create_app(config, World(clock=self.clock, emit=emit)).opened():
+            pass
+
+    def _record(self) -> None:
+        """Once it is done: what was refused or tried restored nothing."""
+        Audit(self.emit, now=self.clock).record(AuditEvent("database.restored"))
 
     def _with_database(self, **changes: object) -> Config:
         return self.config.model_copy(update={"database": self.config.database.model_copy(update=changes)})
@@ -186,6 +196,10 @@ class Restorer:
 
     def _now(self) -> int:
         return int(self.clock())
+
+
+def _unheard(_event: Event) -> None:
+    """A log for what happens to a copy that nobody serves."""
 
 
 @contextmanager

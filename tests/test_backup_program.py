@@ -43,6 +43,7 @@ def test_R24_a_backup_of_the_running_server_comes_back_without_what_it_gave_out(
         drill = place.run("restore", str(backup), "--dry-run", "--json")
         told = json.loads(drill.stdout)
         assert (told["grants"], told["erased_again"]) == (2, 1)
+        assert "audit" not in drill.stderr
         program.kill()
     done = place.run("restore", str(backup), "--replace", "--yes", "--json")
     assert json.loads(done.stdout)["done"], done.stderr
