@@ -181,7 +181,7 @@ class PostgresStorage(SqlLoads):
         return await self._to_the_end(self._insist(write, self._writes))
 
     async def load_time(self) -> int:
-        ((now,),) = await self._read("SELECT CAST(extract(epoch FROM clock_timestamp()) AS BIGINT)", {})
+        ((now,),) = await self._read("SELECT CAST(floor(extract(epoch FROM clock_timestamp())) AS BIGINT)", {})
         return int(now)
 
     async def ping(self) -> None:

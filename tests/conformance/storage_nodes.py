@@ -184,3 +184,9 @@ def test_no_change_of_keys_or_registered_clients_is_forgotten() -> None:
 
 async def test_S12_the_time_is_told_in_unix_seconds(storage: Storage) -> None:
     assert abs(await storage.load_time() - time.time()) < 5
+
+
+async def test_S12_a_second_is_told_when_it_has_begun(storage: Storage) -> None:
+    while time.time() % 1 < 0.6:  # the half of a second that would be rounded up
+        await storage.load_time()
+    assert await storage.load_time() <= time.time()
