@@ -59,7 +59,7 @@ class ServerSettings(Settings):
     host: str = Field("127.0.0.1", min_length=1, description="Address to listen on; 0.0.0.0 or :: for all.")
     port: Annotated[int, Field(strict=True)] = Field(8080, ge=0, le=65535, description="Port to listen on.")
     trusted_proxies: tuple[Network, ...] = Field(
-        (), description="Networks of the proxies whose Forwarded and X-Forwarded-* headers are believed."
+        (), description="Networks of the proxies whose X-Forwarded-For header is believed."
     )
     drain_seconds: Wait = Field(
         10, description="For how many seconds at a stop the server still takes requests while it reports not ready."
