@@ -225,7 +225,7 @@ async def test_the_exchange_of_a_credential_of_many_uses_is_one_read_and_one_wri
     async with watching(exchanging_server) as ran:
         assert (await exchange_of(exchanging_server, provider)).status_code == 200
     assert ran == Ran(
-        ["SELECT p.id,"], ["BEGIN IMMEDIATE", "UPDATE identities", "UPDATE players", "INSERT INTO", "COMMIT"]
+        ["SELECT p.id,"], ["BEGIN IMMEDIATE", "UPDATE players", "UPDATE identities", "INSERT INTO", "COMMIT"]
     )
 
 
@@ -234,7 +234,7 @@ async def test_a_repeated_exchange_writes_no_reservation(exchanging_server: Serv
     await exchange(exchanging_server, credential, nonce="nonce-of-the-launcher")
     async with watching(exchanging_server) as ran:
         assert (await exchange(exchanging_server, credential, nonce="nonce-of-the-launcher")).status_code == 200
-    changes = ["UPDATE identities", "UPDATE players", "UPDATE grants", "UPDATE credentials", "INSERT INTO"]
+    changes = ["UPDATE players", "UPDATE identities", "UPDATE grants", "UPDATE credentials", "INSERT INTO"]
     assert ran.read == ["SELECT p.id,"]
     assert ran.wrote == [
         "BEGIN IMMEDIATE",
@@ -311,7 +311,7 @@ async def test_a_later_login_with_a_credential_of_many_uses_is_one_read_and_one_
     async with watching(server) as ran:
         assert (await server.silent(provider)).status_code == 200
     assert ran.read == ["SELECT p.id,"]
-    assert ran.wrote == ["BEGIN IMMEDIATE", "UPDATE identities", "UPDATE players", "INSERT INTO", "COMMIT"]
+    assert ran.wrote == ["BEGIN IMMEDIATE", "UPDATE players", "UPDATE identities", "INSERT INTO", "COMMIT"]
 
 
 @pytest.mark.parametrize(

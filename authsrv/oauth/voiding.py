@@ -5,8 +5,9 @@ Owns the moment that this is. Decides nothing about who may order it.
 
 from collections.abc import Sequence
 
-from authsrv.models import NotBeforeKind
+from authsrv.models import NotBeforeKind, Player
 from authsrv.oauth.server import TokenServer
+from authsrv.storage.account_changes import EndGrants
 from authsrv.storage.changes import Change, SetNotBefore
 
 
@@ -24,3 +25,14 @@ async def void_until_now(
     if last > first:
         await server.storage.apply([SetNotBefore(kind, subject, last) for subject in subjects])
     return max(first, last)
+
+
+async def void_player_until_now(
+    server: TokenServer, players: Sequence[Player], reason: str, along: Sequence[Change] = ()
+) -> int:
+    """The same for a player and who was merged into them. Their grants end by themselves too.
+
+    The clock of the node that gave one may be ahead of this one's, and then it seems to come after this moment.
+    """
+    ends = [EndGrants(one.id, "", "", server.now(), reason) for one in players]
+    return await void_until_now(server, "player", [one.sub for one in players], [*along, *ends])

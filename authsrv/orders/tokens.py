@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from authsrv.audit import AuditEvent
-from authsrv.models import NotBeforeKind
+from authsrv.models import NotBeforeKind, Player
+from authsrv.oauth.revocation import REVOKED
 from authsrv.oauth.server import TokenServer
-from authsrv.oauth.voiding import void_until_now
+from authsrv.oauth.voiding import void_player_until_now, void_until_now
 from authsrv.orders.desk import Desk, OrderRefused
 
 
@@ -25,6 +26,7 @@ class _Concerned:
     kind: NotBeforeKind
     subjects: tuple[str, ...]
     project: str
+    players: tuple[Player, ...] = ()
 
 
 async def revoke_tokens(desk: Desk, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -39,10 +41,16 @@ async def revoke_tokens(desk: Desk, arguments: Mapping[str, Any]) -> Mapping[str
     concerned = await _FIND[kind](server, subject)
     not_before = server.now() + 1
     if not arguments.get("dry_run"):
-        not_before = await void_until_now(server, concerned.kind, concerned.subjects)
+        not_before = await _void(server, concerned)
         server.audit.record(_event(concerned))
     told = {"kind": concerned.kind, "subject": subject, "project": concerned.project}
     return {**told, "not_before": not_before, "done": not arguments.get("dry_run")}
+
+
+async def _void(server: TokenServer, concerned: _Concerned) -> int:
+    if concerned.players:
+        return await void_player_until_now(server, concerned.players, REVOKED)
+    return await void_until_now(server, concerned.kind, concerned.subjects)
 
 
 def _event(concerned: _Concerned) -> AuditEvent:
@@ -57,8 +65,8 @@ async def _player(server: TokenServer, sub: str) -> _Concerned:
     account = await server.storage.load_account(player.merged_into or player.id) if player else None
     if account is None:
         raise OrderRefused("no player has this sub; it stands in access tokens and in the audit trail")
-    subjects = (account.player.sub, *(alias.sub for alias in account.aliases))
-    return _Concerned("player", subjects, account.player.project)
+    players = (account.player, *account.aliases)
+    return _Concerned("player", tuple(one.sub for one in players), account.player.project, players)
 
 
 async def _client(server: TokenServer, client_id: str) -> _Concerned:

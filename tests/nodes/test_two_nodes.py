@@ -16,6 +16,7 @@ from authsrv.oauth.key_material import Vault
 from authsrv.oauth.key_schedule import LONGEST_CACHE
 from authsrv.orders.keys import revoke as revoke_key
 from authsrv.orders.keys import rotate as rotate_keys
+from authsrv.orders.tokens import revoke_tokens
 from tests.support.banning import ban, is_dead, sub_of, unban
 from tests.support.ending import feed, is_active, revoke, with_everybody
 from tests.support.nodes import Nodes, nodes, settle, storage_of
@@ -83,6 +84,16 @@ async def test_a_token_revoked_at_one_node_is_dead_at_the_other_at_once(pair: No
     assert (await revoke(pair[0], tokens["access_token"])).status_code == 200
     assert not await is_active(pair[1], tokens["access_token"])
     assert (await pair[1].userinfo(tokens["access_token"])).status_code == 401
+
+
+async def test_an_order_at_a_node_whose_clock_is_behind_ends_what_one_ahead_of_it_just_gave(pair: Nodes) -> None:
+    pair.time.clock.now += 8
+    tokens = await pair[0].login("steam")
+    pair.time.clock.now -= 8
+    order = {"kind": "player", "subject": sub_of(pair[0], tokens)}
+    assert (await revoke_tokens(pair[1].app.desk, order))["done"]
+    pair.time.clock.now += 9
+    assert (await pair[0].refresh(tokens["refresh_token"])).json()["error"] == "invalid_grant"
 
 
 async def test_a_ban_at_one_node_acts_at_the_other_at_once_and_so_does_its_end(pair: Nodes) -> None:

@@ -15,7 +15,7 @@ from authsrv.oauth.outages import outages_answered
 from authsrv.oauth.own_tokens import NotOurs
 from authsrv.oauth.request import Sender
 from authsrv.oauth.server import TokenServer
-from authsrv.oauth.voiding import void_until_now
+from authsrv.oauth.voiding import void_player_until_now
 from authsrv.oauth.xsolla.bearer import Bearer, of_player
 from authsrv.storage.changes import Change, EndSessions
 
@@ -76,15 +76,15 @@ class GameLogout:
         # Also what began while this was read; its clients learn of it by their tokens.
         changes.append(EndSessions(player.id, now, SIGNED_OUT))
         with outages_answered():
-            await void_until_now(self._server, "player", await self._names(player), changes)
+            await void_player_until_now(self._server, await self._players(player), SIGNED_OUT, changes)
         self._note_ends(bearer, found, sender)
         self._note(bearer, AuditEvent("tokens.revoked_before"), sender)
 
-    async def _names(self, player: Player) -> Sequence[str]:
-        """The player's `sub`, and those of the accounts that were merged into it."""
+    async def _players(self, player: Player) -> Sequence[Player]:
+        """The player, and who was merged into them."""
         with outages_answered():
             account = await self._server.storage.load_account(player.id)
-        return [player.sub, *(alias.sub for alias in account.aliases)] if account else [player.sub]
+        return [player, *(account.aliases if account else ())]
 
     def _note_ends(self, bearer: Bearer, ended: Sequence[SignedIn], sender: Sender) -> None:
         for _ in ended:
