@@ -32,9 +32,10 @@ _LIVE_LEASES: Final = """
 _PATIENT: Final = ("statement_timeout", "idle_in_transaction_session_timeout")
 """What must not end a transaction here: a table may be long, and the other side slow."""
 _NEXT: Final = "give the same command again: it goes on where it stopped"
+_WAITED: Final = 10
+"""Seconds by which ids may be ahead of the clock for a copy to wait instead of being refused."""
 _REMEDIES: Final = (
     ("password", "give the right one in the environment (PGPASSWORD) or in a file (--from-password-file, --to-...)"),
-    ("does not exist", "make it with createdb, then its tables with `authsrv migrate`"),
 )
 """What helps, by what libpq's text holds."""
 
@@ -90,7 +91,9 @@ class PostgresSide:
     def refuse_ids(self, highest: int) -> None:
         """Ids here tell the time. Those that other databases counted may be ahead of it for some minutes."""
         seconds = (highest - next(timed_ids(0, time.time))) >> 32
-        if seconds >= 0:
+        if 0 <= seconds < _WAITED:
+            time.sleep(seconds + 1)
+        elif seconds >= 0:
             raise StorageError(
                 f"ids that the source gave are {seconds + 1} seconds ahead of those that {self._name} gives by the "
                 "clock, as they are soon after a move in the other direction; give the same command again after that"

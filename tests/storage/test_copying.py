@@ -206,10 +206,17 @@ async def test_a_source_that_was_served_since_cannot_be_moved_on(
 
 def test_a_move_survives_a_kill_at_any_moment(tmp_path: Path) -> None:
     source, target = filled(tmp_path / "a"), empty(tmp_path / "b")
-    statuses = [status_of_a_move(source, target, seconds) for seconds in (0.001, 0.01, 0.03, 0.06, 0.1, 0.1, 0)]
+    # One that is killed at its very end has done it.
+    times = (0.001, 0.01, 0.03, 0.06, 0.1, 0.1, 0)
+    statuses = [status_of_a_move(source, target, seconds) for seconds in times if not is_done(source, target)]
     assert statuses[0] == -signal.SIGALRM
-    assert statuses[-1] == 0
-    assert content(target) == content(source)
+    assert set(statuses) <= {-signal.SIGALRM, 0}
+    assert is_done(source, target)
+
+
+def is_done(source: Path, target: Path) -> bool:
+    """Whether everything is there, and the target may be served."""
+    return revision(target) == REVISIONS[-1] and content(target) == content(source)
 
 
 _CHILD = """

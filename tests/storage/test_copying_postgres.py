@@ -252,7 +252,7 @@ def test_a_target_that_is_not_empty_stays_as_it_is(tmp_path: Path, postgres: str
 
 def test_a_database_that_is_not_there_is_told(tmp_path: Path) -> None:
     target = shared_server().url("nowhere")
-    with pytest.raises(StorageError, match=r'database "nowhere" does not exist; make it with createdb'):
+    with pytest.raises(StorageError, match=r'database "nowhere" does not exist; make it, with its roles'):
         moved(url(filled(tmp_path / "a")), target)
 
 

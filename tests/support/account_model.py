@@ -234,9 +234,12 @@ class World:
         return ban
 
     def unban(self, player: int) -> None:
-        for ban in self.bans:
-            if ban.player == player:
-                ban.lifted = True
+        """What was void stays void, also to those who become part of the player later."""
+        lifted = [ban for ban in self.bans if ban.player == player and not ban.lifted]
+        for ban in lifted:
+            ban.lifted = True
+        if lifted:
+            self.void(player, *self.aliases(player))
 
     def erase(self, player: int) -> None:
         """With all who are part of them, and who lost their last account to them. What a ban marked stays marked."""
