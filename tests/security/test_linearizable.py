@@ -4,7 +4,7 @@ What a grant is, in a few lines, is told by `tests.support.family`.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -199,10 +199,16 @@ async def test_R38_some_order_explains_every_answer(
         for _ in range(ROUNDS):
             await course.round()
             families, before = explanations(course.history, families, step), families
-            assert families, (before, sorted(course.history, key=lambda seen: seen.began))
+            assert families, told(before, course.history)
             server.clock.now += chance.choice(ELAPSED) if course.refresh_tokens else chance.choice([0, 30])
             if all(family.ended for family in before):
                 break  # it stayed so for a whole round
+
+
+def told(before: Iterable[Family], history: Sequence[Seen]) -> str:
+    """A line each, as the report of a test shortens anything but a text."""
+    calls = sorted(history, key=lambda seen: seen.began)
+    return "\n".join(["no order explains this; before it:", *map(repr, before), "calls:", *map(repr, calls)])
 
 
 async def begun(server: Server, configs: dict[bool, Config], chance: Random) -> Course:
