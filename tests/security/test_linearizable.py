@@ -247,3 +247,11 @@ def test_a_call_that_nobody_waited_for_had_its_effect_or_none() -> None:
     assert explanations([Operation("new", None, 0, 1)], {"old"}, written) == {"old", "new"}
     seen = [Operation("new", None, 0, 9), Operation("read", "old", 1, 2), Operation("read", "new", 3, 4)]
     assert explanations(seen, {"old"}, written) == {"new"}
+
+
+def test_a_revocation_that_nobody_waited_for_had_its_effect_or_none() -> None:
+    alive = Family(expires_at=100, redeemed_until=0, tokens=("first",))
+    given_up: Seen = Operation(GiveUp(0, "first"), None, 1, 9)
+    refused: Seen = Operation(Refresh(0, "first"), REFUSED, 2, 3)
+    assert explanations([given_up], {alive}, step) == {alive, replace(alive, ended=True)}
+    assert explanations([given_up, refused], {alive}, step) == {replace(alive, ended=True)}

@@ -98,7 +98,7 @@ def step(family: Family, seen: Seen) -> Iterator[Family]:
             yield family
         case End(always) if done:
             yield replace(family, ended=family.ended or always or family.redeemed_until is None)
-        case GiveUp(now) if (family.is_dead(now) and not family.client_is_there) == refused:
+        case GiveUp(now) if done if family.client_is_there else refused:
             yield family if family.is_dead(now) else replace(family, ended=True)
         case Reload(is_there) if done:
             yield replace(family, client_is_there=is_there)
