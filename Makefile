@@ -27,7 +27,7 @@ types: $(INSTALLED)
 	$(PYTHON) -m mypy
 
 bench: $(INSTALLED)
-	$(PYTHON) bench/run.py $(ARGS)
+	$(PYTHON) -m bench.run $(ARGS)
 
 # Also forgets the demo: its players, its keys and its configuration.
 clean:

@@ -1,7 +1,7 @@
 """The floor: the least that a Starlette endpoint can do for the same answers, to hold authsrv against.
 
 It reads the form, makes the same claims, signs them with prepared keys and commits the same change through the same
-group commit; no look-up, no check, no limit, no log. Run as `floor.py DATABASE PORT ISSUER`.
+group commit; no look-up, no check, no limit, no log. Run as `python -m bench.floor DATABASE PORT ISSUER`.
 """
 
 import asyncio
@@ -18,7 +18,6 @@ from typing import Any
 
 import jwt
 import uvicorn
-from servers import DISCOVERY
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -30,6 +29,7 @@ from authsrv.oauth.key_material import Vault
 from authsrv.oauth.keys import KeyRing, SigningKey
 from authsrv.storage.changes import RedeemCode, RotateRefreshToken
 from authsrv.storage.sqlite import SqliteStorage
+from bench.servers import DISCOVERY
 
 NAMES = frozenset(
     {"grant_type", "client_id", "client_secret", "code", "redirect_uri", "code_verifier", "refresh_token", "scope"}
@@ -87,24 +87,28 @@ class Floor:
     def _answer(self, form: Mapping[str, str], now: int, sub: str, scope: str) -> dict[str, Any]:
         common = {"iss": self._issuer, "sub": sub, "exp": now + 900, "iat": now}
         client = form["client_id"]
-        access = common | {
+        access: dict[str, Any] = common | {
             "aud": self._issuer,
             "jti": urlsafe_b64encode(os.urandom(18)).decode(),
             "client_id": client,
             "scope": scope or "profile",
         }
         if not scope:
-            return _reply(self._sign(access, "ES256", "at+jwt"), access["scope"])
+            return _reply(self._sign(access, _algorithm(client), "at+jwt"), access["scope"])
         access |= {**PLATFORM, "gid": secrets.token_urlsafe(16), "auth_time": now}
         reply = _reply(self._sign(access, "ES256", "at+jwt"), scope)
         at_hash = urlsafe_b64encode(hashlib.sha256(reply["access_token"].encode()).digest()[:16]).rstrip(b"=").decode()
         id_claims = {"aud": client, "auth_time": now, "amr": ["steam"], "at_hash": at_hash, **PLATFORM}
-        id_token = self._sign(common | id_claims, "ES256" if client == "game-es256" else "RS256", "JWT")
+        id_token = self._sign(common | id_claims, _algorithm(client), "JWT")
         return reply | {"id_token": id_token}
 
     def _sign(self, claims: dict[str, Any], alg: str, typ: str) -> str:
         key = self._keys[alg]
         return jwt.encode(claims, key.private, algorithm=alg, headers={"typ": typ, "kid": key.kid})
+
+
+def _algorithm(client: str) -> str:
+    return "ES256" if client.endswith("es256") else "RS256"
 
 
 def _reply(access_token: str, scope: str) -> dict[str, Any]:

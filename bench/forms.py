@@ -1,8 +1,11 @@
-"""The token requests that are measured, as forms."""
+"""The forms of token requests, as every server of RFC 6749 takes them."""
 
-from seed import REDIRECT_URI, SECRET, VERIFIER
+from bench.site import REDIRECT_URI, SECRET, VERIFIER
 
-CLIENT_CREDENTIALS = {"grant_type": "client_credentials", "client_id": "backend", "client_secret": SECRET}
+
+def client_credentials(client: str) -> dict[str, str]:
+    """RFC 6749 section 4.4, with the secret in the form."""
+    return {"grant_type": "client_credentials", "client_id": client, "client_secret": SECRET, "scope": "profile"}
 
 
 def exchange(game: str, code: str) -> dict[str, str]:

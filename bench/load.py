@@ -1,129 +1,157 @@
-"""The load generator: a process of its own that keeps connections open and sends one request after the other on each.
+"""The load generator: a process of its own that keeps connections busy, or to a fixed rate, and times every answer.
 
-Owns HTTP/1.1 as far as this needs it, and the checks of every answer. Reads one order per line from standard input as
-JSON and answers each with one line; knows nothing of what serves.
+Owns pace and sums. Reads one order per line from standard input as JSON and answers each with one line; knows nothing
+of what serves.
 """
 
 import asyncio
 import json
 import sys
 import time
-from base64 import urlsafe_b64decode
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
-from typing import Any
-from urllib.parse import urlencode
+from collections import deque
+from dataclasses import asdict
+from itertools import cycle
 
 import uvloop
 
+from bench.answers import Checks
+from bench.connections import Chain, Connection, encode
+from bench.orders import Order, Outcome, percentiles
+
 MOST_ERRORS_KEPT = 3
+MOST_FAILURES = 100
+LAST_ANSWERS = 30.0
+"""Seconds after the end of the round that the last answers may take."""
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What to send. `forms` are used once each; with `chained`, each connection begins with one of them and goes on
-    with the refresh token of its last answer. `tokens` names the JWTs an answer must hold and their algorithms.
-    """
+class Load:
+    """One order being carried out."""
 
-    port: int
-    host: str
-    forms: list[dict[str, str]]
-    tokens: dict[str, str]
-    refreshes: bool
-    connections: int
-    count: int
-    seconds: float
-    chained: bool = False
+    def __init__(self, order: Order) -> None:
+        self._order = order
+        self._left = order.count
+        self._idle = self._connections()
+        self._late: deque[float] = deque()
+        """When requests were due for which no connection was free."""
+        self._due = 0
+        """How many requests of a fixed rate have been due."""
+        self._busy = 0
+        self._began = self._last = 0.0
+        self._latencies: list[float] = []
+        self._outcome = Outcome()
+        self._done = asyncio.Event()
 
+    def _connections(self) -> list[Connection]:
+        order, checks = self._order, Checks(self._order.requests.expected)
+        if order.requests.chained:
+            chains = [Chain(order.host, first) for first in order.requests.each[: order.connections]]
+            return [Connection(self, order.port, checks, chain) for chain in chains]
+        encoded = [encode(order.host, request) for request in order.requests.each]
+        shared = iter(encoded) if order.requests.once else cycle(encoded)
+        return [Connection(self, order.port, checks, shared) for _ in range(order.connections)]
 
-@dataclass(slots=True)
-class Outcome:
-    """What came of an order. `last` are the refresh tokens of the chains' ends."""
-
-    requests: int = 0
-    seconds: float = 0.0
-    failures: int = 0
-    errors: list[str] = field(default_factory=list)
-    last: list[str] = field(default_factory=list)
-
-    def failed(self, why: str) -> None:
-        self.failures += 1
-        if len(self.errors) < MOST_ERRORS_KEPT:
-            self.errors.append(why)
-
-
-class Wrong(Exception):
-    """An answer that is not what it must be."""
-
-
-async def carry_out(order: Order) -> Outcome:
-    outcome = Outcome()
-    deadline = time.perf_counter() + order.seconds
-    left = iter(range(order.count))
-    forms = iter(order.forms)
-    began = time.perf_counter()
-    chains = [_chain(order, outcome, left, forms, deadline) for _ in range(order.connections)]
-    await asyncio.gather(*chains)
-    outcome.seconds = time.perf_counter() - began
-    return outcome
-
-
-async def _chain(
-    order: Order, outcome: Outcome, left: Iterator[int], forms: Iterator[dict[str, str]], deadline: float
-) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", order.port)
-    form: dict[str, str] | None = next(forms, None)
-    while form is not None and next(left, None) is not None and time.perf_counter() < deadline:
+    async def carry_out(self) -> Outcome:
+        """All of it. Ends when nothing is left to send and every answer has come."""
+        connections = [*self._idle]
+        await asyncio.gather(*(connection.open() for connection in connections))
+        cpu, self._began = time.process_time(), time.perf_counter()
+        self._last = self._began
+        self._start()
         try:
-            answer = check(order, *await _exchange(reader, writer, order.host, form))
-        except (Wrong, OSError, asyncio.IncompleteReadError) as error:
-            outcome.failed(str(error) or type(error).__name__)
-            break
-        outcome.requests += 1
-        form = {**form, "refresh_token": answer["refresh_token"]} if order.chained else next(forms, None)
-    if order.chained and form is not None:
-        outcome.last.append(form["refresh_token"])
-    writer.close()
-    await writer.wait_closed()
+            await asyncio.wait_for(self._done.wait(), self._order.seconds + LAST_ANSWERS)
+        except TimeoutError:
+            self._count_failure("no answer within time")
+        cpu = time.process_time() - cpu
+        for connection in connections:
+            connection.close()
+        return self._report(cpu)
 
+    def _report(self, cpu: float) -> Outcome:
+        outcome = self._outcome
+        outcome.requests = len(self._latencies)
+        outcome.seconds = self._last - self._began
+        outcome.latency = percentiles(self._latencies)
+        outcome.cpu_us = cpu / max(1, outcome.requests) * 1e6
+        return outcome
 
-async def _exchange(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, form: dict[str, str]
-) -> tuple[int, bytes]:
-    body = urlencode(form).encode()
-    head = (
-        f"POST /oauth2/token HTTP/1.1\r\nHost: {host}\r\nUser-Agent: bench\r\nAccept: application/json\r\n"
-        f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n\r\n"
-    )
-    writer.write(head.encode() + body)
-    answer = await reader.readuntil(b"\r\n\r\n")
-    lines = answer.lower().split(b"\r\n")
-    lengths = [line.partition(b":")[2] for line in lines if line.startswith(b"content-length:")]
-    if len(lengths) != 1:
-        raise Wrong("an answer without one Content-Length")
-    return int(answer[9:12]), await reader.readexactly(int(lengths[0]))
+    # --- what is sent when ---
 
+    def _start(self) -> None:
+        if self._order.rate:
+            self._tick()
+            return
+        connections, self._idle = self._idle, []
+        for connection in connections:
+            self._send(connection, self._began)
+        self._end_if_idle()
 
-def check(order: Order, status: int, body: bytes) -> dict[str, Any]:
-    """The answer's members. Raises `Wrong` unless it is the token answer that the order expects."""
-    if status != 200:
-        raise Wrong(f"{status}: {body[:200].decode(errors='replace')}")
-    answer: dict[str, Any] = json.loads(body)
-    if answer.get("token_type") != "Bearer" or answer.get("expires_in") != 900:
-        raise Wrong("token_type or expires_in is wrong")
-    if ("refresh_token" in answer) != order.refreshes or ("id_token" in answer) != ("id_token" in order.tokens):
-        raise Wrong(f"members of the answer: {sorted(answer)}")
-    for name, algorithm in order.tokens.items():
-        header, _, _ = answer[name].partition(".")
-        if json.loads(urlsafe_b64decode(header + "=="))["alg"] != algorithm:
-            raise Wrong(f"{name} is not signed by {algorithm}")
-    return answer
+    def _tick(self) -> None:
+        """Send what is due by now, and come again when the next is."""
+        passed = time.perf_counter() - self._began
+        while self._due / self._order.rate <= min(passed, self._order.seconds):
+            due = self._began + self._due / self._order.rate
+            self._due += 1
+            if self._idle:
+                self._send(self._idle.pop(), time.perf_counter())  # that this timer is late is not the server's fault
+            else:
+                self._late.append(due)
+        if passed < self._order.seconds and self._left:
+            asyncio.get_running_loop().call_later(self._due / self._order.rate - passed, self._tick)
+        else:
+            self._end_if_idle()
+
+    def _send(self, connection: Connection, due: float) -> None:
+        request = next(connection.requests, None) if self._may_send() else None
+        if request is None:
+            return
+        self._left -= 1
+        self._busy += 1
+        connection.send(request, due)
+
+    def _may_send(self) -> bool:
+        in_time = bool(self._order.rate) or time.perf_counter() - self._began < self._order.seconds
+        return in_time and self._left > 0 and self._outcome.failures < MOST_FAILURES
+
+    # --- what the connections tell ---
+
+    def answered(self, connection: Connection, due: float) -> None:
+        """Time it and go on."""
+        self._last = time.perf_counter()
+        self._latencies.append(self._last - due)
+        self._go_on(connection)
+
+    def failed(self, connection: Connection, why: str) -> None:
+        """Count it and go on."""
+        self._count_failure(why)
+        self._go_on(connection)
+
+    def _count_failure(self, why: str) -> None:
+        self._outcome.failures += 1
+        if len(self._outcome.errors) < MOST_ERRORS_KEPT:
+            self._outcome.errors.append(why)
+
+    def _go_on(self, connection: Connection) -> None:
+        self._busy -= 1
+        if not self._order.rate:
+            self._send(connection, time.perf_counter())
+        elif self._late:
+            self._send(connection, self._late.popleft())
+        else:
+            self._idle.append(connection)
+        self._end_if_idle()
+
+    def _end_if_idle(self) -> None:
+        if self._busy:
+            return
+        if not self._order.rate or self._due >= self._order.rate * self._order.seconds or not self._may_send():
+            self._done.set()
 
 
 def main() -> None:
+    """Carry out orders until standard input ends."""
     for line in sys.stdin:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            outcome = runner.run(carry_out(Order(**json.loads(line))))
+            outcome = runner.run(Load(Order.from_json(json.loads(line))).carry_out())
         print(json.dumps(asdict(outcome)), flush=True)
 
 

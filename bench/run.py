@@ -1,293 +1,138 @@
-"""`make bench`: one table of what a token request, a start and an idle server cost, beside a floor of the same run.
+"""`make bench`: what every kind of request, a start and an idle server cost, beside a floor and peers of the same run.
 
-Owns the order of the measurements and the table. Runs in a temporary directory and leaves nothing behind.
+Owns the order of the measurements. Works in a temporary directory; only `--record` changes the repository.
 """
 
 import argparse
-import asyncio
-import json
-import shutil
-import socket
-import statistics
-import subprocess
+import platform
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 
-from forms import CLIENT_CREDENTIALS, exchange, refresh
-from load import Order, Outcome
-from seed import HOST, ISSUER, Seeds, Site, Wanted, fill, migrate, write_config
-from servers import AUTHSRV, DidNotStart, ServerProcess, Start, cores, running_on
+from bench.plan import Cell, Plan, plan
+from bench.report import text
+from bench.results import About, Measured, Results, Row
+from bench.rounds import LoadProcess, Round, Target
+from bench.servers import ROOT, DidNotStart, cores, running_on
+from bench.starts import Starts, measure_starts
+from bench.systems.authsrv import Authsrv
+from bench.systems.base import Cores, NotInstalled, System
+from bench.systems.registry import SYSTEMS
 
-HERE = Path(__file__).parent
-CONNECTIONS = 16
-WARM_UP = 100
-RATIO_GOAL, RSS_GOAL, START_GOAL, HELP_GOAL = 1.25, 80.0, 0.6, 0.3
-
-
-class Failed(Exception):
-    """A measurement that must not be printed: something was answered wrongly."""
-
-
-@dataclass(frozen=True, slots=True)
-class Extent:
-    """How much is measured: `requests` and `seconds` bound one round of one server."""
-
-    rounds: int
-    requests: int
-    seconds: float
-    starts: int
-
-
-@dataclass(frozen=True, slots=True)
-class Scenario:
-    """A kind of token request and what its answer must hold."""
-
-    name: str
-    tokens: dict[str, str]
-    game: str = ""
-    refreshes: bool = False
-    chained: bool = False
-    times: int = 1
-    """How many times the usual number of requests; the kernel counts CPU in hundredths of a second."""
-
-
-@dataclass(frozen=True, slots=True)
-class Round:
-    """One round of one server."""
-
-    rate: float
-    cpu_us: float
-
-
-@dataclass(slots=True)
-class Row:
-    """All rounds of a scenario."""
-
-    scenario: Scenario
-    ours: list[Round] = field(default_factory=list)
-    floor: list[Round] = field(default_factory=list)
-
-    def ratios(self) -> list[float]:
-        return [one.cpu_us / other.cpu_us for one, other in zip(self.ours, self.floor, strict=True)]
-
-
-SCENARIOS = (
-    Scenario("code exchange, RS256 id_token", {"access_token": "ES256", "id_token": "RS256"}, "game", refreshes=True),
-    Scenario(
-        "code exchange, ES256 id_token", {"access_token": "ES256", "id_token": "ES256"}, "game-es256", refreshes=True
-    ),
-    Scenario(
-        "refresh, RS256 id_token",
-        {"access_token": "ES256", "id_token": "RS256"},
-        "game",
-        refreshes=True,
-        chained=True,
-    ),
-    Scenario("client_credentials", {"access_token": "ES256"}, times=4),
-)
-
-
-class LoadProcess:
-    """The load generator on its own core."""
-
-    def __init__(self, core: set[int]) -> None:
-        with running_on(core):
-            self._process = subprocess.Popen(
-                [sys.executable, str(HERE / "load.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-            )
-
-    def carry_out(self, order: Order) -> Outcome:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(asdict(order)) + "\n")
-        self._process.stdin.flush()
-        outcome = Outcome(**json.loads(self._process.stdout.readline()))
-        if outcome.failures or not outcome.requests:
-            raise Failed(f"{outcome.failures} of {outcome.requests + outcome.failures} requests: {outcome.errors}")
-        return outcome
-
-    def close(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(10)
-
-
-class Target:
-    """A server under load with the codes and refresh tokens that it has not seen yet."""
-
-    def __init__(self, process: ServerProcess, port: int, seeds: Seeds) -> None:
-        self._process = process
-        self._port = port
-        self._codes = {game: [code.text for code in codes] for game, codes in seeds.codes.items()}
-        self._refresh = [token.text for token in seeds.refresh_tokens]
-
-    def round(self, load: LoadProcess, scenario: Scenario, count: int, seconds: float) -> Round:
-        order = Order(
-            port=self._port,
-            host=HOST,
-            forms=self._forms(scenario, count),
-            tokens=scenario.tokens,
-            refreshes=scenario.refreshes,
-            connections=CONNECTIONS,
-            count=count,
-            seconds=seconds,
-            chained=scenario.chained,
-        )
-        before = self._process.cpu_seconds()
-        outcome = load.carry_out(order)
-        spent = self._process.cpu_seconds() - before
-        if scenario.chained:
-            self._refresh = outcome.last
-        return Round(outcome.requests / outcome.seconds, spent / outcome.requests * 1e6)
-
-    def _forms(self, scenario: Scenario, count: int) -> list[dict[str, str]]:
-        if scenario.chained:
-            return [refresh(scenario.game, token) for token in self._refresh]
-        if scenario.game:
-            codes = self._codes[scenario.game]
-            taken, self._codes[scenario.game] = codes[:count], codes[count:]
-            return [exchange(scenario.game, code) for code in taken]
-        return [CLIENT_CREDENTIALS] * count
+CACHE = ROOT / "var" / "bench"
 
 
 def main() -> int:
-    arguments = argparse.ArgumentParser(description="Measure what authsrv costs.")
-    arguments.add_argument("--quick", action="store_true", help="one short round of everything")
-    arguments.add_argument(
-        "--only", default="", metavar="TEXT", help="only the token requests whose name has this in it"
-    )
-    chosen = arguments.parse_args()
-    quick, scenarios = chosen.quick, [one for one in SCENARIOS if chosen.only in one.name]
-    extent = Extent(1, 600, 3.0, 2) if quick else Extent(3, 1200, 4.0, 5)
-    began = time.perf_counter()
+    """The command."""
+    chosen = _arguments()
+    names = [name for name in SYSTEMS if not chosen.systems or name in chosen.systems.split(",")]
+    CACHE.mkdir(parents=True, exist_ok=True)
     try:
-        with tempfile.TemporaryDirectory(prefix="authsrv-bench-") as directory:
-            measure(Path(directory), extent, scenarios, starts=not chosen.only)
-    except (Failed, DidNotStart) as error:
+        with tempfile.TemporaryDirectory(prefix="run-", dir=CACHE) as directory:
+            results = measure(Path(directory), plan(quick=chosen.quick, only=chosen.only), names)
+    except DidNotStart as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
-    print(f"\n{time.perf_counter() - began:.0f} s in all")
-    return 0
+    print(text(results))
+    wrong = [one for row in results.rows for one in row.measured if one.failures]
+    for one in wrong:
+        print(f"bench: {one.system}: {one.failures} wrong answers: {_errors(one)}", file=sys.stderr)
+    return 1 if wrong else 0
 
 
-def measure(directory: Path, extent: Extent, scenarios: Sequence[Scenario], *, starts: bool) -> None:
-    site = Site(directory, *_free_ports(3))
-    write_config(site)
-    migrate(site)
-    seeds = asyncio.run(fill(site, Wanted(extent.rounds * (extent.requests + WARM_UP), CONNECTIONS)))
-    shutil.copy(site.database, site.floor_database)
-    server_core, load_core = cores()
-    print(f"server on core {server_core}, load generator on core {load_core}, {CONNECTIONS} connections\n")
-    with running_on(load_core), _emulator(site, load_core):
-        if starts:
-            _print_starts([_start(site, server_core) for _ in range(extent.starts + 1)][1:])
-            _print_help([_help(server_core) for _ in range(extent.starts + 1)][1:])
-        rows = [Row(scenario) for scenario in scenarios]
-        _ask_for_tokens(rows, site, seeds, (server_core, load_core), extent)
-        _print_rows(rows)
+def _arguments() -> argparse.Namespace:
+    arguments = argparse.ArgumentParser(prog="make bench", description="Measure what authsrv costs, beside its peers.")
+    arguments.add_argument("--quick", action="store_true", help="one short round of everything, a few minutes")
+    arguments.add_argument("--only", default="", metavar="TEXT", help="only the rows whose name has this in it")
+    arguments.add_argument("--systems", default="", metavar="NAMES", help=f"by commas, of {', '.join(SYSTEMS)}")
+    return arguments.parse_args()
 
 
-def _ask_for_tokens(
-    rows: Sequence[Row], site: Site, seeds: Seeds, on: tuple[set[int], set[int]], extent: Extent
-) -> None:
-    """Round after round, every row's request from both servers, one right after the other."""
-    server_core, load_core = on
-    with ExitStack() as stack:
-        ours = stack.enter_context(_authsrv(site, server_core))
-        floor = stack.enter_context(_floor(site, server_core))
-        load = LoadProcess(load_core)
-        stack.callback(load.close)
-        targets = Target(ours, site.port, seeds), Target(floor, site.floor_port, seeds.in_clear())
-        for _ in range(extent.rounds):
-            for row in rows:
-                for target, rounds in zip(targets, (row.ours, row.floor), strict=True):
-                    target.round(load, row.scenario, WARM_UP, extent.seconds)
-                    rounds.append(
-                        target.round(load, row.scenario, extent.requests * row.scenario.times, extent.seconds)
-                    )
-        print(f"{'memory after the load':<32}{ours.rss():8.1f} MB   floor {floor.rss():.1f} MB\n")
+def _errors(measured: Measured) -> str:
+    return "; ".join(error for one in measured.rounds for error in one.errors[:1])
 
 
-def _authsrv(site: Site, core: set[int]) -> ServerProcess:
-    command = [AUTHSRV, "serve", "--config", str(site.config)]
-    return ServerProcess(command, site.port, site.directory / "authsrv.log", core)
-
-
-def _floor(site: Site, core: set[int]) -> ServerProcess:
-    command = [sys.executable, str(HERE / "floor.py"), str(site.floor_database), str(site.floor_port), ISSUER]
-    return ServerProcess(command, site.floor_port, site.directory / "floor.log", core)
-
-
-@contextmanager
-def _emulator(site: Site, core: set[int]) -> Iterator[None]:
-    """The platforms, from which a starting server fetches keys."""
-    port = str(site.emulator_port)
-    command = [AUTHSRV, "emulator", "run", "--port", port, "--keys", str(site.emulator_keys), "--until-stdin-closes"]
-    health = "/emulator/health"
-    with ServerProcess(command, site.emulator_port, site.directory / "emulator.log", core, health):
-        yield
-
-
-def _start(site: Site, core: set[int]) -> Start:
-    with _authsrv(site, core) as process:
-        return process.start
-
-
-def _help(core: set[int]) -> float:
-    with running_on(core):
-        began = time.perf_counter()
-        subprocess.run([AUTHSRV, "--help"], check=True, stdout=subprocess.DEVNULL)
-        return time.perf_counter() - began
-
-
-def _free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        listeners = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [listener.getsockname()[1] for listener in listeners]
-
-
-def _print_starts(starts: Sequence[Start]) -> None:
-    _print_goal("cold start, first 200", [one.seconds for one in starts], "s", START_GOAL)
-    _print_goal("  of it CPU", [one.cpu for one in starts], "s", None)
-    _print_goal("idle memory after one request", [one.rss for one in starts], "MB", RSS_GOAL)
-
-
-def _print_help(times: Sequence[float]) -> None:
-    _print_goal("authsrv --help", times, "s", HELP_GOAL)
-
-
-def _print_goal(name: str, values: Sequence[float], unit: str, goal: float | None) -> None:
-    middle, digits = statistics.median(values), 1 if unit == "MB" else 2
-    spread = f"{min(values):.{digits}f} to {max(values):.{digits}f}"
-    verdict = "" if goal is None else f"   goal {goal:g}: {'met' if middle <= goal else 'MISSED'}"
-    print(f"{name:<32}{middle:8.{digits}f} {unit:<2}   {spread:<14}{verdict}")
-
-
-def _print_rows(rows: Sequence[Row]) -> None:
-    print(f"{'':<32}{'requests/s':>17}{'CPU us/request':>20}{'CPU, authsrv / floor':>32}")
-    print(f"{'':<32}{'authsrv':>9}{'floor':>8}{'authsrv':>12}{'floor':>8}{'median':>10}{'spread':>16}{'goal':>14}")
-    for row in rows:
-        ratios = row.ratios()
-        middle = statistics.median(ratios)
-        rates, costs = _medians(row, "rate"), _medians(row, "cpu_us")
-        spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
-        verdict = f"{RATIO_GOAL}: {'met' if middle <= RATIO_GOAL else 'MISSED'}"
-        print(
-            f"{row.scenario.name:<32}{rates[0]:9.0f}{rates[1]:8.0f}{costs[0]:12.0f}{costs[1]:8.0f}"
-            f"{middle:10.2f}{spread:>16}{verdict:>14}"
-        )
-
-
-def _medians(row: Row, what: str) -> tuple[float, float]:
-    return (
-        statistics.median(getattr(one, what) for one in row.ours),
-        statistics.median(getattr(one, what) for one in row.floor),
+def measure(directory: Path, run: Plan, names: Sequence[str]) -> Results:
+    """All of a run."""
+    began, date = time.perf_counter(), datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    on = Cores(*cores())
+    with running_on(on.load):
+        systems, versions, left_out = _prepared(directory, run, names)
+        starts = _starts(systems, on, run)
+        rows, memory = _rounds(systems, on, run)
+    abouts = {key: About(system.name, versions[key], system.durability, memory[key]) for key, system in systems.items()}
+    return Results(
+        date=date,
+        machine={"Python": platform.python_version()},
+        seconds=time.perf_counter() - began,
+        systems=abouts,
+        rows=rows,
+        starts=starts.servers,
+        help_seconds=starts.help_seconds,
+        left_out=left_out,
     )
+
+
+def _prepared(
+    directory: Path, run: Plan, names: Sequence[str]
+) -> tuple[dict[str, System], dict[str, str], dict[str, str]]:
+    """Systems with their databases, their versions, and why others are left out."""
+    systems: dict[str, System] = {}
+    versions: dict[str, str] = {}
+    left_out: dict[str, str] = {}
+    for name in names:
+        system, cache, place = SYSTEMS[name](), CACHE / name, directory / name
+        cache.mkdir(exist_ok=True)
+        place.mkdir()
+        try:
+            versions[name] = system.install(cache)
+        except NotInstalled as error:
+            left_out[name] = str(error)
+            continue
+        _say(f"preparing {name}")
+        system.prepare(place, run.wanted())
+        systems[name] = system
+    return systems, versions, left_out
+
+
+def _starts(systems: Mapping[str, System], on: Cores, run: Plan) -> Starts:
+    authsrv = systems.get("authsrv")
+    if not run.starts or not isinstance(authsrv, Authsrv):
+        return Starts((), ())
+    _say("starting authsrv over and over")
+    return measure_starts(authsrv, on, run.starts)
+
+
+def _rounds(systems: Mapping[str, System], on: Cores, run: Plan) -> tuple[list[Row], dict[str, float]]:
+    """Repetition after repetition, cell after cell, all systems one right after the other."""
+    with ExitStack() as stack:
+        load = LoadProcess(on.load)
+        stack.callback(load.close)
+        targets = {key: Target(one, stack.enter_context(one.serve(on)), load) for key, one in systems.items()}
+        found: dict[Cell, dict[str, list[Round]]] = {cell: {key: [] for key in systems} for cell in run.cells}
+        for repetition in range(run.repetitions):
+            for cell, rounds in found.items():
+                _say(f"{repetition + 1} of {run.repetitions}: {cell.name}, {cell.connections} connections")
+                for key, target in targets.items():
+                    one = target.round(cell.workload, cell.algorithm, cell.connections, run.extent)
+                    if one is not None:
+                        rounds[key].append(one)
+        return _as_rows(found), {key: target.running.server.rss() for key, target in targets.items()}
+
+
+def _as_rows(found: Mapping[Cell, Mapping[str, Sequence[Round]]]) -> list[Row]:
+    return [
+        Row(cell.name, cell.connections, [Measured(key, rounds) for key, rounds in systems.items() if rounds])
+        for cell, systems in found.items()
+    ]
+
+
+def _say(what: str) -> None:
+    print(f"{datetime.now(UTC):%H:%M:%S} {what}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,15 @@
-"""What the servers find when they start: a configuration, a migrated database, players, codes and refresh tokens.
+"""What authsrv and the floor find when they start: configuration, migrated database, players, codes, refresh tokens.
 
 Codes and refresh tokens are put in through the storage's own changes, each in a row of its own exactly as a silent
 login leaves it, so that no second is spent on logins that are not measured.
 """
 
-import hashlib
 import os
 import subprocess
 import sys
 import time
 import uuid
-from base64 import urlsafe_b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,15 +23,11 @@ from authsrv.oauth.key_material import Vault
 from authsrv.oauth.opaque import Opaque, OpaqueTokens
 from authsrv.storage.changes import AddGrant, AddPlayer, Change
 from authsrv.storage.sqlite import SqliteStorage
+from bench.site import BACKENDS, CHALLENGE, GAMES, REDIRECT_URI, SECRET
+from bench.systems.base import Wanted
 
 ISSUER = "https://login.studio.example"
 HOST = "login.studio.example"
-REDIRECT_URI = "http://127.0.0.1/callback"
-VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
-CHALLENGE = urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
-SECRET = "bench-secret-of-more-than-32-characters"
-GAMES = {"game": "RS256", "game-es256": "ES256"}
-PLAYERS = 200
 HOUR, MONTH = 3600, 30 * 86400
 _AT_ONCE = 500
 
@@ -44,7 +38,6 @@ class Site:
 
     directory: Path
     port: int
-    floor_port: int
     emulator_port: int
 
     @property
@@ -56,33 +49,24 @@ class Site:
         return self.directory / "authsrv.db"
 
     @property
-    def floor_database(self) -> Path:
-        return self.directory / "floor.db"
-
-    @property
     def emulator_keys(self) -> Path:
         return self.directory / "emulator"
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """How many codes each game gets, and how many refresh tokens to begin with."""
-
-    codes: int
-    refresh_tokens: int
-
-
-@dataclass(frozen=True, slots=True)
 class Seeds:
-    """Codes by game, and refresh tokens of `game`."""
+    """Codes and refresh tokens by the client that they were made for."""
 
     codes: Mapping[str, list[Opaque]]
-    refresh_tokens: list[Opaque]
+    refresh_tokens: Mapping[str, list[Opaque]]
 
     def in_clear(self) -> "Seeds":
         """The same for the floor, which finds the row's id in front of the secret."""
-        codes = {game: [_in_clear(code) for code in codes] for game, codes in self.codes.items()}
-        return Seeds(codes, [_in_clear(token) for token in self.refresh_tokens])
+        return Seeds(_all_in_clear(self.codes), _all_in_clear(self.refresh_tokens))
+
+
+def _all_in_clear(tokens: Mapping[str, list[Opaque]]) -> Mapping[str, list[Opaque]]:
+    return {client: [_in_clear(token) for token in each] for client, each in tokens.items()}
 
 
 def _in_clear(token: Opaque) -> Opaque:
@@ -90,12 +74,15 @@ def _in_clear(token: Opaque) -> Opaque:
 
 
 def write_config(site: Site) -> None:
-    """One project on the three emulated platforms, two games that differ in their id_token's algorithm, one backend."""
+    """One project on the three emulated platforms, two games that differ in their id_token's algorithm, two
+    backends that differ in their access token's.
+    """
     emulators = host.load_or_generate(site.emulator_keys)
     platforms = host.platform_settings(emulators, f"http://127.0.0.1:{site.emulator_port}")
     game = {"type": "public", "native": True, "redirect_uris": [REDIRECT_URI]}
-    clients: dict[str, dict[str, Any]] = {name: {**game, "id_token_alg": alg} for name, alg in GAMES.items()}
-    clients["backend"] = {"type": "server", "secret": SECRET, "scopes": ["profile"]}
+    clients: dict[str, dict[str, Any]] = {name: {**game, "id_token_alg": alg} for alg, name in GAMES.items()}
+    backend = {"type": "server", "secret": SECRET, "scopes": ["profile"], "introspect": True}
+    clients |= {name: {**backend, "access_token_alg": alg} for alg, name in BACKENDS.items()}
     site.config.write_text(
         to_toml(
             {
@@ -136,21 +123,25 @@ class _Filler:
         self._players: list[Player] = []
 
     async def fill(self, wanted: Wanted) -> Seeds:
-        self._players = [self._player() for _ in range(PLAYERS)]
-        changes: list[Change] = [AddPlayer(player) for player in self._players]
-        codes: dict[str, list[Opaque]] = {name: [] for name in GAMES}
-        for name in GAMES:
-            for code, change in self._grants(name, wanted.codes):
-                codes[name].append(code)
-                changes.append(change)
-        refresh_tokens: list[Opaque] = []
-        for _, change in self._grants("game", wanted.refresh_tokens):
-            token, redeemed = self._redeemed(change.grant)
-            refresh_tokens.append(token)
-            changes.append(redeemed)
+        self._players = [self._player() for _ in range(wanted.players)]
+        await self._apply([AddPlayer(player) for player in self._players])
+        codes = {game: await self._codes(game, wanted.codes) for game in GAMES.values()}
+        refresh = {game: await self._refresh_tokens(game, wanted.refresh_tokens) for game in GAMES.values()}
+        return Seeds(codes, refresh)
+
+    async def _codes(self, game: str, count: int) -> list[Opaque]:
+        made = list(self._grants(game, count))
+        await self._apply([change for _, change in made])
+        return [code for code, _ in made]
+
+    async def _refresh_tokens(self, game: str, count: int) -> list[Opaque]:
+        made = [self._redeemed(change.grant) for _, change in self._grants(game, count)]
+        await self._apply([change for _, change in made])
+        return [token for token, _ in made]
+
+    async def _apply(self, changes: Sequence[Change]) -> None:
         for start in range(0, len(changes), _AT_ONCE):
             await self._storage.apply(changes[start : start + _AT_ONCE])
-        return Seeds(codes, refresh_tokens)
 
     def _player(self) -> Player:
         return Player(self._storage.next_id(), str(uuid.uuid4()), "bench", "Amber", self._now, self._now)
@@ -159,7 +150,7 @@ class _Filler:
         for number in range(count):
             grant_id = self._storage.next_id()
             code = self._opaque.new("code", grant_id)
-            yield code, AddGrant(self._grant(grant_id, client, self._players[number % PLAYERS], code.digest))
+            yield code, AddGrant(self._grant(grant_id, client, self._players[number % len(self._players)], code.digest))
 
     def _grant(self, grant_id: int, client: str, player: Player, code_hash: Digest) -> Grant:
         return Grant(

@@ -5,11 +5,12 @@ Owns starting, the first answer, CPU time, memory and stopping. Knows nothing of
 
 import http.client
 import os
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +20,8 @@ DISCOVERY = "/.well-known/openid-configuration"
 START_SECONDS = 20.0
 POLL_SECONDS = 0.002
 TICKS = os.sysconf("SC_CLK_TCK")
+ROOT = Path(__file__).parents[1]
+"""Where servers run, so that `python -m bench...` finds its module."""
 
 
 class DidNotStart(Exception):
@@ -29,6 +32,13 @@ def cores() -> tuple[set[int], set[int]]:
     """The server's core and the load generator's; the same one where there is only one."""
     usable = sorted(os.sched_getaffinity(0))
     return {usable[0]}, {usable[-1]}
+
+
+def free_ports(count: int) -> list[int]:
+    """Loopback ports that nobody listens on."""
+    with ExitStack() as stack:
+        listeners = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [listener.getsockname()[1] for listener in listeners]
 
 
 @contextmanager
@@ -56,15 +66,60 @@ def installed_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
-class ServerProcess:
-    """A server that is running; leaving the block stops it and waits."""
+@dataclass(frozen=True, slots=True)
+class ProcessTree:
+    """A process with all that it started and that still runs: a master has workers, a database one process each."""
 
-    def __init__(self, command: Sequence[str], port: int, log: Path, core: set[int], path: str = DISCOVERY) -> None:
+    pid: int
+
+    def cpu_seconds(self) -> float:
+        """CPU time of all threads of all of them, and of those that ended and were waited for; user and system."""
+        return sum(sum(int(field) for field in _stat(pid)[11:15]) for pid in self._pids()) / TICKS
+
+    def rss(self) -> float:
+        """Resident memory in MB (10^6 bytes), summed; what several processes share counts in each."""
+        return sum(_rss(pid) for pid in self._pids())
+
+    def _pids(self) -> Iterator[int]:
+        children: dict[int, list[int]] = {}
+        for entry in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                children.setdefault(int(_stat(int(entry.name))[1]), []).append(int(entry.name))
+        found = [self.pid]
+        while found:
+            yield (pid := found.pop())
+            found += children.get(pid, [])
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of `/proc/PID/stat` from the state on."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def _rss(pid: int) -> float:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next((int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith("VmRSS:")), 0.0)
+
+
+class ServerProcess:
+    """A server that is running; leaving the block stops it and waits. It is up when `path` is answered with 200."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        port: int,
+        log: Path,
+        core: set[int],
+        *,
+        path: str = DISCOVERY,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self._command = command
         self._port = port
         self._log = log
         self._core = core
         self._path = path
+        self._environment = installed_environment() | dict(environment or {})
 
     def __enter__(self) -> "ServerProcess":
         with self._log.open("wb") as output, running_on(self._core):
@@ -75,8 +130,10 @@ class ServerProcess:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
-                env=installed_environment(),
+                cwd=ROOT,
+                env=self._environment,
             )
+        self.tree = ProcessTree(self._process.pid)
         try:
             self._await_answer(began + START_SECONDS)
         except DidNotStart:
@@ -89,14 +146,12 @@ class ServerProcess:
         self._end()
 
     def cpu_seconds(self) -> float:
-        """CPU time of all threads, user and system."""
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
+        """CPU time of the whole tree."""
+        return self.tree.cpu_seconds()
 
     def rss(self) -> float:
-        """Resident memory in MB (10^6 bytes)."""
-        lines = Path(f"/proc/{self._process.pid}/status").read_text().splitlines()
-        return next(int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith("VmRSS:"))
+        """Resident memory of the whole tree in MB."""
+        return self.tree.rss()
 
     def _await_answer(self, deadline: float) -> None:
         while not self._answers():

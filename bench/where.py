@@ -1,7 +1,7 @@
 """Where the time of a request goes: cProfile over the application in this process, without HTTP.
 
-Run as `where.py exchange|refresh|client_credentials|discovery [REQUESTS]`. The profiler makes Python code look dearer
-than it is, and sees neither the protocol nor the threads of the database and the log.
+Run as `python -m bench.where exchange|refresh|client_credentials|discovery [REQUESTS]`. The profiler
+makes Python code look dearer than it is, and sees neither the protocol nor the threads of the database and the log.
 """
 
 import asyncio
@@ -14,12 +14,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlencode
 
-from forms import CLIENT_CREDENTIALS, exchange, refresh
-from seed import HOST, Seeds, Site, Wanted, fill, migrate, write_config
 from starlette.types import Message
 
 from authsrv import config as configuration
 from authsrv.app import Application, World, create_app
+from bench.forms import client_credentials, exchange, refresh
+from bench.seed import HOST, Seeds, Site, fill, migrate, write_config
+from bench.site import BACKENDS, GAMES
+from bench.systems.base import Wanted
 
 WARM_UP = 50
 SHOWN = 90
@@ -78,10 +80,11 @@ async def profile(site: Site, kind: str, count: int) -> None:
 def _calls(app: Application, kind: str, seeds: Seeds, count: int) -> Sequence[Call]:
     if kind == "discovery":
         return [Call(app, "GET", "/.well-known/openid-configuration") for _ in range(count)]
+    game = GAMES["RS256"]
     forms = {
-        "exchange": [exchange("game", code.text) for code in seeds.codes["game"]],
-        "refresh": [refresh("game", token.text) for token in seeds.refresh_tokens],
-        "client_credentials": [CLIENT_CREDENTIALS] * count,
+        "exchange": [exchange(game, code.text) for code in seeds.codes[game]],
+        "refresh": [refresh(game, token.text) for token in seeds.refresh_tokens[game]],
+        "client_credentials": [client_credentials(BACKENDS["ES256"])] * count,
     }[kind]
     return [Call(app, "POST", "/oauth2/token", form) for form in forms]
 
@@ -89,7 +92,7 @@ def _calls(app: Application, kind: str, seeds: Seeds, count: int) -> Sequence[Ca
 def main() -> None:
     kind, count = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 1000
     with tempfile.TemporaryDirectory(prefix="authsrv-bench-") as directory:
-        site = Site(Path(directory), 8080, 0, 9)
+        site = Site(Path(directory), 8080, 9)
         write_config(site)
         migrate(site)
         asyncio.run(profile(site, kind, count))

@@ -1,0 +1,67 @@
+"""What a run measures: rows of the table, numbers of connections, repetitions, and how much stock that takes.
+
+Owns these choices; measures nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench.rounds import Extent
+from bench.systems.base import Wanted
+from bench.workloads import CLIENT_CREDENTIALS, CODE_EXCHANGE, REFRESH, WORKLOADS, Algorithm, Workload
+
+CONNECTIONS = 32
+FEW_AND_MANY = (1, 256)
+AT_ALL_CONNECTIONS = (CODE_EXCHANGE, REFRESH, CLIENT_CREDENTIALS)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A row of the table at one number of connections. `widely` says that it is for every system, not only for
+    authsrv, the floor and the fastest peer.
+    """
+
+    workload: Workload
+    algorithm: Algorithm
+    connections: int = CONNECTIONS
+    widely: bool = True
+
+    @property
+    def name(self) -> str:
+        """As the table shows it."""
+        return f"{self.workload.name}, {self.algorithm}" if self.workload.signs else self.workload.name
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All of a run. `starts` is how often a server is started to see what that takes."""
+
+    cells: Sequence[Cell]
+    repetitions: int
+    extent: Extent
+    starts: int
+
+    def wanted(self) -> Wanted:
+        """What every database must hold for it."""
+        cells = [cell for cell in self.cells if cell.algorithm == "ES256"]
+        exchanges = [cell for cell in cells if cell.workload is CODE_EXCHANGE]
+        chains = sum(cell.connections for cell in cells if cell.workload is REFRESH)
+        a_round = self.extent.requests + self.extent.warm_up_requests
+        return Wanted(codes=len(exchanges) * self.repetitions * a_round, refresh_tokens=chains * self.repetitions * 2)
+
+
+def plan(*, quick: bool, only: str) -> Plan:
+    """A run of about half an hour, or of a few minutes. `only` is a part of the rows' names."""
+    chosen = [cell for cell in _cells(quick=quick) if only in cell.name]
+    starts = 0 if only else 2 if quick else 5
+    if quick:
+        return Plan(chosen, 1, Extent(1500, 1.0), starts)
+    return Plan(chosen, 5, Extent(6000, 2.0), starts)
+
+
+def _cells(*, quick: bool) -> list[Cell]:
+    cells = [Cell(workload, algorithm) for workload in WORKLOADS for algorithm in workload.algorithms]
+    if quick:
+        return cells
+    more = [Cell(workload, "ES256", count, widely=False) for workload in AT_ALL_CONNECTIONS for count in FEW_AND_MANY]
+    return cells + more
