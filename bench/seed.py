@@ -12,17 +12,21 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from authsrv.audit import Audit
+from authsrv.config.clients import CODE_GRANTS
+from authsrv.database_url import Database
 from authsrv.emulator import host
 from authsrv.emulator.toml import to_toml
-from authsrv.models import Digest, Grant, KeyRules, Player
+from authsrv.models import TOKEN_EXCHANGE, Digest, Grant, KeyRules, Player
 from authsrv.oauth.key_keeper import KeyKeeper
 from authsrv.oauth.key_material import Vault
 from authsrv.oauth.opaque import Opaque, OpaqueTokens
+from authsrv.storage import open_storage
+from authsrv.storage.base import Storage
 from authsrv.storage.changes import AddGrant, AddPlayer, Change
-from authsrv.storage.sqlite import SqliteStorage
+from bench.servers import free_ports
 from bench.site import BACKENDS, CHALLENGE, GAMES, REDIRECT_URI, SECRET
 from bench.systems.base import Wanted
 
@@ -39,14 +43,18 @@ class Site:
     directory: Path
     port: int
     emulator_port: int
+    database: str
+    """Its URL."""
+
+    @classmethod
+    def on_free_ports(cls, directory: Path, database: str) -> Self:
+        """With ports that nobody listens on."""
+        port, emulator_port = free_ports(2)
+        return cls(directory, port, emulator_port, database)
 
     @property
     def config(self) -> Path:
         return self.directory / "authsrv.toml"
-
-    @property
-    def database(self) -> Path:
-        return self.directory / "authsrv.db"
 
     @property
     def emulator_keys(self) -> Path:
@@ -77,9 +85,12 @@ def write_config(site: Site) -> None:
     """One project on the three emulated platforms, two games that differ in their id_token's algorithm, two
     backends that differ in their access token's.
     """
-    emulators = host.load_or_generate(site.emulator_keys)
-    platforms = host.platform_settings(emulators, f"http://127.0.0.1:{site.emulator_port}")
-    game = {"type": "public", "native": True, "redirect_uris": [REDIRECT_URI]}
+    game = {
+        "type": "public",
+        "native": True,
+        "redirect_uris": [REDIRECT_URI],
+        "grants": [*CODE_GRANTS, TOKEN_EXCHANGE],
+    }
     clients: dict[str, dict[str, Any]] = {name: {**game, "id_token_alg": alg} for alg, name in GAMES.items()}
     backend = {"type": "server", "secret": SECRET, "scopes": ["profile"], "introspect": True}
     clients |= {name: {**backend, "access_token_alg": alg} for alg, name in BACKENDS.items()}
@@ -89,12 +100,23 @@ def write_config(site: Site) -> None:
                 "issuer": ISSUER,
                 "dev": True,
                 "server": {"port": site.port, "drain_seconds": 0, "graceful_seconds": 2},
-                "database": {"url": f"sqlite:///{site.database}"},
+                "database": {"url": site.database},
                 "limits": {"multiplier": 1000},
-                "projects": {"bench": {"platforms": platforms, "clients": clients}},
+                "projects": {"bench": {"platforms": _platforms(site), "clients": clients}},
             }
         )
     )
+
+
+def _platforms(site: Site) -> dict[str, dict[str, Any]]:
+    """All three. A login asks Steam about its ticket and nothing else, so that the cost of one call can be told; an
+    id_token of Epic may be sent again, so that none has to be made for each request.
+    """
+    emulators = host.load_or_generate(site.emulator_keys)
+    platforms = host.platform_settings(emulators, f"http://127.0.0.1:{site.emulator_port}")
+    platforms["steam"] |= {"require_ownership": False, "fetch_profile": False}
+    platforms["epicgames"] |= {"id_token_reuse": True}
+    return platforms
 
 
 def migrate(site: Site) -> None:
@@ -103,8 +125,8 @@ def migrate(site: Site) -> None:
 
 
 async def fill(site: Site, wanted: Wanted) -> Seeds:
-    """Make the server's keys and all rows. The floor gets a copy of the file afterwards."""
-    storage = SqliteStorage(site.database)
+    """Make the server's keys and all rows."""
+    storage = open_storage(Database(site.database))
     await storage.open()
     try:
         keeper = KeyKeeper(storage, KeyRules(), Vault("", os.urandom), time.time, Audit(lambda _: None))
@@ -116,7 +138,7 @@ async def fill(site: Site, wanted: Wanted) -> Seeds:
 
 
 class _Filler:
-    def __init__(self, storage: SqliteStorage, opaque: OpaqueTokens, now: int) -> None:
+    def __init__(self, storage: Storage, opaque: OpaqueTokens, now: int) -> None:
         self._storage = storage
         self._opaque = opaque
         self._now = now

@@ -92,7 +92,7 @@ def _calls(app: Application, kind: str, seeds: Seeds, count: int) -> Sequence[Ca
 def main() -> None:
     kind, count = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 1000
     with tempfile.TemporaryDirectory(prefix="authsrv-bench-") as directory:
-        site = Site(Path(directory), 8080, 9)
+        site = Site(Path(directory), 8080, 9, f"sqlite:///{directory}/authsrv.db")
         write_config(site)
         migrate(site)
         asyncio.run(profile(site, kind, count))

@@ -1,17 +1,21 @@
-"""authsrv itself on SQLite, with the emulated platforms on the load generator's core."""
+"""authsrv itself on SQLite, with the platforms on the load generator's core."""
 
 import asyncio
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
-from bench.orders import Expected, Request, Requests
+from bench.emulator import HEALTH
+from bench.orders import Requests
 from bench.seed import HOST, Site, fill, migrate, write_config
-from bench.servers import AUTHSRV, ServerProcess, free_ports
+from bench.servers import AUTHSRV, ServerProcess
+from bench.systems.authsrv_requests import CODES_FOR_ACCESS, other_requests
 from bench.systems.base import Cores, Running, Wanted
 from bench.systems.token_requests import Asked, token_requests
-from bench.workloads import DISCOVERY, JWKS, Algorithm, Workload
+from bench.workloads import Algorithm, Workload
 
 
 class Authsrv:
@@ -29,11 +33,15 @@ class Authsrv:
 
     def prepare(self, directory: Path, wanted: Wanted) -> None:
         """Of `System`."""
-        self.site = Site(directory, *free_ports(2))
+        self.prepare_on(f"sqlite:///{directory / 'authsrv.db'}", directory, wanted)
+
+    def prepare_on(self, database: str, directory: Path, wanted: Wanted) -> None:
+        """With the database of this URL."""
+        self.site = Site.on_free_ports(directory, database)
         write_config(self.site)
         migrate(self.site)
-        seeds = asyncio.run(fill(self.site, wanted))
-        self._asked = {**token_requests(seeds), DISCOVERY: _discovery, JWKS: _jwks}
+        seeds = asyncio.run(fill(self.site, replace(wanted, codes=wanted.codes + CODES_FOR_ACCESS)))
+        self._asked = {**token_requests(seeds), **other_requests(self.site, seeds)}
 
     @contextmanager
     def serve(self, cores: Cores) -> Iterator[Running]:
@@ -49,19 +57,10 @@ class Authsrv:
     def emulator(self, core: set[int]) -> ServerProcess:
         """The platforms, to be started; a starting server fetches keys from them."""
         port, log = self.site.emulator_port, self.site.directory / "emulator.log"
-        options = ["--port", str(port), "--keys", str(self.site.emulator_keys), "--until-stdin-closes"]
-        return ServerProcess([AUTHSRV, "emulator", "run", *options], port, log, core, path="/emulator/health")
+        command = [sys.executable, "-m", "bench.emulator", str(self.site.emulator_keys), str(port)]
+        return ServerProcess(command, port, log, core, path=HEALTH)
 
     def requests(self, workload: Workload, algorithm: Algorithm, count: int) -> Requests | None:
         """Of `System`."""
         asked = self._asked.get(workload)
         return asked(algorithm, count) if asked else None
-
-
-def _discovery(_algorithm: Algorithm, _count: int) -> Requests:
-    members = ("issuer", "token_endpoint", "jwks_uri")
-    return Requests((Request("/.well-known/openid-configuration", method="GET"),), Expected(present=members))
-
-
-def _jwks(_algorithm: Algorithm, _count: int) -> Requests:
-    return Requests((Request("/oauth2/jwks", method="GET"),), Expected(lengths={"keys": 2}))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.orders import Requests
 from bench.seed import HOST, ISSUER, Site, fill, migrate, write_config
-from bench.servers import ServerProcess, free_ports
+from bench.servers import ServerProcess
 from bench.systems.base import Cores, Running, Wanted
 from bench.systems.token_requests import Asked, token_requests
 from bench.workloads import Algorithm, Workload
@@ -22,6 +22,7 @@ class Floor:
     durability = "SQLite, WAL, synchronous=FULL"
 
     _site: Site
+    _database: Path
     _asked: Asked
 
     def install(self, cache: Path) -> str:
@@ -30,7 +31,8 @@ class Floor:
 
     def prepare(self, directory: Path, wanted: Wanted) -> None:
         """Of `System`."""
-        self._site = Site(directory, *free_ports(2))
+        self._database = directory / "floor.db"
+        self._site = Site.on_free_ports(directory, f"sqlite:///{self._database}")
         write_config(self._site)
         migrate(self._site)
         self._asked = token_requests(asyncio.run(fill(self._site, wanted)).in_clear())
@@ -39,7 +41,7 @@ class Floor:
     def serve(self, cores: Cores) -> Iterator[Running]:
         """Of `System`."""
         port, log = self._site.port, self._site.directory / "floor.log"
-        command = [sys.executable, "-m", "bench.floor", str(self._site.database), str(port), ISSUER]
+        command = [sys.executable, "-m", "bench.floor", str(self._database), str(port), ISSUER]
         with ServerProcess(command, port, log, cores.server) as server:
             yield Running(server, port, HOST)
 

@@ -1,11 +1,15 @@
 """Every system of a full run, in the order of the table. A new one is a module beside this and a line here."""
 
+from collections.abc import Callable
+
 from bench.systems.authsrv import Authsrv
+from bench.systems.authsrv_postgres import AuthsrvOnPostgres
 from bench.systems.base import System
 from bench.systems.floor import Floor
 
-SYSTEMS: dict[str, type[System]] = {
+SYSTEMS: dict[str, Callable[[], System]] = {
     "authsrv": Authsrv,
+    "authsrv-postgres": AuthsrvOnPostgres,
     "floor": Floor,
 }
 """By the name that `--systems` takes."""
