@@ -4,10 +4,10 @@ Times are Unix seconds. Knows neither HTTP, OAuth nor SQL.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 from authsrv.models import BarKind, Consent, Digest, IdentityKey, Player, Session
+from authsrv.records import dataclass
 
 EventKind = Literal[
     "created",

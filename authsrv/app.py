@@ -11,7 +11,6 @@ import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -62,6 +61,7 @@ from authsrv.pages.render import Pages
 from authsrv.platforms import PLATFORMS
 from authsrv.platforms.base import Clock, PlatformSettings
 from authsrv.playfab.settings import PlayFabSettings
+from authsrv.records import dataclass
 from authsrv.services import Connect, Place
 from authsrv.serving.readiness import Absent, Probe, Readiness
 from authsrv.storage import open_storage

@@ -6,10 +6,11 @@ event is a line of the log under the logger name `authsrv.audit`.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Literal
 
 from authsrv.log import Emit, Event
+from authsrv.records import dataclass
 
 AuditKind = Literal[
     "login.succeeded",

@@ -5,10 +5,11 @@ Owns the names and their JSON. What may be registered is decided elsewhere; know
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any, Literal
 
 from authsrv.models import AuthMethod, GrantType, SigningAlgorithm
+from authsrv.records import dataclass
 
 ApplicationType = Literal["web", "native"]
 

@@ -5,7 +5,6 @@ Owns nothing but the order of construction; `app.py` owns what lives longer than
 
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 
 from authsrv.accounts.access import AccountAccess
 from authsrv.accounts.answers import ConnectAnswers
@@ -140,6 +139,7 @@ from authsrv.orders.desk import Desk
 from authsrv.platforms.base import Clock
 from authsrv.platforms.guest.platform import DEVICE_SECRET, GuestPlatform
 from authsrv.platforms.guest.secret import new_secret
+from authsrv.records import dataclass
 from authsrv.serving.readiness import Readiness
 from authsrv.storage.base import Storage
 

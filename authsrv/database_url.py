@@ -3,9 +3,10 @@
 Knows no driver, so that reading the configuration stays light.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, urlsplit
+
+from authsrv.records import dataclass
 
 _PREFIX = "sqlite:///"
 _POSTGRES_SCHEMES = frozenset({"postgresql", "postgres"})

@@ -10,13 +10,13 @@ import ipaddress
 import math
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from itertools import chain, islice
 
 from authsrv.errors import RateLimited
 from authsrv.models import RATE_WINDOW, SharedCount
 from authsrv.rate_windows import MAX_COUNTERS, Clock, Windows
+from authsrv.records import dataclass
 
 SHARE = 10
 """The part of a quota, a tenth, that a node keeps to itself; whenever it has counted so much it tells at once."""

@@ -4,8 +4,10 @@ Times are Unix seconds, secrets are SHA-256 digests, absent texts are empty. Kno
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal, NewType
+
+from authsrv.records import dataclass
 
 Digest = NewType("Digest", bytes)
 """SHA-256 of a secret or a credential; never the thing itself."""

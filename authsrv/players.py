@@ -6,13 +6,14 @@ platforms.
 
 import re
 import unicodedata
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 from authsrv import ages
 from authsrv.account_models import GUEST, Doer, JournalEvent, Ownership
 from authsrv.errors import AccessDenied, UserNotFound
 from authsrv.models import NEVER, AccountRules, BarKind, ConnectFlags, Digest, IdentityKey, Player
+from authsrv.records import dataclass
 from authsrv.storage.account_changes import RecordEvent, SetAgeGroup, SetDisplayName
 from authsrv.storage.changes import AddPlayer, Change, LinkIdentity, RecordLogin, SetProfile
 

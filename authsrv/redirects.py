@@ -6,10 +6,10 @@ framework, resolves nothing, and never normalises a URI before it compares.
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
 from authsrv.models import Client
+from authsrv.records import dataclass
 
 MAX_LENGTH = 2048
 

@@ -8,7 +8,6 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -21,6 +20,7 @@ from authsrv.database_url import Database, names_postgres
 from authsrv.log import Emit, Event
 from authsrv.oauth.key_material import KeyRingError
 from authsrv.platforms.base import Clock
+from authsrv.records import dataclass
 from authsrv.storage import open_storage
 from authsrv.storage.base import Cut, StorageError
 from authsrv.storage.erasure_ledger import ErasureLedger, Ledger, LedgerDirectory, NoLedger, read_ledgers

@@ -5,12 +5,12 @@ Owns that lifecycle, whatever it is that runs. Knows no service by name, and not
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from authsrv.outbound.breaker import BreakerState
 from authsrv.outbound.figures import CallFigures, HostVitals
 from authsrv.platforms.base import Clock, Outbound, PlatformSettings
+from authsrv.records import dataclass
 from authsrv.serving.readiness import Absent, PartDown
 
 START_PAUSE = 1.0

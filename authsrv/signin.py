@@ -4,12 +4,12 @@ Owns `prompt`, `max_age`, the expected player and consent (OpenID Connect Core s
 neither OAuth's wire nor platforms.
 """
 
-from dataclasses import dataclass
 from typing import Literal
 
 from authsrv import ages
 from authsrv.account_models import GUEST
 from authsrv.models import Client, Project, Session, SignedIn
+from authsrv.records import dataclass
 
 Prompt = Literal["none", "login", "consent", "select_account"]
 Step = Literal["login", "select_account", "consent"]

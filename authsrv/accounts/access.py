@@ -3,8 +3,6 @@
 Owns the scope that this takes and how recent the sign-in must be. Knows no HTTP framework.
 """
 
-from dataclasses import dataclass
-
 from authsrv.account_models import Doer
 from authsrv.errors import InsufficientScope, InvalidToken, ReauthenticationRequired
 from authsrv.models import Client, LoadedGrant, Player
@@ -13,6 +11,7 @@ from authsrv.oauth.own_tokens import NotOurs
 from authsrv.oauth.request import Sender
 from authsrv.oauth.scopes import ACCOUNT
 from authsrv.oauth.server import TokenServer
+from authsrv.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

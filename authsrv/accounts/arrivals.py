@@ -4,7 +4,7 @@ Owns which lost races are worth another look, and what is audited. Knows no HTTP
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from authsrv.account_models import Account, EventKind
 from authsrv.accounts.callers import Caller
@@ -18,6 +18,7 @@ from authsrv.oauth.grants.code import Authorized
 from authsrv.oauth.outages import outages_answered
 from authsrv.oauth.request import Attempt
 from authsrv.oauth.server import TokenServer
+from authsrv.records import dataclass
 from authsrv.storage.account_changes import AdvanceVersion, MergePlayers, MoveIdentity
 from authsrv.storage.base import Conflict
 from authsrv.storage.changes import Change, LinkIdentity, RecordLogin

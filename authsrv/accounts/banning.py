@@ -4,13 +4,13 @@ Owns what a ban takes along: every platform account of the player, everything th
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from authsrv.account_models import Account, Ban, EventKind
 from authsrv.accounts.journal import Happening, Occasion, Planned
 from authsrv.errors import InvalidRequest
 from authsrv.models import NEVER, BarKind, IdentityKey, Player
 from authsrv.oauth.marks import IdentityMarks
+from authsrv.records import dataclass
 from authsrv.storage.account_changes import (
     AddBan,
     AddIdentityBan,

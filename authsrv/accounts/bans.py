@@ -4,7 +4,6 @@ Knows no HTTP framework.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from authsrv.account_models import Account, Ban, EventKind, JournalEvent, Ownership
 from authsrv.accounts import banning
@@ -17,6 +16,7 @@ from authsrv.models import BarKind, IdentityKey, Player, Project
 from authsrv.oauth.browser.sessions import BrowserSessions
 from authsrv.oauth.outages import outages_answered
 from authsrv.oauth.server import ATTEMPTS, TokenServer
+from authsrv.records import dataclass
 from authsrv.storage.account_changes import BarPlayer
 from authsrv.storage.base import Conflict
 from authsrv.storage.changes import Change, SetNotBefore

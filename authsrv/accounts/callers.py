@@ -3,13 +3,12 @@
 Owns that both are the same client, and the studio's own. Knows no HTTP framework.
 """
 
-from dataclasses import dataclass
-
 from authsrv.accounts.access import AccountAccess, AccountSession
 from authsrv.errors import InvalidToken, UnauthorizedClient
 from authsrv.models import Client
 from authsrv.oauth.request import Sender, TokenRequest
 from authsrv.oauth.server import TokenServer
+from authsrv.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

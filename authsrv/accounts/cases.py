@@ -3,7 +3,7 @@
 Owns what is read for that, and in which order. Decides nothing but the row of the table. Knows no HTTP framework.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from authsrv.account_models import Account, JournalEvent, Ownership
 from authsrv.accounts.access import AccountSession
@@ -15,6 +15,7 @@ from authsrv.oauth.credentials import Redeemed
 from authsrv.oauth.outages import outages_answered
 from authsrv.oauth.server import TokenServer
 from authsrv.players import Decision, NewPlayer, Presence, decide
+from authsrv.records import dataclass
 from authsrv.storage.base import Storage
 
 

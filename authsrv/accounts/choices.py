@@ -5,13 +5,14 @@ succeeds on what was loaded: so nothing is offered that is refused anyway.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from authsrv.accounts.cases import Case
 from authsrv.accounts.outcomes import Choice, Survivor, chosen
 from authsrv.errors import AuthsrvError
 from authsrv.oauth.marks import IdentityMarks
+from authsrv.records import dataclass
 
 _EFFECTS: Mapping[Choice, str] = {
     "switch": "continue as the other player; this one is kept",

@@ -6,7 +6,7 @@ a repeat of a request whose answer was lost is answered alike. Knows no HTTP fra
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass, field, replace
+from dataclasses import astuple, field, replace
 from typing import Any
 
 from authsrv.account_models import Doer, JournalEvent
@@ -27,6 +27,7 @@ from authsrv.oauth.outages import outages_answered
 from authsrv.oauth.request import Attempt
 from authsrv.oauth.server import ATTEMPTS
 from authsrv.platforms.base import Submission
+from authsrv.records import dataclass
 from authsrv.storage.base import Conflict
 from authsrv.storage.changes import Change
 from authsrv.strict_json import strict_json

@@ -6,7 +6,7 @@ anywhere but there. That it counts once is the reader's to enforce, by `use`.
 
 import hmac
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from typing import Any, get_args
 
 import jwt
@@ -17,6 +17,7 @@ from authsrv.compact_jws import take_apart
 from authsrv.models import ConnectFlags, IdentityKey
 from authsrv.oauth.opaque import digest
 from authsrv.oauth.own_tokens import LEEWAY, MAX_LENGTH, NotOurs
+from authsrv.records import dataclass
 from authsrv.storage.account_changes import UseOnce
 
 LIFETIME = 300

@@ -5,7 +5,6 @@ were. Knows no HTTP framework.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import get_args
 
 from authsrv.account_models import Doer
@@ -24,6 +23,7 @@ from authsrv.limits import Rule
 from authsrv.oauth.own_tokens import NotOurs
 from authsrv.oauth.request import Attempt
 from authsrv.oauth.server import ATTEMPTS
+from authsrv.records import dataclass
 from authsrv.storage.base import Conflict
 from authsrv.storage.changes import Change
 

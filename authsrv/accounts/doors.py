@@ -4,7 +4,6 @@ Owns what one surface does otherwise than another. Knows no HTTP framework.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from authsrv.accounts.arrivals import Arrivals
 from authsrv.accounts.callers import Callers
@@ -14,6 +13,7 @@ from authsrv.accounts.continuation import ContinuationTokens
 from authsrv.accounts.entries import CodeEntry, Entry, TokenEntry
 from authsrv.models import Client, ConnectFlags
 from authsrv.oauth.server import TokenServer
+from authsrv.records import dataclass
 
 _GAMESPARKS_FLAGS = ConnectFlags(error_on_switch=False)
 """As its requests had them, whatever the client's entry says."""

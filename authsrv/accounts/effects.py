@@ -5,11 +5,12 @@ Owns the form of it in the journal's `facts`. Decides nothing, reads and writes 
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 from authsrv.account_models import GUEST, Account, JournalEvent, LinkedIdentity
 from authsrv.models import BarKind, IdentityKey
+from authsrv.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

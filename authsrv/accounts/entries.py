@@ -4,7 +4,6 @@ Owns when it is due, and which grant goes with it. Who comes in was decided befo
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from authsrv.accounts.outcomes import Arrival
@@ -18,6 +17,7 @@ from authsrv.oauth.parameters import check_nonce
 from authsrv.oauth.server import TokenServer
 from authsrv.oauth.silent.codes import CodeMaker
 from authsrv.oauth.silent.request import redirect_target
+from authsrv.records import dataclass
 from authsrv.storage.changes import AddGrant, Change
 
 CODE_PARAMETERS = (PlatformGrant.PARAMETERS - {"response_type"}) | {"redirect_uri"}

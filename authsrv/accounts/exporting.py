@@ -5,7 +5,7 @@ Owns what is never among it: digests, secrets, rows, and what is another player'
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from authsrv.account_models import (
@@ -20,6 +20,7 @@ from authsrv.account_models import (
 )
 from authsrv.accounts.summaries import moment
 from authsrv.models import NEVER, Client, Consent, IdentityKey, Project, Retention
+from authsrv.records import dataclass
 
 FORMAT = "authsrv-player"
 VERSION = 1

@@ -6,7 +6,6 @@ learns that it is done. Knows no HTTP framework.
 
 from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from authsrv.account_models import Account, Doer
@@ -21,6 +20,7 @@ from authsrv.oauth.browser.sessions import BrowserSessions
 from authsrv.oauth.outages import outages_answered
 from authsrv.oauth.request import Sender
 from authsrv.oauth.server import ATTEMPTS, TokenServer
+from authsrv.records import dataclass
 from authsrv.storage.base import Conflict, StorageError
 from authsrv.storage.changes import AddNotice, Change, SetNotBefore
 from authsrv.storage.privacy_changes import ErasePlayer

@@ -6,11 +6,12 @@ tells of.
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from authsrv.account_models import Doer, EventKind, JournalEvent
 from authsrv.models import IdentityKey, Project
+from authsrv.records import dataclass
 from authsrv.storage.changes import Change
 
 REVERSIBLE: frozenset[EventKind] = frozenset({"linked", "unlinked", "transferred", "merged", "undone"})

@@ -8,7 +8,6 @@ is linked.
 import hmac
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Literal
 
 from authsrv.account_models import LinkCode, LoadedLinkCode
@@ -19,6 +18,7 @@ from authsrv.models import Client, Digest
 from authsrv.oauth.outages import outages_answered
 from authsrv.oauth.request import Sender
 from authsrv.oauth.server import ATTEMPTS, TokenServer
+from authsrv.records import dataclass
 from authsrv.storage.account_changes import AddLinkCode
 from authsrv.storage.base import Conflict
 

@@ -4,7 +4,6 @@ Owns the answers. Knows no HTTP framework.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from authsrv.accounts.banning import Sentence
@@ -16,6 +15,7 @@ from authsrv.accounts.terms import end_of
 from authsrv.errors import InvalidRequest
 from authsrv.models import NEVER, BarKind
 from authsrv.oauth.server import TokenServer
+from authsrv.records import dataclass
 
 _VERBS: Mapping[BarKind, tuple[str, str]] = {"banned": ("ban", "unban"), "restricted": ("restrict", "unrestrict")}
 

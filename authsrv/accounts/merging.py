@@ -4,7 +4,6 @@ Owns which players may be merged, and what of them remains. The survivor's name,
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from authsrv.account_models import Account, Ban, LinkedIdentity
@@ -16,6 +15,7 @@ from authsrv.ages import stricter
 from authsrv.errors import AccountConflict, InvalidRequest
 from authsrv.models import BarKind, Player
 from authsrv.oauth.marks import IdentityMarks
+from authsrv.records import dataclass
 from authsrv.storage.account_changes import (
     AddBan,
     BarPlayer,

@@ -1,11 +1,11 @@
 """Which of a player's platform accounts a request means. Knows no HTTP framework and no platform by name."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from authsrv.account_models import Account, LinkedIdentity
 from authsrv.errors import InvalidRequest, NotLinked
 from authsrv.models import IdentityKey
+from authsrv.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ choice was offered is the caller's to know. Does no I/O.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 from authsrv.account_models import Account, JournalEvent
@@ -19,6 +19,7 @@ from authsrv.errors import AccountConflict, InvalidRequest, LinkLimit, StateChan
 from authsrv.models import Player
 from authsrv.oauth.marks import IdentityMarks
 from authsrv.players import as_told, barred, came, clean_display_name, created, require_age, require_welcome
+from authsrv.records import dataclass
 from authsrv.storage.account_changes import RecordEvent, SetDisplayName, SetSegments
 from authsrv.storage.changes import Change
 

@@ -4,7 +4,6 @@ Owns which events they see, and the paging. Changes nothing. Knows no HTTP frame
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from authsrv.account_models import Account, EventKind, JournalEvent
@@ -14,6 +13,7 @@ from authsrv.accounts.ways_in import WaysIn
 from authsrv.errors import InvalidRequest, InvalidToken
 from authsrv.oauth.outages import outages_answered
 from authsrv.oauth.server import TokenServer
+from authsrv.records import dataclass
 from authsrv.storage.base import LAST_ROW
 
 PAGE = 50

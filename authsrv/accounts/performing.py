@@ -5,7 +5,6 @@ Owns who may undo what. Knows no HTTP framework.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
 
 from authsrv.account_models import Account, Doer, EventKind, JournalEvent
 from authsrv.accounts.effects import Effect
@@ -25,6 +24,7 @@ from authsrv.oauth.marks import IdentityMarks
 from authsrv.oauth.outages import outages_answered
 from authsrv.oauth.request import Sender
 from authsrv.oauth.server import ATTEMPTS, TokenServer
+from authsrv.records import dataclass
 from authsrv.storage.base import Conflict
 
 _MOST_EVENTS = 100

@@ -5,7 +5,7 @@ no platform by name.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from authsrv.accounts.callers import Call, Caller, Callers
@@ -18,6 +18,7 @@ from authsrv.oauth.opaque import digest
 from authsrv.oauth.request import Attempt
 from authsrv.oauth.server import TokenServer
 from authsrv.platforms.base import Submission
+from authsrv.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ in by it. Who may ask for it is the caller's to know.
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from authsrv.account_models import Account, EventKind, JournalEvent, Ownership
@@ -18,6 +17,7 @@ from authsrv.errors import AccessDenied, LastIdentity, LaterChanges, LinkLimit, 
 from authsrv.models import IdentityKey, Player
 from authsrv.oauth.marks import IdentityMarks
 from authsrv.players import refusal
+from authsrv.records import dataclass
 from authsrv.storage.account_changes import (
     BarPlayer,
     EndGrants,

@@ -5,7 +5,7 @@ framework and no platform by name.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from authsrv.account_models import Account, LinkedIdentity
 from authsrv.accounts.changing import advanced, grants_ended, require_changeable
@@ -18,6 +18,7 @@ from authsrv.errors import LastIdentity, TemporarilyUnavailable, UserNotFound
 from authsrv.models import IdentityKey
 from authsrv.oauth.outages import outages_answered
 from authsrv.oauth.server import ATTEMPTS, TokenServer
+from authsrv.records import dataclass
 from authsrv.storage.account_changes import EndGrants, RecordEvent, UnlinkIdentity
 from authsrv.storage.base import Conflict
 from authsrv.storage.changes import Change, EndSessions

@@ -5,11 +5,11 @@ Owns the rules for ids, types, redirect URIs, scopes and the Xsolla profile. Kno
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from authsrv.config.clients import ClientSettings, TokenSettings
 from authsrv.config.problems import Finding, Path
 from authsrv.models import ACCOUNT_PREFIX, TOKEN_EXCHANGE
+from authsrv.records import dataclass
 from authsrv.redirects import registration_problem
 
 RUNTIME_PREFIX = "c_"

@@ -4,10 +4,10 @@ Owns the two lists of what a client would have to change. Refuses nothing: what 
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from authsrv.config.schema import Config
 from authsrv.models import Client
+from authsrv.records import dataclass
 
 Deviation = tuple[Callable[[Client], bool], str]
 

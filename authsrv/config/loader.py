@@ -9,7 +9,6 @@ import time
 import tomllib
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
-from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path as FilePath
 from typing import Any
@@ -22,6 +21,7 @@ from authsrv.config.lines import line_of, lines_of
 from authsrv.config.problems import ConfigError, Finding, Path, Problem, key_text, overlap
 from authsrv.config.schema import Config
 from authsrv.platforms.base import Clock
+from authsrv.records import dataclass
 
 _POSITION = re.compile(r" \(at (?:line (?P<line>[0-9]+), column [0-9]+|end of document)\)")
 _STAND_INS: Mapping[Path, Any] = {

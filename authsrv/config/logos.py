@@ -4,10 +4,11 @@ Owns which kinds of image there are and how large they may be. Knows no page.
 """
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from xml.parsers import expat
+
+from authsrv.records import dataclass
 
 MAX_BYTES = 256 * 1024
 _SVG_ROOT = "http://www.w3.org/2000/svg svg"

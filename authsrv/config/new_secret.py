@@ -5,7 +5,7 @@ Judges the file as it will be with that TOML in it. Writes nothing, and keeps th
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path as FilePath
@@ -16,6 +16,7 @@ from authsrv.config.client_secrets import SecretHash, moment_text, secret_digest
 from authsrv.config.lines import line_of
 from authsrv.config.loader import Source, judge, read
 from authsrv.config.problems import ConfigError, Path, key_text
+from authsrv.records import dataclass
 
 _SETTING = "secret_hashes"
 

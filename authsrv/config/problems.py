@@ -5,7 +5,8 @@ Owns `Problem`, `ConfigError` and `report`. Knows no setting, and never sees a v
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from authsrv.records import dataclass
 
 Path = tuple[str | int, ...]
 """Where a value stands: keys and list positions, from the root."""

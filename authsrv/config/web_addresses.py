@@ -5,9 +5,9 @@ Owns the words of the refusals, which never repeat the address. Knows no setting
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from authsrv.config.problems import Finding
+from authsrv.records import dataclass
 
 MAX_LENGTH = 2048
 HOST = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*|\[[0-9a-f:.]+\]"

@@ -6,10 +6,10 @@ Pure text; calls nobody.
 import json
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from authsrv.demo.pkce import Pkce
 from authsrv.emulator.client import Credential
+from authsrv.records import dataclass
 
 CLIENT = "launcher"
 REDIRECT_URI = "http://127.0.0.1/callback"

@@ -1,11 +1,11 @@
 """Login commands with credentials made this moment, for the terminal and for the page."""
 
 import secrets
-from dataclasses import dataclass
 
 from authsrv.demo import curl
 from authsrv.demo.pkce import Pkce
 from authsrv.emulator import client as emulator
+from authsrv.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

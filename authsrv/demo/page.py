@@ -4,7 +4,6 @@ Served with `dev = true` only. Plain HTML, no resource from elsewhere.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -19,6 +18,7 @@ from authsrv.emulator import client as emulator
 from authsrv.emulator.base import PLAYERS
 from authsrv.models import TOKEN_EXCHANGE, Client
 from authsrv.platforms.guest.platform import GuestPlatform
+from authsrv.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,8 @@
 import base64
 import hashlib
 import secrets
-from dataclasses import dataclass
+
+from authsrv.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import secrets
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import Any
 from urllib.parse import quote_plus, urlencode
@@ -20,6 +20,7 @@ from urllib.parse import quote_plus, urlencode
 import jwt
 
 from authsrv.demo.pkce import Pkce
+from authsrv.records import dataclass
 
 TIMEOUT = 10
 LEEWAY = 10

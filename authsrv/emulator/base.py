@@ -5,10 +5,12 @@ Owns the test players and the fault modes. Knows no platform; each stands in its
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal, Protocol
 
 from starlette.routing import BaseRoute
+
+from authsrv.records import dataclass
 
 FaultMode = Literal["none", "down", "slow", "garbage", "throttle"]
 

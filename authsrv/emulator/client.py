@@ -6,10 +6,11 @@ Standard library only, so that a command line answers at once.
 import http.client
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
+
+from authsrv.records import dataclass
 
 DEFAULT_PORT = 8090
 STATE_FILE = Path("var/demo/state.json")

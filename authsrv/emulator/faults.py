@@ -6,12 +6,12 @@ A pure ASGI wrapper around the emulator; its state belongs to one emulator. Know
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 
 from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from authsrv.emulator.base import FaultMode
+from authsrv.records import dataclass
 
 ABORT_EXTENSION = "authsrv.abort"
 """Scope extension with a `close` callable, offered by a server that can drop a connection without an answer."""

@@ -7,7 +7,6 @@ import json
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +15,7 @@ from authsrv.emulator.epic.emulator import EpicEmulator, EpicKeys
 from authsrv.emulator.playfab.emulator import PlayFabEmulator
 from authsrv.emulator.steam.emulator import SteamEmulator, SteamKeys
 from authsrv.emulator.xbox.emulator import XboxEmulator, XboxKeys
+from authsrv.records import dataclass
 
 Clock = Callable[[], float]
 

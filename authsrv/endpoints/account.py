@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from starlette.requests import Request
@@ -21,6 +20,7 @@ from authsrv.endpoints.forms import read_form
 from authsrv.endpoints.login import require_same_origin
 from authsrv.errors import InvalidRequest, ReauthenticationRequired
 from authsrv.oauth.browser.trips import BackHome, Failed, Homecoming
+from authsrv.records import dataclass
 from authsrv.redirects import append_query
 
 MAX_BODY = 16 * 1024

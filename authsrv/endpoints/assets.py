@@ -1,12 +1,12 @@
 """`/assets/{project}/logo`: the image that a project's pages show, read when the configuration is."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from authsrv.errors import NotFound
+from authsrv.records import dataclass
 
 _CACHE = "public, max-age=300"
 

@@ -1,7 +1,6 @@
 """How servers of the studio call `/v1/users` and `/v1/events`: who asks, and what is said, in a form or in JSON."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from starlette.requests import Request
 
@@ -16,6 +15,7 @@ from authsrv.models import Client
 from authsrv.oauth.clients import CLIENT_PARAMETERS
 from authsrv.oauth.parameters import boolean
 from authsrv.oauth.request import TokenRequest
+from authsrv.records import dataclass
 
 MAX_BODY = 20 * 1024
 """As for other requests with the authentication of a client, whose assertion alone may have 16 KiB."""

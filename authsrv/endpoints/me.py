@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from starlette.requests import Request
@@ -21,6 +20,7 @@ from authsrv.endpoints.json_objects import flag, read_object, required_text, tex
 from authsrv.endpoints.qr_codes import qr_code
 from authsrv.errors import InvalidRequest, UriTooLong
 from authsrv.oauth.parameters import boolean
+from authsrv.records import dataclass
 
 MAX_QUERY = 4 * 1024
 MAX_BODY = 4 * 1024

@@ -1,7 +1,5 @@
 """Every path, its methods and its handler on one screen."""
 
-from dataclasses import dataclass
-
 from starlette.routing import BaseRoute, Route
 
 from authsrv.endpoints.account import AccountEndpoint
@@ -39,6 +37,7 @@ from authsrv.endpoints.xsolla.keys import ProjectKeysEndpoint
 from authsrv.endpoints.xsolla.sign_in import LoginRedirectEndpoint, LoginUrlEndpoint
 from authsrv.endpoints.xsolla.social_providers import LinkUrlEndpoint, SocialProviderEndpoint, SocialProvidersEndpoint
 from authsrv.endpoints.xsolla.users import GameLogoutEndpoint, MeEndpoint, ValidationEndpoint
+from authsrv.records import dataclass
 from authsrv.serving.readiness import Readiness
 
 

@@ -5,7 +5,6 @@ sign-in and draws nothing itself.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -41,6 +40,7 @@ from authsrv.pages.views import (
     PlatformButton,
     PlayerCard,
 )
+from authsrv.records import dataclass
 from authsrv.redirects import append_query
 from authsrv.signin import asks_every_time
 

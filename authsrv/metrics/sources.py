@@ -4,12 +4,12 @@ Owns the list. Knows no Prometheus.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from authsrv.metrics.figures import Spread
 from authsrv.metrics.seen import Seen
 from authsrv.models import KeyRules, StoredKey
 from authsrv.outbound.figures import CallFigures, HostVitals
+from authsrv.records import dataclass
 from authsrv.serving.readiness import Readiness
 from authsrv.storage.vitals import StorageVitals
 

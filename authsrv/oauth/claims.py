@@ -5,11 +5,11 @@ Owns OpenID Connect Core sections 5.1, 5.4 and 5.5. Pure; knows neither requests
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from authsrv.errors import InvalidRequest
 from authsrv.models import Player
+from authsrv.records import dataclass
 from authsrv.strict_json import strict_json
 
 ACR = "urn:authsrv:acr:platform"

@@ -7,13 +7,13 @@ import binascii
 import hashlib
 from base64 import b64decode
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from hmac import compare_digest
 from urllib.parse import unquote_to_bytes
 
 from authsrv.errors import InvalidClient, InvalidRequest
 from authsrv.models import MOST_SECRETS, AuthMethod, Client, ClientSecret, Digest
 from authsrv.oauth.request import PROFILE_OF_SURFACE, Surface
+from authsrv.records import dataclass
 
 _NO_CLIENT = "client_id names no client of this server."
 _NOBODYS = ClientSecret(Digest(hashlib.sha256(b"no client has this secret").digest()), expires_at=0)

@@ -9,7 +9,6 @@ import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, get_args
 
@@ -28,6 +27,7 @@ from authsrv.platforms.base import (
     UserActionReason,
     UserActionRequired,
 )
+from authsrv.records import dataclass
 from authsrv.storage.base import Conflict, Storage
 from authsrv.storage.changes import Change, RefuseCredential, ReleaseCredential, SettleCredential
 

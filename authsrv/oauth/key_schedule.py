@@ -4,10 +4,11 @@ Owns the states, the times between them, and who follows whom. Knows neither how
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal, Protocol, TypeVar
 
 from authsrv.models import NEVER, KeyRules, SigningAlgorithm, StoredKey
+from authsrv.records import dataclass
 from authsrv.storage.changes import ScheduleKey
 
 KeyState = Literal["next", "active", "retiring", "retired", "revoked"]

@@ -5,7 +5,7 @@ tokens; how keys are made, sealed and retired stands in `key_material.py` and `k
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -23,6 +23,7 @@ from authsrv.oauth.key_material import (
 )
 from authsrv.oauth.key_schedule import KeyState, able, in_force, states
 from authsrv.platforms.base import Clock
+from authsrv.records import dataclass
 
 _PUBLISHED: Sequence[KeyState] = ("active", "next", "retiring")
 

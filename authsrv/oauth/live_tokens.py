@@ -3,8 +3,6 @@
 Owns the one answer that UserInfo, introspection and token exchange share. Knows no HTTP framework.
 """
 
-from dataclasses import dataclass
-
 from authsrv import ages
 from authsrv.errors import AccessDenied
 from authsrv.models import Client, LoadedGrant, Player
@@ -15,6 +13,7 @@ from authsrv.oauth.own_tokens import AccessToken, NotOurs, OwnTokens
 from authsrv.oauth.standing import belongs_to, is_void, judge, may_refresh
 from authsrv.platforms.base import Clock
 from authsrv.players import barred
+from authsrv.records import dataclass
 from authsrv.storage.base import Storage
 
 

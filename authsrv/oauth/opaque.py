@@ -9,7 +9,6 @@ import hashlib
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
 
 from cryptography.exceptions import InvalidTag
@@ -19,6 +18,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from authsrv.models import Digest
+from authsrv.records import dataclass
 
 OpaqueKind = Literal["code", "refresh", "browser", "trip", "client_secret", "registration"]
 PublicId = Literal["gid", "sid", "request", "event", "ban"]

@@ -5,7 +5,6 @@ whether what a token stands for was revoked is the caller's to find out.
 """
 
 from collections.abc import Callable, Container, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import jwt
@@ -15,6 +14,7 @@ from authsrv.models import TokenProfile
 from authsrv.oauth.key_material import OpenKey
 from authsrv.oauth.keys import KeyRing
 from authsrv.oauth.tokens import Origin
+from authsrv.records import dataclass
 
 MAX_LENGTH = 16 * 1024
 FindKey = Callable[[object], OpenKey | None]

@@ -5,7 +5,7 @@ Owns the translation to Authlib's request. Knows no HTTP framework: an endpoint 
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 from authlib.oauth2.rfc6749 import OAuth2Payload, OAuth2Request
@@ -13,6 +13,7 @@ from authlib.oauth2.rfc6749 import OAuth2Payload, OAuth2Request
 from authsrv.audit import AuditEvent
 from authsrv.models import TOKEN_EXCHANGE, AuthMethod, Client, TokenProfile
 from authsrv.oauth.credentials import Redeemed
+from authsrv.records import dataclass
 
 Surface = Literal["standard", "xsolla"]
 """Which set of paths a request came by. Clients of one token profile are unknown on the other surface."""

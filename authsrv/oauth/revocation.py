@@ -4,8 +4,6 @@ Owns what goes with a token. Whether the token is of use at present does not mat
 may give back, and a token that was given up must not come back with it. Knows no HTTP framework.
 """
 
-from dataclasses import dataclass
-
 from authsrv.audit import AuditEvent
 from authsrv.errors import InvalidRequest, UnauthorizedClient
 from authsrv.models import Client, Grant, LoadedGrant
@@ -17,6 +15,7 @@ from authsrv.oauth.own_tokens import AccessToken, NotOurs
 from authsrv.oauth.request import TokenRequest
 from authsrv.oauth.server import TokenServer
 from authsrv.oauth.standing import is_of_family
+from authsrv.records import dataclass
 from authsrv.storage.changes import Change, RevokeGrant, RevokeToken
 
 PARAMETERS = CLIENT_PARAMETERS | {"token", "token_type_hint"}

@@ -5,7 +5,7 @@ Owns the claims and their order of precedence. Knows nothing of requests, grants
 
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from hashlib import sha256, sha512
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ import jwt
 from authsrv.models import Client, LogoutNotice, SigningAlgorithm
 from authsrv.oauth import audiences
 from authsrv.oauth.keys import KeyRing
+from authsrv.records import dataclass
 
 LOGOUT_TOKEN_SECONDS = 120
 _FEED_ALG: Final = "RS256"

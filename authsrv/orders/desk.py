@@ -1,7 +1,6 @@
 """What an order works with, and how it refuses. Knows no order by name."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from authsrv.accounts.bans import Bans
@@ -11,6 +10,7 @@ from authsrv.models import Project
 from authsrv.oauth.directory import PlatformDirectory
 from authsrv.oauth.key_keeper import KeyKeeper
 from authsrv.oauth.server import TokenServer
+from authsrv.records import dataclass
 
 Order = Callable[["Desk", Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
 """Takes its arguments and returns the members of its answer, both as JSON has them; raises `OrderRefused`."""

@@ -4,7 +4,6 @@ Knows neither how a token is checked nor how an order is given.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from authsrv.audit import AuditEvent
@@ -13,6 +12,7 @@ from authsrv.oauth.revocation import REVOKED
 from authsrv.oauth.server import TokenServer
 from authsrv.oauth.voiding import void_player_until_now, void_until_now
 from authsrv.orders.desk import Desk, OrderRefused
+from authsrv.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

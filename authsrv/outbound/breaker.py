@@ -6,8 +6,9 @@ Owns the counting. Knows no network and no platform; it does not wait, sleep or 
 import math
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal, NewType
+
+from authsrv.records import dataclass
 
 BreakerState = Literal["closed", "open", "half_open"]
 Permit = NewType("Permit", int)

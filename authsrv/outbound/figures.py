@@ -4,12 +4,12 @@ Owns the words for outcomes. Knows no service by name.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from authsrv.metrics.figures import Counts, Spreads
 from authsrv.outbound.breaker import BreakerState, Verdict
 from authsrv.outbound.call import CircuitOpen, NoAnswer, NoPlace, NotConnected, NotSendable
 from authsrv.platforms.base import OutboundError
+from authsrv.records import dataclass
 
 _OUTCOMES: Mapping[type[OutboundError], str] = {
     NotConnected: "no_connection",

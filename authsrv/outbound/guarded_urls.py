@@ -5,9 +5,9 @@ Owns the words of the refusals, which never repeat the URL. Resolves nothing: wh
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from authsrv.outbound.guarded_addresses import Address, is_public, literal
+from authsrv.records import dataclass
 
 MAX_LENGTH = 2048
 

@@ -5,8 +5,9 @@ Arithmetic only; knows no page.
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
+
+from authsrv.records import dataclass
 
 TEXT_CONTRAST: Final = 4.5
 SHAPE_CONTRAST: Final = 3.0  # success criterion 1.4.11

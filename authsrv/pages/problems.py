@@ -4,8 +4,9 @@ The texts are English and the ids of their translations; they never show what an
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final, Literal
+
+from authsrv.records import dataclass
 
 Problem = Literal[
     "unknown_client",

@@ -3,10 +3,10 @@
 Plain data, filled by the caller. Knows neither templates nor languages; texts are chosen by closed codes.
 """
 
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from authsrv.pages.problems import Problem
+from authsrv.records import dataclass
 
 Done = Literal["", "end", "withdraw", "link", "unlink", "undo", "again"]
 """What the account page says was done, or that one can go on: see `templates/pages/account.html` for the words."""

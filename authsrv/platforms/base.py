@@ -4,10 +4,11 @@ Owns the vocabulary of refusals and the shape of outgoing calls. Platforms know 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
 from authsrv.models import Digest
+from authsrv.records import dataclass
 from authsrv.settings import Settings
 
 Clock = Callable[[], float]

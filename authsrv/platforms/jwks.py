@@ -9,12 +9,12 @@ import logging
 import math
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPublicNumbers
 
 from authsrv.platforms.base import Clock, Outbound, OutboundError, PlatformUnavailable
+from authsrv.records import dataclass
 from authsrv.strict_json import strict_json
 
 _LOG = logging.getLogger(__name__)

@@ -6,10 +6,11 @@ PlayFab's texts, which may echo what was sent.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, Literal
 
 from authsrv.platforms.base import OutboundResponse
+from authsrv.records import dataclass
 from authsrv.strict_json import strict_json
 
 PATH: Final = "/Server/LoginWithServerCustomId"

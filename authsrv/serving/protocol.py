@@ -8,7 +8,6 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, ClassVar, Final
 
@@ -16,6 +15,8 @@ import httptools
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
+
+from authsrv.records import dataclass
 
 _logger = logging.getLogger("authsrv.serving.protocol")
 

@@ -6,8 +6,10 @@ Owns how probes are run and how long their outcome counts. Knows no storage, no 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, Literal
+
+from authsrv.records import dataclass
 
 Probe = Callable[[], Awaitable[None]]
 """Returns when the part works, raises anything when it does not."""

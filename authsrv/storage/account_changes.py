@@ -3,10 +3,9 @@
 A guard that does not hold raises `Conflict` and undoes every change of the same `apply`. Knows no database.
 """
 
-from dataclasses import dataclass
-
 from authsrv.account_models import Ban, JournalEvent, LinkCode
 from authsrv.models import BarKind, Digest, IdentityKey
+from authsrv.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ Knows no database and no OAuth.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from authsrv.account_models import (
@@ -40,6 +39,7 @@ from authsrv.models import (
     StoredKey,
     Visit,
 )
+from authsrv.records import dataclass
 from authsrv.storage.changes import Change, DeclaredClient
 from authsrv.storage.vitals import StorageVitals
 

@@ -5,7 +5,6 @@ and undoes every change of the same `apply`. Knows no database.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 from authsrv.models import (
@@ -22,6 +21,7 @@ from authsrv.models import (
     StoredKey,
     Trip,
 )
+from authsrv.records import dataclass
 from authsrv.storage.account_changes import AccountChange
 from authsrv.storage.node_changes import NodeChange
 from authsrv.storage.privacy_changes import PrivacyChange

@@ -4,9 +4,9 @@ Owns the one form in which rows are compared. Reads both sides in streams, so th
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 
+from authsrv.records import dataclass
 from authsrv.storage.copied_tables import TABLES, Table
 from authsrv.storage.copying import Source, Watcher, batches
 from authsrv.storage.rows import Row

@@ -4,7 +4,8 @@ The one list of them. Knows no driver, no statement and no values.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from authsrv.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,11 @@ mark of an unfinished target and the start number. Knows no driver; `sqlite_copy
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from time import perf_counter
 from typing import Final, Protocol
 
+from authsrv.records import dataclass
 from authsrv.storage.base import SchemaMismatch, StorageError
 from authsrv.storage.copied_tables import NUMBERED, TABLES, Table
 from authsrv.storage.rows import EPOCH_BITS, Row, Values

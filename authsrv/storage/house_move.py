@@ -5,10 +5,10 @@ Knows neither SQL nor drivers.
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from authsrv.database_url import Database, names_postgres
+from authsrv.records import dataclass
 from authsrv.storage.base import StorageError
 from authsrv.storage.comparing import Comparison, compare
 from authsrv.storage.copying import Copied, Source, Target, Watcher, begin, check_whole, copy, finish

@@ -3,7 +3,7 @@
 Part of `changes.py`. Knows no database.
 """
 
-from dataclasses import dataclass
+from authsrv.records import dataclass
 
 WORK = "work"
 """The lease on what one node does for all: sweeping, rounds through keys and players, logout notices."""

@@ -3,9 +3,8 @@
 A guard that does not hold raises `Conflict` and undoes every change of the same `apply`. Knows no database.
 """
 
-from dataclasses import dataclass
-
 from authsrv.models import Retention
+from authsrv.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

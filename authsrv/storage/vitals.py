@@ -4,9 +4,10 @@ Owns the shape that is the same for every backend. Knows no database.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from authsrv.metrics.figures import SECONDS, Spread
+from authsrv.records import dataclass
 
 GROUP_SIZES = (1, 2, 4, 8, 16, 32, 64)
 

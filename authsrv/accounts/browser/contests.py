@@ -5,7 +5,7 @@ as for every other way of linking.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from authsrv.account_models import Account
 from authsrv.accounts.arrivals import lost_to_another_change
@@ -28,6 +28,7 @@ from authsrv.oauth.browser.sessions import REPLACED, BrowserSessions, Proof
 from authsrv.oauth.own_tokens import NotOurs
 from authsrv.oauth.server import ATTEMPTS
 from authsrv.platforms.base import PlatformIdentity
+from authsrv.records import dataclass
 from authsrv.storage.base import Conflict
 from authsrv.storage.changes import Change
 

@@ -5,7 +5,6 @@ Owns that a form acts for the session whose page it stood on, and for nobody els
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 
 from authsrv.account_models import Account, JournalEvent, LinkedIdentity
 from authsrv.accounts.access import AccountSession
@@ -25,6 +24,7 @@ from authsrv.oauth.directory import PlatformDirectory
 from authsrv.oauth.outages import outages_answered
 from authsrv.oauth.request import Sender
 from authsrv.oauth.server import TokenServer
+from authsrv.records import dataclass
 from authsrv.signin import is_usable
 
 _PURPOSE = "account"

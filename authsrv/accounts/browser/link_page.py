@@ -6,7 +6,6 @@ D45); by GET nothing ever is. Knows no page and no address.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from authsrv.accounts.cases import Proof, proof_of
 from authsrv.accounts.code_linking import CodeLinking
@@ -23,6 +22,7 @@ from authsrv.oauth.opaque import digest
 from authsrv.oauth.request import Sender
 from authsrv.oauth.server import TokenServer
 from authsrv.players import clean_display_name
+from authsrv.records import dataclass
 from authsrv.signin import is_usable
 from authsrv.storage.base import Conflict
 from authsrv.storage.changes import AdvanceRequest, AmendRequest, Change, CompleteRequest, UseTrip

@@ -6,7 +6,6 @@ and D46). What it comes to is decided as for every other way of linking.
 
 import json
 from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass
 
 from authsrv import errors
 from authsrv.accounts.arrivals import lost_to_another_change
@@ -27,6 +26,7 @@ from authsrv.oauth.browser.request import PURPOSE
 from authsrv.oauth.browser.trips import TRIP_SECONDS, BackHome, Failed, Homecoming, Proven, Trips
 from authsrv.oauth.credentials import Redeemed
 from authsrv.oauth.server import ATTEMPTS
+from authsrv.records import dataclass
 from authsrv.storage.base import Conflict
 from authsrv.storage.changes import AddRequest, Change, CompleteRequest, UseTrip
 

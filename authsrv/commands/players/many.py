@@ -9,7 +9,6 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ import typer
 
 from authsrv.commands.console import STATUSES, fail, order, orders
 from authsrv.commands.players.naming import named
+from authsrv.records import dataclass
 
 if TYPE_CHECKING:
     from authsrv.orders.desk import OrderRefused

@@ -6,9 +6,9 @@ Knows no endpoint and no player.
 import base64
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from authsrv.emulator.epic.cases import REFUSALS, Refusal
+from authsrv.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

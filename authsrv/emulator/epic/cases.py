@@ -4,9 +4,11 @@ Owns case names and the shape of Epic's error bodies. Knows no endpoint and no k
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Any, Literal
+
+from authsrv.records import dataclass
 
 ErrorShape = Literal["api", "browser"]
 _PREFIX = "errors.com.epicgames."

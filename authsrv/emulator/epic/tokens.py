@@ -8,7 +8,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Self
 
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from authsrv.emulator.base import TestPlayer
+from authsrv.records import dataclass
 
 EAS_ISSUER = "https://api.epicgames.dev/epic/oauth/v1"
 CONNECT_ISSUER = "https://api.epicgames.dev/auth/v1/oauth"

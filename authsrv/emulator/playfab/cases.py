@@ -7,8 +7,10 @@ import json
 import secrets
 from base64 import b64encode
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
+
+from authsrv.records import dataclass
 
 TITLE = "EMUL8"
 """No title of PlayFab has such an id: theirs are hexadecimal."""

@@ -5,12 +5,13 @@ Owns bodies and statuses. Knows no request and decides nothing.
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from starlette.responses import Response
 
 from authsrv.emulator.steam.tickets import TicketFacts
+from authsrv.records import dataclass
 
 _JSON = "application/json; charset=UTF-8"
 _HTML = "text/html; charset=UTF-8"

@@ -5,7 +5,7 @@ One table for session tickets and one for encrypted app tickets; a case is a lin
 
 import base64
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from authsrv.emulator.steam import answers
@@ -19,6 +19,7 @@ from authsrv.emulator.steam.tickets import (
     padded,
     session_ticket,
 )
+from authsrv.records import dataclass
 
 APP_ID = 4800001
 OTHER_APP_ID = 4800002

@@ -8,7 +8,6 @@ import hmac
 import secrets
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -22,6 +21,7 @@ from authsrv.emulator.page import PAGE_HEADERS, page, problem_page
 from authsrv.emulator.steam import answers
 from authsrv.emulator.steam.answers import Answer
 from authsrv.emulator.steam.openid_cases import CANCELLED, NS, OPENID_CASES, SIGNED, Fields, OpenIdCase, Pairs
+from authsrv.records import dataclass
 
 PATH: Final = "/steam/openid/login"
 

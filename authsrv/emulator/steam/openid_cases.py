@@ -4,12 +4,13 @@ One table; a case is a line in it. Knows no request.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 
 from authsrv.emulator.steam import answers
 from authsrv.emulator.steam.answers import Account, Answer
 from authsrv.emulator.steam.cases import VICTIM
+from authsrv.records import dataclass
 
 NS = "http://specs.openid.net/auth/2.0"
 SIGNED = "signed,op_endpoint,claimed_id,identity,return_to,response_nonce,assoc_handle"

@@ -8,7 +8,6 @@ import math
 import secrets
 import struct
 import zlib
-from dataclasses import dataclass
 from typing import Any, Self
 
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
@@ -31,6 +30,8 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
     load_pem_private_key,
 )
+
+from authsrv.records import dataclass
 
 _EXPONENT = 17
 _SIGNATURE = 128

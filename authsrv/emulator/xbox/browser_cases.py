@@ -4,12 +4,13 @@ Owns the list. Knows no routes and no tokens; the cases of a token stand in `cas
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
 from starlette.responses import JSONResponse, Response
 
 from authsrv.emulator.xbox.cases import CASES
+from authsrv.records import dataclass
 
 Step = Literal["page", "token", "user", "xsts"]
 

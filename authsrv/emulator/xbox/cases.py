@@ -5,12 +5,13 @@ Owns the list and how a case becomes a credential. Knows no routes.
 
 from base64 import b64encode
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
 from authsrv.emulator.base import TestPlayer
 from authsrv.emulator.xbox.keys import x5t
 from authsrv.emulator.xbox.tokens import LIFETIME, RELYING_PARTY, ClientSigner, XboxTokens
+from authsrv.records import dataclass
 
 KEYS = "https://xsts-keys.auth.xboxlive.com"
 Header = Callable[[XboxTokens], dict[str, Any]]

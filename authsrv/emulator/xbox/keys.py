@@ -6,7 +6,7 @@ Owns making, storing and publishing them. Knows no token.
 import base64
 import datetime as dt
 import uuid
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from typing import Any
 
 from cryptography import x509
@@ -20,6 +20,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 from cryptography.x509.oid import NameOID
+
+from authsrv.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import struct
 import zlib
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from cryptography.hazmat.primitives import hashes
@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.padding import PKCS7
 
 from authsrv.emulator.base import TestPlayer
 from authsrv.emulator.xbox.keys import XboxKeys, base64url, proof_jwk, x5t
+from authsrv.records import dataclass
 
 RELYING_PARTY = "rp://login.studio.example/"
 TITLE = "1999000001"

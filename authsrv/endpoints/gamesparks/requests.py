@@ -4,7 +4,8 @@ Owns names alone: they are those of its documentation, which is no longer online
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from authsrv.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ name; what a sign-in needs is decided in `authsrv/signin.py`.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from authsrv import __version__, errors
 from authsrv.account_models import JournalEvent
@@ -23,6 +23,7 @@ from authsrv.oauth.opaque import digest
 from authsrv.oauth.outages import outages_answered
 from authsrv.oauth.request import Sender
 from authsrv.oauth.server import ATTEMPTS, TokenServer
+from authsrv.records import dataclass
 from authsrv.signin import Step, is_usable, next_step
 from authsrv.storage.account_changes import RecordEvent
 from authsrv.storage.base import Conflict

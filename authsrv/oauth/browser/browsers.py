@@ -5,11 +5,11 @@ Owns their making and checking. Knows no cookie attribute and no page; sessions 
 
 import hmac
 from collections.abc import Callable
-from dataclasses import dataclass
 from hmac import compare_digest
 
 from authsrv.models import Browser, SessionRules, Visit
 from authsrv.oauth.opaque import Opaque, OpaqueTokens
+from authsrv.records import dataclass
 from authsrv.storage.changes import RotateBrowser
 
 _CSRF_LENGTH = 32

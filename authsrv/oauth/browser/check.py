@@ -5,7 +5,7 @@ Owns what a checked request is. No I/O: the client is in memory, a hint is a sig
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from authlib.oauth2.rfc6749 import OAuth2Error
 
@@ -18,6 +18,7 @@ from authsrv.oauth.grants.browser import BrowserGrant, BrowserRequest
 from authsrv.oauth.own_tokens import Hint, NotOurs
 from authsrv.oauth.request import Surface
 from authsrv.oauth.server import TokenServer, translated
+from authsrv.records import dataclass
 from authsrv.signin import Demands
 
 _SEEN_BY_AUTHLIB = BrowserGrant.PARAMETERS | asking.TARGET_PARAMETERS

@@ -4,7 +4,6 @@ Owns when the player must be asked, and that nobody is sent to an address that i
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from authsrv import errors
 from authsrv.audit import AuditEvent
@@ -17,6 +16,7 @@ from authsrv.oauth.outages import outages_answered
 from authsrv.oauth.own_tokens import Hint, NotOurs
 from authsrv.oauth.request import Sender
 from authsrv.oauth.server import TokenServer
+from authsrv.records import dataclass
 from authsrv.redirects import append_query
 
 PARAMETERS = frozenset({"id_token_hint", "client_id", "post_logout_redirect_uri", "state", "logout_hint", "ui_locales"})

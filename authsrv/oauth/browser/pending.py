@@ -5,7 +5,7 @@ Owns which browser may go on with which request. Knows no page and decides nothi
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from authsrv import errors
 from authsrv.limits import Rule
@@ -17,6 +17,7 @@ from authsrv.oauth.opaque import Opaque
 from authsrv.oauth.outages import outages_answered
 from authsrv.oauth.request import Sender
 from authsrv.oauth.server import TokenServer
+from authsrv.records import dataclass
 from authsrv.storage.base import Conflict
 from authsrv.storage.changes import AddBrowser, AddRequest, AdvanceRequest, BindRequest, Change, CompleteRequest
 

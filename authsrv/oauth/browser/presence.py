@@ -4,12 +4,12 @@ Owns that nobody is believed without the cookie's secret. Judges no session and 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from authsrv.models import Browser, SignedIn
 from authsrv.oauth.browser.browsers import Browsers
 from authsrv.oauth.outages import outages_answered
 from authsrv.oauth.server import TokenServer
+from authsrv.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

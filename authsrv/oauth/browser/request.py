@@ -5,7 +5,6 @@ Owns OpenID Connect Core section 3.1.2.1 but for what Authlib checks (scope and 
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal, get_args
 
 from authsrv import errors
@@ -13,6 +12,7 @@ from authsrv.models import Client, ResponseMode
 from authsrv.oauth import claims, scopes
 from authsrv.oauth.claims import ACR, ClaimsRequest
 from authsrv.oauth.parameters import check_nonce, check_state, registered, registered_or_only
+from authsrv.records import dataclass
 from authsrv.signin import Prompt
 
 TARGET_PARAMETERS = frozenset({"client_id", "redirect_uri"})

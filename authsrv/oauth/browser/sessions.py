@@ -4,12 +4,12 @@ Owns who is told of a logout; delivery is the business of `authsrv/jobs/`. Decid
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from authsrv.models import Client, LogoutNotice, Player, Project, Session, SessionRules, SignedIn, Visit
 from authsrv.oauth.outages import outages_answered
 from authsrv.oauth.server import TokenServer
 from authsrv.platforms.base import PlatformIdentity
+from authsrv.records import dataclass
 from authsrv.signin import is_in_time, is_usable
 from authsrv.storage.changes import AddNotice, Change, EndSession, RenewSession, StartSession
 

@@ -6,7 +6,6 @@ Owns the single use of `state`, and what a trip's secrets are. Knows no platform
 import hmac
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from authsrv import errors
@@ -23,6 +22,7 @@ from authsrv.oauth.outages import outages_answered
 from authsrv.oauth.request import Attempt, Sender
 from authsrv.oauth.server import TokenServer
 from authsrv.platforms.base import BrowserTrip, Platform, Returned
+from authsrv.records import dataclass
 from authsrv.storage.base import Conflict
 from authsrv.storage.changes import AddTrip, Change, UseTrip
 

@@ -4,7 +4,7 @@ Owns what a sign-in writes, and the race of two first logins. Knows no platform 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from authsrv import errors
 from authsrv.audit import AuditEvent
@@ -16,6 +16,7 @@ from authsrv.oauth.browser.trips import BackHome, Failed, Homecoming, Proven, Tr
 from authsrv.oauth.logins import PlatformLogins, lost_to_another_login
 from authsrv.oauth.request import Attempt
 from authsrv.oauth.server import ATTEMPTS, TokenServer
+from authsrv.records import dataclass
 from authsrv.storage.changes import AdvanceRequest, Change, EndSession, UseTrip
 
 

@@ -4,7 +4,6 @@ Owns what a code is bound to. Who authorizes was decided before; knows no platfo
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from authlib.oauth2.rfc6749.grants import AuthorizationEndpointMixin
@@ -13,6 +12,7 @@ from authlib.oauth2.rfc6749.grants.authorization_code import validate_code_autho
 from authsrv.models import Digest, Grant, Player
 from authsrv.oauth import audiences
 from authsrv.oauth.grants.base import LoadingGrant
+from authsrv.records import dataclass
 from authsrv.storage.changes import AddGrant, Change
 
 

@@ -4,11 +4,10 @@ Owns what is special to a silent login's code. The identity was verified and the
 platform by name.
 """
 
-from dataclasses import dataclass
-
 from authsrv.models import Client
 from authsrv.oauth.grants.code import CodeIssuingGrant
 from authsrv.oauth.request import GrantRequest
+from authsrv.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

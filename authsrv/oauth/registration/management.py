@@ -6,7 +6,7 @@ framework.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hmac import compare_digest
 from typing import Any
 
@@ -19,6 +19,7 @@ from authsrv.oauth.outages import outages_answered
 from authsrv.oauth.registration.office import RegistrationOffice
 from authsrv.oauth.request import Sender
 from authsrv.oauth.server import ATTEMPTS
+from authsrv.records import dataclass
 from authsrv.storage.base import Conflict
 from authsrv.storage.changes import RemoveClient, UpdateClient
 

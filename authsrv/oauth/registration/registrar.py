@@ -5,7 +5,6 @@ in `metadata.py` and by the rules of the file's clients.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from authsrv.audit import AuditEvent
@@ -16,6 +15,7 @@ from authsrv.models import RegisteredClient, RegistrationPolicy
 from authsrv.oauth.opaque import digest
 from authsrv.oauth.registration.office import RegistrationOffice
 from authsrv.oauth.request import Sender
+from authsrv.records import dataclass
 from authsrv.storage.base import Conflict
 from authsrv.storage.changes import ExpireClient, RegisterClient
 

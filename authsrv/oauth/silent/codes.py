@@ -4,13 +4,13 @@ Owns the order of Authlib's steps. Knows no credential and no HTTP framework.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from authlib.oauth2.rfc6749 import OAuth2Error
 
 from authsrv.oauth.grants.code import Authorized
 from authsrv.oauth.grants.platform import PlatformGrant, SilentRequest
 from authsrv.oauth.server import TokenServer, translated
+from authsrv.records import dataclass
 from authsrv.storage.changes import Change
 
 

@@ -4,7 +4,6 @@ Owns their names, forms and lengths. Pure; knows no platform by name and nothing
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from authsrv import errors
 from authsrv.models import Client, Digest
@@ -13,6 +12,7 @@ from authsrv.oauth.opaque import digest
 from authsrv.oauth.parameters import boolean, check_nonce, check_state, redirect_uri_sent, registered_or_only
 from authsrv.oauth.request import Sender
 from authsrv.platforms.base import RequestProof, Submission
+from authsrv.records import dataclass
 
 TARGET_PARAMETERS = frozenset({"client_id", "redirect_uri", "redirectUrl", "is_redirect"})
 """What decides where the answer goes."""

@@ -3,13 +3,12 @@
 Owns which tokens speak for a player below /api. Whether one is still in force is `live_tokens`' to say.
 """
 
-from dataclasses import dataclass
-
 from authsrv.errors import InvalidToken
 from authsrv.models import Client, LoadedGrant
 from authsrv.oauth.live_tokens import LiveAccess, ban_of
 from authsrv.oauth.own_tokens import AccessToken, NotOurs
 from authsrv.oauth.server import TokenServer
+from authsrv.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ those of every sign-in in a browser.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from authsrv.oauth.browser.browsers import Browsers, NewCookie
 from authsrv.oauth.browser.check import AuthorizationCheck, Checked
@@ -17,6 +16,7 @@ from authsrv.oauth.directory import PlatformDirectory
 from authsrv.oauth.parameters import redirect_uri_sent
 from authsrv.oauth.request import Sender
 from authsrv.oauth.server import TokenServer
+from authsrv.records import dataclass
 
 TARGET_PARAMETERS = frozenset({"client_id", "redirect_uri", "redirectUrl"})
 """What decides where the answer goes."""

@@ -6,7 +6,6 @@ by `platform`, the name of a platform or the kind of an identity, and `account`,
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -14,6 +13,7 @@ from authsrv.account_models import Account, LinkedIdentity
 from authsrv.models import Player
 from authsrv.orders.desk import Desk, OrderRefused
 from authsrv.orders.players.telling import Names
+from authsrv.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,11 @@ Owns names and forms of the members, on which operators' scripts rely. Reads not
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from authsrv.account_models import Account, Ban, JournalEvent, LinkedIdentity
 from authsrv.models import NEVER, Consent, IdentityKey, Player, SignedIn
+from authsrv.records import dataclass
 
 Told = dict[str, Any]
 

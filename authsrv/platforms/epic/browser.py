@@ -6,7 +6,6 @@ Pure: no call, no clock, no settings file. The code that it finds is redeemed in
 import base64
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from urllib.parse import quote, urlencode
 
@@ -21,6 +20,7 @@ from authsrv.platforms.base import (
 )
 from authsrv.platforms.epic.codes import is_authorization_code
 from authsrv.platforms.epic.errors import Asked, named_refusal
+from authsrv.records import dataclass
 
 _MAX_VALUE = 2048
 

@@ -7,10 +7,11 @@ import base64
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from authsrv.models import Digest
 from authsrv.platforms.base import Credential, CredentialRejected, SingleUse, Submission
+from authsrv.records import dataclass
 
 _KEEP_CODE = 3600
 _EXCHANGE_CODE = re.compile(r"[A-Za-z0-9_-]{16,128}")

@@ -6,7 +6,6 @@ Owns the mapping by the text of `errorCode`; Epic's numbers have several meaning
 import logging
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlencode
@@ -21,6 +20,7 @@ from authsrv.platforms.base import (
     UserActionReason,
     UserActionRequired,
 )
+from authsrv.records import dataclass
 from authsrv.strict_json import strict_json
 
 _LOG = logging.getLogger(__name__)

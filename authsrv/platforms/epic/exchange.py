@@ -8,7 +8,7 @@ import base64
 import hmac
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, NoReturn
 
 from authsrv.platforms.base import (
@@ -21,6 +21,7 @@ from authsrv.platforms.base import (
 )
 from authsrv.platforms.epic.errors import Asked, refusal
 from authsrv.platforms.epic.tokens import EasIdTokens, VerifiedClaims, account_id
+from authsrv.records import dataclass
 from authsrv.strict_json import strict_json
 
 _LOG = logging.getLogger(__name__)

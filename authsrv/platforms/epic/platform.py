@@ -6,7 +6,7 @@ codes redeemed in `exchange.py`. Knows no OAuth, players or storage.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import ClassVar, get_args
 
 from authsrv.platforms.base import (
@@ -36,6 +36,7 @@ from authsrv.platforms.epic.tokens import (
     account_id,
 )
 from authsrv.platforms.jwks import KeySource, parse_jwk_set
+from authsrv.records import dataclass
 
 _DEVICE_LOGIN = "deviceid"
 

@@ -7,7 +7,6 @@ import hashlib
 import logging
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar, NewType
 
 from cryptography.exceptions import InvalidSignature
@@ -19,6 +18,7 @@ from authsrv.compact_jws import take_apart
 from authsrv.models import Digest
 from authsrv.platforms.base import Clock, CredentialRejected
 from authsrv.platforms.jwks import KeySource, RsaJwk
+from authsrv.records import dataclass
 
 LEEWAY = 60
 _MAX_TOKEN = 8 * 1024

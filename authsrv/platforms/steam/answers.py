@@ -6,11 +6,11 @@ texts, which may echo one.
 
 import logging
 import re
-from dataclasses import dataclass
 from typing import Any
 
 from authsrv.platforms.base import OutboundResponse, PlatformMisconfigured, PlatformUnavailable
 from authsrv.platforms.steam.tickets import is_player
+from authsrv.records import dataclass
 from authsrv.strict_json import strict_json
 
 _LOG = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ import hmac
 import re
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES256
@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.ciphers.modes import CBC, ECB
 from authsrv.models import Digest
 from authsrv.platforms.base import CredentialRejected
 from authsrv.platforms.steam.tickets import LayoutError, Ownership, read_ownership
+from authsrv.records import dataclass
 
 _BLOCK = 16
 _VERSION = 2

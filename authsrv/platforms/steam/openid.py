@@ -8,7 +8,7 @@ import hashlib
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Final
 from urllib.parse import urlencode, urlsplit
@@ -29,6 +29,7 @@ from authsrv.platforms.base import (
 )
 from authsrv.platforms.steam.answers import retry_after, unknown_shape
 from authsrv.platforms.steam.tickets import is_player
+from authsrv.records import dataclass
 
 OPENID: Final = "openid"
 

@@ -11,7 +11,7 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import ClassVar, Final
 
 from authsrv.models import Digest
@@ -58,6 +58,7 @@ from authsrv.platforms.steam.tickets import (
     sha1_signatures_checkable,
 )
 from authsrv.platforms.steam.web_api import SteamWebApi
+from authsrv.records import dataclass
 
 _LOG = logging.getLogger(__name__)
 

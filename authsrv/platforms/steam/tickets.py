@@ -5,7 +5,7 @@ Steam knows whether it is its sender's. Knows no settings and no network.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from cryptography.exceptions import InternalError, InvalidSignature, UnsupportedAlgorithm
@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from authsrv.platforms.base import CredentialRejected
+from authsrv.records import dataclass
 
 TICKET_PREFIX = bytes.fromhex("14000000")
 SESSION_TICKET = 2

@@ -8,7 +8,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import urlencode
 
 from authsrv.models import Digest
@@ -22,6 +22,7 @@ from authsrv.platforms.base import (
     SingleUse,
 )
 from authsrv.platforms.xbox.errors import oauth_refusal
+from authsrv.records import dataclass
 
 TENANT = "consumers"
 """Xbox players are personal accounts; codes of any other tenant end in errors of Xbox."""

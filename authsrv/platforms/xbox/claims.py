@@ -6,13 +6,13 @@ Source: Microsoft, "Xbox services security token claims". There is no `iat`, `su
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from authsrv.platforms.base import CredentialRejected, PlatformMisconfigured, UserActionRequired
 from authsrv.platforms.xbox.keys import VerifiedClaims
 from authsrv.platforms.xbox.settings import MAX_LIFETIME, XboxSettings
 from authsrv.platforms.xbox.token import malformed, rejected
+from authsrv.records import dataclass
 
 ISSUER = "xsts.auth.xboxlive.com"
 _AGE_GROUPS = ("child", "teen", "adult")

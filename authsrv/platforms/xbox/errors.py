@@ -7,7 +7,6 @@ Source: Microsoft, "OAuth 2.0 authorization code flow" of the identity platform;
 import logging
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
 from authsrv.platforms.base import (
@@ -20,6 +19,7 @@ from authsrv.platforms.base import (
     UserActionRequired,
 )
 from authsrv.platforms.xbox.settings import RELEASE_SANDBOXES
+from authsrv.records import dataclass
 from authsrv.strict_json import strict_json
 
 _LOG = logging.getLogger(__name__)

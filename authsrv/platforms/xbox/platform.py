@@ -7,7 +7,7 @@ Source: Microsoft, "Example XSTS Token, decryption, and validation", "Xbox servi
 import hashlib
 import logging
 import math
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import ClassVar
 
 from authsrv.models import Digest
@@ -49,6 +49,7 @@ from authsrv.platforms.xbox.token import (
     read_inner,
     read_parameter,
 )
+from authsrv.records import dataclass
 
 __all__ = ["XboxCredential", "XboxPlatform", "XboxSettings"]
 

@@ -8,7 +8,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from authsrv.platforms.base import CredentialRejected, RequestProof
+from authsrv.records import dataclass
 
 _HEADER = re.compile(rb"[A-Za-z0-9+/]{102}==")  # 76 bytes
 _COORDINATE = re.compile(r"[A-Za-z0-9_-]{43}")  # 32 bytes

@@ -10,7 +10,7 @@ import binascii
 import re
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal, NewType
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -20,6 +20,7 @@ from joserfc.jwa import DeflateZipModel, JWEZipModel
 from joserfc.jwk import RSAKey
 
 from authsrv.platforms.base import CredentialRejected
+from authsrv.records import dataclass
 from authsrv.strict_json import strict_json
 
 UnverifiedClaims = NewType("UnverifiedClaims", Mapping[str, Any])
