@@ -6,10 +6,12 @@ from bench.systems.authsrv import Authsrv
 from bench.systems.authsrv_postgres import AuthsrvOnPostgres
 from bench.systems.base import System
 from bench.systems.floor import Floor
+from bench.systems.oidc_provider import OidcProvider
 
 SYSTEMS: dict[str, Callable[[], System]] = {
     "authsrv": Authsrv,
     "authsrv-postgres": AuthsrvOnPostgres,
     "floor": Floor,
+    "oidc_provider": OidcProvider,
 }
 """By the name that `--systems` takes."""

@@ -1,6 +1,6 @@
 // The provider as both the server and the seeding need it: clients, keys, lifetimes and the features that are asked for.
 //
-// Access tokens are JWTs for one API, signed by ES256 (RS256 for the client `backend-RS256`); refresh tokens rotate.
+// Access tokens are JWTs for one API, signed by ES256 (RS256 for one of the two backends); refresh tokens rotate.
 
 import { readFileSync } from 'node:fs';
 
@@ -12,19 +12,20 @@ export const SCOPE = 'openid profile offline_access';
 export const API = 'https://api.studio.example';
 const DAY = 86400;
 
-const game = (alg, redirectUri) => ({
-  client_id: `game-${alg}`,
+const game = (site, alg) => ({
+  client_id: site.games[alg],
   application_type: 'native',
   token_endpoint_auth_method: 'none',
   grant_types: ['authorization_code', 'refresh_token'],
   response_types: ['code'],
-  redirect_uris: [redirectUri],
+  redirect_uris: [site.redirect_uri],
   id_token_signed_response_alg: alg,
+  require_auth_time: true,
 });
 
-const backend = (alg, secret) => ({
-  client_id: `backend-${alg}`,
-  client_secret: secret,
+const backend = (site, alg) => ({
+  client_id: site.backends[alg],
+  client_secret: site.secret,
   token_endpoint_auth_method: 'client_secret_post',
   grant_types: ['client_credentials'],
   response_types: [],
@@ -32,9 +33,9 @@ const backend = (alg, secret) => ({
   scope: 'profile',
 });
 
-/** `site` is what bench/systems/oidc_provider.py wrote down: issuer, redirect_uri, secret, keys. */
+/** `site` is what bench/systems/peer_site.py wrote down. */
 export function open(store, site) {
-  const clients = ['ES256', 'RS256'].flatMap((alg) => [game(alg, site.redirect_uri), backend(alg, site.secret)]);
+  const clients = ['ES256', 'RS256'].flatMap((alg) => [game(site, alg), backend(site, alg)]);
   const provider = new Provider(site.issuer, {
     adapter: adapterOn(store),
     clients,
@@ -58,7 +59,7 @@ export function open(store, site) {
         enabled: true,
         defaultResource: () => API,
         useGrantedResource: () => true,
-        getResourceServerInfo: (_, resource, client) => api(client),
+        getResourceServerInfo: (_, resource, client) => APIS[client.clientId === site.backends.RS256 ? 'RS256' : 'ES256'],
       },
     },
   });
@@ -78,7 +79,5 @@ const APIS = Object.fromEntries(['ES256', 'RS256'].map((alg) => [alg, {
   accessTokenFormat: 'jwt',
   jwt: { sign: { alg } },
 }]));
-
-const api = (client) => APIS[client.clientId === 'backend-RS256' ? 'RS256' : 'ES256'];
 
 export const readSite = (path) => JSON.parse(readFileSync(path, 'utf8'));

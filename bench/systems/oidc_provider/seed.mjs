@@ -52,7 +52,7 @@ const many = (count, make, client) => Promise.all(
 
 const held = {};
 for (const alg of ['ES256', 'RS256']) {
-  const client = await provider.Client.find(`game-${alg}`);
+  const client = await provider.Client.find(site.games[alg]);
   held[alg] = {
     codes: await many(codes, code, client),
     refresh_tokens: await many(refreshTokens, refreshToken, client),
