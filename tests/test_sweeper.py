@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from authsrv.jobs.sweeper import BATCH, INTERVAL, PAUSE, Sweeper
+from authsrv.jobs.sweeper import BATCH, INTERVAL, PACE, PAUSE, Sweeper
 from authsrv.models import Retention
 from authsrv.storage.base import KEPT, StorageUnavailable, Swept
 from authsrv.storage.changes import AddGrant, AddPlayer
@@ -15,10 +15,13 @@ from tests.support.storage import NOW, grant, memory_storage, player
 
 
 class Night:
-    """A sleep that does not wait: it notes how long, and ends the test's run after some sleeps."""
+    """A sleep that does not wait: it notes how long, and ends the test's run after some sleeps. Work takes no time but
+    what a storage adds to `now`.
+    """
 
     def __init__(self, ends_after: int) -> None:
         self.slept: list[float] = []
+        self.now = 0.0
         self._ends_after = ends_after
 
     async def sleep(self, seconds: float) -> None:
@@ -46,7 +49,20 @@ class Scripted(MemoryStorage):
 
 
 def sweeper(storage: MemoryStorage, night: Night, *, chance: float = 0.5) -> Sweeper:
-    return Sweeper(storage, clock=lambda: NOW + 0.9, sleep=night.sleep, chance=lambda: chance)
+    return Sweeper(storage, clock=lambda: NOW + 0.9, sleep=night.sleep, chance=lambda: chance, timer=lambda: night.now)
+
+
+class Slow(Scripted):
+    """One whose sweeps take so many seconds each."""
+
+    def __init__(self, night: Night, seconds: float, *script: Swept) -> None:
+        super().__init__(*script)
+        self._night = night
+        self._seconds = seconds
+
+    async def sweep(self, now: int, limit: int, retention: Retention = KEPT) -> Swept:
+        self._night.now += self._seconds
+        return await super().sweep(now, limit, retention)
 
 
 async def test_a_round_goes_on_in_batches_with_pauses_until_nothing_more_is_there() -> None:
@@ -54,7 +70,29 @@ async def test_a_round_goes_on_in_batches_with_pauses_until_nothing_more_is_ther
     storage = Scripted(Swept(BATCH, True), Swept(0, True), Swept(3, False))
     assert await sweeper(storage, night).round() == BATCH + 3
     assert storage.calls == [(NOW, BATCH)] * 3
-    assert night.slept == [PAUSE, PAUSE]
+    assert night.slept == [BATCH / PACE, PAUSE]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "pause"),
+    [
+        pytest.param(0.010, 0.015, id="the next batch begins when its turn is"),
+        pytest.param(0.040, 0.040, id="a slow one is followed by as long a pause"),
+    ],
+)
+async def test_batches_keep_the_pace_and_never_take_more_than_half_of_the_time(seconds: float, pause: float) -> None:
+    night = Night(ends_after=9)
+    storage = Slow(night, seconds, Swept(1, True), Swept(BATCH, True), Swept(3, False))
+    await sweeper(storage, night).round()
+    assert night.slept == pytest.approx([pause, pause])
+    assert BATCH / 0.025 == PACE
+
+
+async def test_looking_through_what_lives_is_not_hurried() -> None:
+    night = Night(ends_after=9)
+    storage = Slow(night, 0.002, Swept(0, True), Swept(0, False))
+    await sweeper(storage, night).round()
+    assert night.slept == [PAUSE]
 
 
 @pytest.mark.parametrize(
@@ -74,7 +112,7 @@ async def test_a_database_that_is_away_is_tried_again_in_the_next_round(caplog: 
     storage = Scripted(Swept(1, True), StorageUnavailable("the database did not do it (SQLITE_FULL)"), Swept(0, False))
     with caplog.at_level(logging.WARNING, logger="authsrv.sweeper"), pytest.raises(asyncio.CancelledError):
         await sweeper(storage, night).run()
-    assert night.slept == [INTERVAL, PAUSE, INTERVAL, INTERVAL]
+    assert night.slept == [INTERVAL, BATCH / PACE, INTERVAL, INTERVAL]
     assert [record.getMessage() for record in caplog.records] == [
         "sweeping was put off: the database did not do it (SQLITE_FULL)"
     ]

@@ -4,6 +4,7 @@ Owns the rhythm. What counts as expired is the storage's rule; it knows no datab
 """
 
 import logging
+import time
 from collections.abc import Awaitable, Callable, Sequence
 
 from authsrv.models import Retention
@@ -11,10 +12,12 @@ from authsrv.storage.base import Storage, StorageError, Swept
 
 INTERVAL = 60.0
 """Seconds between two rounds, before jitter."""
-PAUSE = 0.1
-"""Seconds between two batches of a round: others write meanwhile."""
 BATCH = 250
 """Rows looked at, and at most removed, in one short write."""
+PACE = 10_000
+"""Rows a second at most while some have to go."""
+PAUSE = 0.1
+"""Seconds after a batch in which nothing had to go: looking through what lives is not urgent."""
 
 log = logging.getLogger("authsrv.sweeper")
 
@@ -33,6 +36,7 @@ class Sweeper:
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]],
         chance: Callable[[], float],
+        timer: Callable[[], float] = time.perf_counter,
         retention: Callable[[], Retention] = Retention,
         chores: Sequence[Callable[[], Awaitable[int]]] = (),
     ) -> None:
@@ -40,6 +44,7 @@ class Sweeper:
         self._clock = clock
         self._sleep = sleep
         self._chance = chance
+        self._timer = timer
         self._retention = retention
         self._chores = chores
         self.removed = 0
@@ -52,16 +57,19 @@ class Sweeper:
 
     async def round(self) -> int:
         """Sweep everything once; how many rows went. Raises `StorageError`."""
-        swept = await self._batch()
+        swept, took = await self._batch()
         removed = swept.rows
         while swept.more:
-            await self._sleep(PAUSE)
-            swept = await self._batch()
+            await self._sleep(_pause(swept, took))
+            swept, took = await self._batch()
             removed += swept.rows
         return removed + sum([await chore() for chore in self._chores])
 
-    async def _batch(self) -> Swept:
-        return await self._storage.sweep(int(self._clock()), BATCH, self._retention())
+    async def _batch(self) -> tuple[Swept, float]:
+        """What a batch came to, and how many seconds it took with the waiting for others."""
+        began = self._timer()
+        swept = await self._storage.sweep(int(self._clock()), BATCH, self._retention())
+        return swept, self._timer() - began
 
     async def _try_round(self) -> None:
         try:
@@ -71,3 +79,8 @@ class Sweeper:
             log.warning("sweeping was put off: %s", error)
         else:
             log.debug("swept %d rows", removed)
+
+
+def _pause(swept: Swept, took: float) -> float:
+    """Seconds until the next batch. What is slow, or waits behind others, gets at least half of the time to itself."""
+    return max(BATCH / PACE - took, took) if swept.rows else PAUSE
