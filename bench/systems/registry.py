@@ -5,6 +5,7 @@ from collections.abc import Callable
 from bench.systems.authsrv import Authsrv
 from bench.systems.authsrv_postgres import AuthsrvOnPostgres
 from bench.systems.base import System
+from bench.systems.django_oauth_toolkit import DjangoOAuthToolkit
 from bench.systems.floor import Floor
 from bench.systems.oidc_provider import OidcProvider
 
@@ -13,5 +14,6 @@ SYSTEMS: dict[str, Callable[[], System]] = {
     "authsrv-postgres": AuthsrvOnPostgres,
     "floor": Floor,
     "oidc_provider": OidcProvider,
+    "django_oauth_toolkit": DjangoOAuthToolkit,
 }
 """By the name that `--systems` takes."""
