@@ -18,7 +18,8 @@ import pytest
 import pytest_asyncio
 
 from authsrv.log import FLOORS
-from authsrv.oauth.own_tokens import NotOurs, OwnTokens
+from authsrv.oauth.own_tokens import AccessToken, NotOurs, OwnTokens
+from authsrv.oauth.verified_tokens import VerifiedTokens
 from tests.support.jwt_attacks import ROWS, Kind, attacks
 from tests.support.jwt_doors import DOORS, Door, Stage, staged
 from tests.support.jwt_forging import Good
@@ -82,7 +83,8 @@ at_every_door = pytest.mark.parametrize("door", DOORS, ids=lambda door: door.nam
 async def test_C13_C09_to_judge_a_bad_token_costs_little_more_than_to_judge_a_good_one(
     stage: Stage, bad_tokens: Mapping[Kind, Mapping[str, str]], kind: Kind
 ) -> None:
-    own, now = OwnTokens(ISSUER, stage.ring), int(stage.server.clock.now)
+    forgetful = VerifiedTokens[AccessToken](stage.ring.verifier, most=0)
+    own, now = OwnTokens(ISSUER, stage.ring, forgetful), int(stage.server.clock.now)
     read = own.hint if kind == "id" else partial(own.access_token, either_profile=kind == "xsolla")
 
     def judged(text: str) -> None:
