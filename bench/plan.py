@@ -34,12 +34,11 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All of a run. `starts` is how often a server is started to see what that takes."""
+    """All rounds of a run."""
 
     cells: Sequence[Cell]
     repetitions: int
     extent: Extent
-    starts: int
 
     def wanted(self) -> Wanted:
         """What every database must hold for it."""
@@ -53,10 +52,9 @@ class Plan:
 def plan(*, quick: bool, only: str) -> Plan:
     """A run of about half an hour, or of a few minutes. `only` is a part of the rows' names."""
     chosen = [cell for cell in _cells(quick=quick) if only in cell.name]
-    starts = 0 if only else 2 if quick else 5
     if quick:
-        return Plan(chosen, 1, Extent(1500, 1.0), starts)
-    return Plan(chosen, 5, Extent(6000, 2.0), starts)
+        return Plan(chosen, 1, Extent(1500, 1.0))
+    return Plan(chosen, 5, Extent(6000, 2.0))
 
 
 def _cells(*, quick: bool) -> list[Cell]:

@@ -6,64 +6,76 @@ Owns the tables that a run prints and keeps. Computes nothing but what stands in
 import statistics
 from collections.abc import Iterator, Sequence
 
+from bench.goals import FLOOR, Goal, goals
 from bench.results import Measured, Results, Row, ratios
-
-_FLOOR = "floor"
 
 
 def text(results: Results) -> str:
     """All of it."""
-    return "\n".join([*_head(results), "", *_rows(results), "", *_starts(results)]) + "\n"
+    parts = [_head(results), _rows(results), _findings(results), _goals(goals(results))]
+    return "\n\n".join("\n".join(part) for part in parts) + "\n"
 
 
 def _head(results: Results) -> Iterator[str]:
-    yield f"{results.date}, {results.seconds:.0f} s"
+    yield f"authsrv, measured on {results.date} in {results.seconds / 60:.0f} minutes"
     for name, words in results.machine.items():
-        yield f"{name}: {words}"
+        yield f"  {name}: {words}"
     for key, about in results.systems.items():
-        yield f"{key}: {about.name} ({about.versions}; {about.durability}), {about.memory:.0f} MB after the run"
+        yield f"  {key}: {about.name} ({about.versions}; {about.durability}), {about.memory:.0f} MB after the run"
     for key, why in results.left_out.items():
-        yield f"{key}: left out, {why}"
+        yield f"  {key}: left out, {why}"
+    yield "  Each system is one worker on one core. The load generator, the platforms and PostgreSQL share the other."
 
 
 def _rows(results: Results) -> Iterator[str]:
     yield (
-        f"{'':<30}{'conn':>5}{'requests/s':>12}{'CPU us':>9}{'to floor':>10}{'spread':>15}"
-        f"{'p50 ms':>9}{'p90':>8}{'p99':>8}{'errors':>8}  beside it, us"
+        f"{'':<22}{'conn':>5}{'requests/s':>12}{'CPU us':>9}{'to floor':>10}{'spread':>15}"
+        f"{'p50 ms':>9}{'p90':>8}{'p99':>8}{'errors':>8}  on the other core, us"
     )
     for row in results.rows:
         yield row.name
         for key in results.systems:
             measured = row.of(key)
-            yield _line(key, row, measured) if measured else f"  {key:<28}{row.connections:>5}{'-':>12}"
+            yield _line(row, measured) if measured else f"  {key:<20}{row.connections:>5}{'-':>12}"
 
 
-def _line(key: str, row: Row, measured: Measured) -> str:
+def _line(row: Row, measured: Measured) -> str:
     latency = [measured.latency(name) for name in ("p50", "p90", "p99")]
-    beside = ", ".join(f"{name} {value:.0f}" for name, value in measured.rounds[0].beside_cpu_us.items())
     return (
-        f"  {key:<28}{row.connections:>5}{measured.rate:>12.0f}{measured.cpu_us:>9.0f}{_to_floor(row, measured)}"
-        f"{latency[0]:>9.1f}{latency[1]:>8.1f}{latency[2]:>8.1f}{measured.failures:>8}  {beside}"
+        f"  {measured.system:<20}{row.connections:>5}{measured.rate:>12.0f}{measured.cpu_us:>9.0f}"
+        f"{_to_floor(row, measured)}{latency[0]:>9.1f}{latency[1]:>8.1f}{latency[2]:>8.1f}{measured.failures:>8}"
+        f"  {_beside(measured)}"
     )
 
 
+def _beside(measured: Measured) -> str:
+    names = {name for one in measured.rounds for name in one.beside_cpu_us}
+    costs = {name: statistics.median(one.beside_cpu_us[name] for one in measured.rounds) for name in sorted(names)}
+    costs["load"] = statistics.median(one.load_cpu_us for one in measured.rounds)
+    return ", ".join(f"{name} {cost:.0f}" for name, cost in costs.items())
+
+
 def _to_floor(row: Row, measured: Measured) -> str:
-    floor = row.of(_FLOOR)
-    if floor is None or measured is floor:
-        return f"{'':>25}"
-    found = ratios(measured, floor)
-    return f"{statistics.median(found):>10.2f}{f'{min(found):.2f} to {max(found):.2f}':>15}"
+    floor = row.of(FLOOR)
+    found = ratios(measured, floor) if floor and measured is not floor else []
+    return f"{statistics.median(found):>10.2f}{_spread(found, 2):>15}" if found else f"{'':>25}"
 
 
-def _starts(results: Results) -> Iterator[str]:
-    if results.starts:
-        yield _spread("cold start, first 200", [one.seconds for one in results.starts], "s")
-        yield _spread("  of it CPU", [one.cpu for one in results.starts], "s")
-        yield _spread("idle memory after one request", [one.rss for one in results.starts], "MB")
-        yield _spread("authsrv --help", results.help_seconds, "s")
+def _findings(results: Results) -> Iterator[str]:
+    for finding in results.findings:
+        digits = 0 if finding.unit == "us" else 1 if finding.unit == "MB" else 2
+        remark = f"   {finding.remark}" if finding.remark else ""
+        middle, spread = f"{finding.median:,.{digits}f}", _spread(finding.values, digits)
+        yield f"{finding.name:<56}{middle:>12} {finding.unit:<3} {spread:<22}{remark}"
 
 
-def _spread(name: str, values: Sequence[float], unit: str) -> str:
-    digits = 1 if unit == "MB" else 2
-    spread = f"{min(values):.{digits}f} to {max(values):.{digits}f}"
-    return f"{name:<32}{statistics.median(values):8.{digits}f} {unit:<2}   {spread}"
+def _goals(found: Sequence[Goal]) -> Iterator[str]:
+    for goal in found:
+        side = "at least" if goal.at_least else "at most"
+        verdict = "met" if goal.met else "MISSED"
+        measured = f"{goal.measured:,.2f} {goal.unit}"
+        yield f"{goal.name:<78}{measured:>14} {_spread(goal.values, 2):<20}{side} {goal.limit:g}: {verdict}"
+
+
+def _spread(values: Sequence[float], digits: int) -> str:
+    return f"{min(values):,.{digits}f} to {max(values):,.{digits}f}"

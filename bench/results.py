@@ -7,8 +7,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from bench.findings import Finding
 from bench.rounds import Round
-from bench.servers import Start
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +71,7 @@ class Results:
     seconds: float
     systems: Mapping[str, About]
     rows: Sequence[Row]
-    starts: Sequence[Start] = ()
-    help_seconds: Sequence[float] = ()
+    findings: Sequence[Finding] = ()
     left_out: Mapping[str, str] = field(default_factory=dict)
     """Systems that this machine could not have, and why."""
 

@@ -1,25 +1,29 @@
 """`make bench`: what every kind of request, a start and an idle server cost, beside a floor and peers of the same run.
 
-Owns the order of the measurements. Works in a temporary directory; only `--record` changes the repository.
+Owns the command and the order of the measurements. Works below `var/bench`, which git ignores; only `--record` changes
+the repository.
 """
 
 import argparse
-import platform
 import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench.findings import Finding
+from bench.goals import OURS, fastest_peer
+from bench.keeping import record
+from bench.machine import machine
 from bench.plan import Cell, Plan, plan
+from bench.probes import PROBES
 from bench.report import text
 from bench.results import About, Measured, Results, Row
 from bench.rounds import LoadProcess, Round, Target
 from bench.servers import ROOT, DidNotStart, cores, running_on
-from bench.starts import Starts, measure_starts
-from bench.systems.authsrv import Authsrv
 from bench.systems.base import Cores, NotInstalled, System
 from bench.systems.registry import SYSTEMS
 
@@ -29,86 +33,103 @@ CACHE = ROOT / "var" / "bench"
 def main() -> int:
     """The command."""
     chosen = _arguments()
-    names = [name for name in SYSTEMS if not chosen.systems or name in chosen.systems.split(",")]
     CACHE.mkdir(parents=True, exist_ok=True)
     try:
         with tempfile.TemporaryDirectory(prefix="run-", dir=CACHE) as directory:
-            results = measure(Path(directory), plan(quick=chosen.quick, only=chosen.only), names)
+            results = measure(Path(directory), chosen)
     except DidNotStart as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     print(text(results))
-    wrong = [one for row in results.rows for one in row.measured if one.failures]
-    for one in wrong:
-        print(f"bench: {one.system}: {one.failures} wrong answers: {_errors(one)}", file=sys.stderr)
-    return 1 if wrong else 0
+    if chosen.record:
+        print(f"recorded in {record(results)} and beside it")
+    return _complain(results)
 
 
 def _arguments() -> argparse.Namespace:
     arguments = argparse.ArgumentParser(prog="make bench", description="Measure what authsrv costs, beside its peers.")
     arguments.add_argument("--quick", action="store_true", help="one short round of everything, a few minutes")
-    arguments.add_argument("--only", default="", metavar="TEXT", help="only the rows whose name has this in it")
+    arguments.add_argument(
+        "--only", default="", metavar="TEXT", help="only the rows and probes with this in their name"
+    )
     arguments.add_argument("--systems", default="", metavar="NAMES", help=f"by commas, of {', '.join(SYSTEMS)}")
+    arguments.add_argument("--record", action="store_true", help="write bench/results/<date>.json, .txt and .svg")
     return arguments.parse_args()
 
 
-def _errors(measured: Measured) -> str:
-    return "; ".join(error for one in measured.rounds for error in one.errors[:1])
+def _complain(results: Results) -> int:
+    """A wrong answer of ours makes the run a failure; one of a peer is told."""
+    wrong = [one for row in results.rows for one in row.measured if one.failures]
+    for one in wrong:
+        errors = "; ".join(error for each in one.rounds for error in each.errors[:1])
+        print(f"bench: {one.system}: {one.failures} wrong answers: {errors}", file=sys.stderr)
+    return 1 if any(one.system in OURS for one in wrong) else 0
 
 
-def measure(directory: Path, run: Plan, names: Sequence[str]) -> Results:
+def measure(directory: Path, chosen: argparse.Namespace) -> Results:
     """All of a run."""
     began, date = time.perf_counter(), datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    on = Cores(*cores())
+    on, run = Cores(*cores()), plan(quick=chosen.quick, only=chosen.only)
     with running_on(on.load):
-        systems, versions, left_out = _prepared(directory, run, names)
-        starts = _starts(systems, on, run)
-        rows, memory = _rounds(systems, on, run)
-    abouts = {key: About(system.name, versions[key], system.durability, memory[key]) for key, system in systems.items()}
+        findings = _findings(directory, on, chosen)
+        fleet = _prepared(directory, run, chosen.systems)
+        rows, memory = _rounds(fleet.systems, on, run) if run.cells else ([], {})
+    abouts = {
+        key: About(system.name, fleet.versions[key], system.durability, memory.get(key, 0.0))
+        for key, system in fleet.systems.items()
+    }
     return Results(
         date=date,
-        machine={"Python": platform.python_version()},
+        machine=machine(directory),
         seconds=time.perf_counter() - began,
         systems=abouts,
         rows=rows,
-        starts=starts.servers,
-        help_seconds=starts.help_seconds,
-        left_out=left_out,
+        findings=findings,
+        left_out=fleet.left_out,
     )
 
 
-def _prepared(
-    directory: Path, run: Plan, names: Sequence[str]
-) -> tuple[dict[str, System], dict[str, str], dict[str, str]]:
+def _findings(directory: Path, on: Cores, chosen: argparse.Namespace) -> list[Finding]:
+    found: list[Finding] = []
+    for probe in PROBES:
+        if chosen.only in probe.name:
+            _say(f"measuring {probe.name}")
+            place = directory / f"probe-{probe.name}"
+            place.mkdir()
+            found += probe.find(place, on, quick=chosen.quick)
+    return found
+
+
+@dataclass(slots=True)
+class Fleet:
     """Systems with their databases, their versions, and why others are left out."""
-    systems: dict[str, System] = {}
-    versions: dict[str, str] = {}
-    left_out: dict[str, str] = {}
-    for name in names:
+
+    systems: dict[str, System]
+    versions: dict[str, str]
+    left_out: dict[str, str]
+
+
+def _prepared(directory: Path, run: Plan, names: str) -> Fleet:
+    fleet = Fleet({}, {}, {})
+    for name in SYSTEMS if run.cells else ():
+        if names and name not in names.split(","):
+            continue
+        _say(f"preparing {name}")
         system, cache, place = SYSTEMS[name](), CACHE / name, directory / name
         cache.mkdir(exist_ok=True)
         place.mkdir()
         try:
-            versions[name] = system.install(cache)
+            fleet.versions[name] = system.install(cache)
         except NotInstalled as error:
-            left_out[name] = str(error)
+            fleet.left_out[name] = str(error)
             continue
-        _say(f"preparing {name}")
         system.prepare(place, run.wanted())
-        systems[name] = system
-    return systems, versions, left_out
-
-
-def _starts(systems: Mapping[str, System], on: Cores, run: Plan) -> Starts:
-    authsrv = systems.get("authsrv")
-    if not run.starts or not isinstance(authsrv, Authsrv):
-        return Starts((), ())
-    _say("starting authsrv over and over")
-    return measure_starts(authsrv, on, run.starts)
+        fleet.systems[name] = system
+    return fleet
 
 
 def _rounds(systems: Mapping[str, System], on: Cores, run: Plan) -> tuple[list[Row], dict[str, float]]:
-    """Repetition after repetition, cell after cell, all systems one right after the other."""
+    """Repetition after repetition, cell after cell, all systems one right after the other; rows and memory in MB."""
     with ExitStack() as stack:
         load = LoadProcess(on.load)
         stack.callback(load.close)
@@ -117,11 +138,20 @@ def _rounds(systems: Mapping[str, System], on: Cores, run: Plan) -> tuple[list[R
         for repetition in range(run.repetitions):
             for cell, rounds in found.items():
                 _say(f"{repetition + 1} of {run.repetitions}: {cell.name}, {cell.connections} connections")
-                for key, target in targets.items():
-                    one = target.round(cell.workload, cell.algorithm, cell.connections, run.extent)
+                for key in _asked(cell, found):
+                    one = targets[key].round(cell.workload, cell.algorithm, cell.connections, run.extent)
                     if one is not None:
                         rounds[key].append(one)
         return _as_rows(found), {key: target.running.server.rss() for key, target in targets.items()}
+
+
+def _asked(cell: Cell, found: Mapping[Cell, Mapping[str, Sequence[Round]]]) -> list[str]:
+    """Every system for most cells; for the others ours and the peer that was fastest at the first of all cells."""
+    everyone = list(found[cell])
+    if cell.widely:
+        return everyone
+    fastest = fastest_peer(_as_rows(found)[0])
+    return [key for key in everyone if key in OURS or (fastest and key == fastest.system)]
 
 
 def _as_rows(found: Mapping[Cell, Mapping[str, Sequence[Round]]]) -> list[Row]:

@@ -1,31 +1,39 @@
 """What a start, an idle server and `authsrv --help` cost.
 
-Owns these three measurements of authsrv; its peers are not started over and over.
+Owns these measurements of authsrv; its peers are not started over and over.
 """
 
 import subprocess
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from pathlib import Path
 
+from bench.findings import Finding
 from bench.servers import AUTHSRV, Start, running_on
 from bench.systems.authsrv import Authsrv
-from bench.systems.base import Cores
+from bench.systems.base import Cores, Wanted
+
+START_SECONDS, IDLE_MB, HELP_SECONDS = 0.6, 80.0, 0.3
 
 
-@dataclass(frozen=True, slots=True)
 class Starts:
-    """One entry for each start: a server's seconds to the first 200, CPU and memory, and the seconds of `--help`."""
+    """Cold starts to the first 200 on discovery; memory after it; `--help`. One start before is not counted."""
 
-    servers: Sequence[Start]
-    help_seconds: Sequence[float]
+    name = "starts"
 
-
-def measure_starts(system: Authsrv, cores: Cores, count: int) -> Starts:
-    """Start it so many times, and once before that is not counted."""
-    with system.emulator(cores.load):
-        servers = [_start(system, cores.server) for _ in range(count + 1)]
-    return Starts(servers[1:], [_help(cores.server) for _ in range(count + 1)][1:])
+    def find(self, directory: Path, cores: Cores, *, quick: bool) -> Sequence[Finding]:
+        """Of `Probe`."""
+        system, count = Authsrv(), 2 if quick else 5
+        system.prepare(directory, Wanted(0, 0, players=1))
+        with system.emulator(cores.load):
+            servers = [_start(system, cores.server) for _ in range(count + 1)][1:]
+        helps = [_help(cores.server) for _ in range(count + 1)][1:]
+        return [
+            Finding("cold start to the first 200", [one.seconds for one in servers], "s", START_SECONDS),
+            Finding("CPU of a cold start", [one.cpu for one in servers], "s"),
+            Finding("idle memory after the first request", [one.rss for one in servers], "MB", IDLE_MB),
+            Finding("authsrv --help", helps, "s", HELP_SECONDS),
+        ]
 
 
 def _start(system: Authsrv, core: set[int]) -> Start:

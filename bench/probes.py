@@ -1,0 +1,7 @@
+"""Every probe of a full run, in the order of the text. A new one is a module beside this and a line here."""
+
+from bench.calls import Calls
+from bench.findings import Probe
+from bench.starts import Starts
+
+PROBES: tuple[Probe, ...] = (Starts(), Calls())
