@@ -5,6 +5,7 @@ from collections.abc import Callable
 from bench.systems.authsrv import Authsrv
 from bench.systems.authsrv_postgres import AuthsrvOnPostgres
 from bench.systems.base import System
+from bench.systems.canaille import Canaille
 from bench.systems.django_oauth_toolkit import DjangoOAuthToolkit
 from bench.systems.floor import Floor
 from bench.systems.oidc_provider import OidcProvider
@@ -15,5 +16,6 @@ SYSTEMS: dict[str, Callable[[], System]] = {
     "floor": Floor,
     "oidc_provider": OidcProvider,
     "django_oauth_toolkit": DjangoOAuthToolkit,
+    "canaille": Canaille,
 }
 """By the name that `--systems` takes."""
