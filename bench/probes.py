@@ -2,6 +2,7 @@
 
 from bench.calls import Calls
 from bench.findings import Probe
+from bench.sizes import Sizes
 from bench.starts import Starts
 
-PROBES: tuple[Probe, ...] = (Starts(), Calls())
+PROBES: tuple[Probe, ...] = (Starts(), Calls(), Sizes())

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench import figures
 from bench.findings import Finding
 from bench.goals import OURS, fastest_peer
 from bench.keeping import record
@@ -42,7 +43,8 @@ def main() -> int:
         return 1
     print(text(results))
     if chosen.record:
-        print(f"recorded in {record(results)} and beside it")
+        print(f"recorded in {record(results)} and beside it, and in the documents")
+        figures.write()
     return _complain(results)
 
 
@@ -53,8 +55,15 @@ def _arguments() -> argparse.Namespace:
         "--only", default="", metavar="TEXT", help="only the rows and probes with this in their name"
     )
     arguments.add_argument("--systems", default="", metavar="NAMES", help=f"by commas, of {', '.join(SYSTEMS)}")
-    arguments.add_argument("--record", action="store_true", help="write bench/results/<date>.json, .txt and .svg")
-    return arguments.parse_args()
+    arguments.add_argument(
+        "--record",
+        action="store_true",
+        help="write bench/results/<date>.json, .txt, .svg and the documents' figures; of a full run only",
+    )
+    chosen = arguments.parse_args()
+    if chosen.record and (chosen.quick or chosen.only or chosen.systems):
+        arguments.error("--record is for a full run: without --quick, --only and --systems")
+    return chosen
 
 
 def _complain(results: Results) -> int:

@@ -1,7 +1,7 @@
 """authsrv on PostgreSQL: a cluster of its own with PostgreSQL's defaults, on the load generator's core."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +12,11 @@ from tests.support.postgres import MIGRATED, PostgresServer, chosen, private_ser
 
 _AS_BY_DEFAULT = {"max_wal_size": "1GB", "min_wal_size": "80MB"}
 """The cluster is copied from one with small WAL segments, for which other sizes are the default."""
+
+
+def cluster() -> AbstractContextManager[PostgresServer]:
+    """A started cluster with the migrated database `MIGRATED`, as PostgreSQL is by default; gone after the block."""
+    return private_server(settings=_AS_BY_DEFAULT, durable=True)
 
 
 class AuthsrvOnPostgres(Authsrv):
@@ -34,8 +39,7 @@ class AuthsrvOnPostgres(Authsrv):
 
     def prepare(self, directory: Path, wanted: Wanted) -> None:
         """Of `System`. The cluster runs on the core that this is called on, until the end of `serve`."""
-        started = private_server(settings=_AS_BY_DEFAULT, durable=True)
-        self._cluster = self._until_served.enter_context(started)
+        self._cluster = self._until_served.enter_context(cluster())
         self.prepare_on(self._cluster.url(MIGRATED), directory, wanted)
 
     @contextmanager
