@@ -34,6 +34,7 @@ from authsrv.endpoints.endpoint import ErrorRenderer, not_found
 from authsrv.endpoints.hosts import HostCheck
 from authsrv.endpoints.hygiene import Hygiene
 from authsrv.endpoints.routes import routes
+from authsrv.endpoints.routing import RouteTable
 from authsrv.endpoints.screens import Facts, Screens
 from authsrv.jobs.account_rounds import AccountRounds
 from authsrv.jobs.key_rounds import KeyRounds
@@ -372,7 +373,7 @@ class Application:
     def _build(self, ring: KeyRing, server: TokenServer) -> ASGIApp:
         table = [*routes(served(self._parts, ring, server)), *self._demo_routes()]
         self.seen.know({route.path for route in table if isinstance(route, Route)})
-        return Router(table, redirect_slashes=False, default=not_found)
+        return RouteTable(table, default=not_found)
 
 
 def create_app(config: Config, world: World | None = None) -> Application:

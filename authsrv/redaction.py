@@ -5,6 +5,7 @@ Pure text in, text out. Every pattern is linear in its input. Knows no logger.
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 REDACTED: Final = "[redacted]"
@@ -76,13 +77,16 @@ _SECRETS = re.compile(
 
 
 _SHORT: Final = 100
+_HARMLESS: Final = re.compile(r"[A-Za-z0-9/:-]*")
+"""Letters of which no short text is a secret: each of the patterns needs one more, such as a dot or an underscore."""
 _HINTS: Final = ("=", '"', "'", "eyj", "bearer", "basic", "dpop", "xbl3", "authsrv_guest_")
 
 
 def redact_text(text: str) -> str:
     """The text with everything that is or looks like a secret replaced, cut at `MAX_TEXT` characters."""
-    if len(text) < _SHORT and not _may_hold_secret(text.lower()):
-        return text  # nearly all facts are short words, and looking for a few substrings is far cheaper than a pattern
+    # Nearly all facts are short words, and looking for a few substrings is far cheaper than a pattern.
+    if len(text) < _SHORT and (_HARMLESS.fullmatch(text) or not _may_hold_secret(text.lower())):
+        return text
     return _SECRETS.sub(_replacement, text[:MAX_TEXT])
 
 
@@ -96,9 +100,14 @@ def _replacement(match: re.Match[str]) -> str:
     return f"{match['name'] or match['scheme'] or ''}{REDACTED}"
 
 
+@lru_cache(maxsize=1024)
+def _is_secret_name(name: str) -> bool:
+    return name.lower().replace("-", "_") in SECRET_NAMES
+
+
 def redact(value: Any, *, name: str = "", depth: int = 0) -> Any:
     """A JSON-ready copy of a value without secrets; what stands under a secret's name goes whole."""
-    if name and name.lower().replace("-", "_") in SECRET_NAMES:
+    if name and _is_secret_name(name):
         return REDACTED
     if isinstance(value, str):
         return redact_text(value)

@@ -8,7 +8,7 @@ the last line of defence against exceptions, and the access log. Knows no surfac
 import random
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -112,6 +112,7 @@ class Hygiene:
         self._randomness = randomness or random.Random()  # noqa: S311
         self._clock = clock
         self._headers = (*_SECURITY, _TRANSPORT) if issuer.startswith("https://") else _SECURITY
+        self._names = frozenset(name for name, _ in self._headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or pass the lifespan on."""
@@ -190,7 +191,7 @@ class Hygiene:
 
     def _completed(self, exchange: _Exchange, headers: list[Header]) -> list[Header]:
         present = {name for name, _ in headers}
-        headers += [header for header in self._headers if header[0] not in present]
+        headers += self._headers if self._names.isdisjoint(present) else self._absent(present)
         headers.append((b"x-request-id", exchange.reference.encode()))
         path = exchange.scope["path"]
         if cors.path_class(path) == "closed":
@@ -201,6 +202,10 @@ class Hygiene:
             origin = next((value for name, value in exchange.scope["headers"] if name == b"origin"), None)
             headers += cors.answer_headers(path, origin, self._allowed_origins)
         return headers
+
+    def _absent(self, present: Collection[bytes]) -> list[Header]:
+        """What an answer does not say itself."""
+        return [header for header in self._headers if header[0] not in present]
 
 
 def _translated(error: HTTPException) -> AuthsrvError:

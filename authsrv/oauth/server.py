@@ -211,8 +211,10 @@ class TokenServer(AuthorizationServer):
                 sub=player.sub if player else "",
                 platform=grant.platform,
                 exchanged_from=grant.exchanged_from,
+                request_id=request.sender.request_id,
+                address=request.sender.cut_address,
             )
-            self.note(event, request.sender)
+            self.audit.record(event)
 
     # What Authlib asks of a framework integration. Clients are looked up and authenticated before it runs.
 

@@ -9,8 +9,6 @@ from dataclasses import field
 from hashlib import sha256, sha512
 from typing import Any, Final
 
-import jwt
-
 from authsrv.models import Client, LogoutNotice, SigningAlgorithm
 from authsrv.oauth import audiences
 from authsrv.oauth.keys import KeyRing
@@ -171,8 +169,7 @@ class TokenIssuer:
         return urlsafe_b64encode(self._random(18)).decode()
 
     def _sign(self, claims: Mapping[str, Any], alg: SigningAlgorithm, typ: str) -> str:
-        key = self._ring.signer(alg)
-        return jwt.encode(dict(claims), key.private, algorithm=alg, headers={"typ": typ, "kid": key.kid})
+        return self._ring.signer(alg).sign(claims, typ)
 
 
 def half_hash(token: str, alg: SigningAlgorithm) -> str:

@@ -3,7 +3,6 @@
 Owns when a code is good: right client, redirect URI and verifier, within its minute, once. Knows no endpoint.
 """
 
-from dataclasses import replace
 from hmac import compare_digest
 
 from authlib.oauth2.rfc6749.grants import AuthorizationCodeGrant as AuthlibCodeGrant
@@ -14,7 +13,6 @@ from authsrv.oauth import audiences, scopes
 from authsrv.oauth.adapters import ClientAdapter, CodeAdapter
 from authsrv.oauth.grants.stored import StoredGrant, refresh_expiry
 from authsrv.oauth.opaque import Opaque
-from authsrv.oauth.tokens import TokenFacts
 from authsrv.redirects import matches
 from authsrv.storage.changes import RedeemCode, RevokeGrant
 
@@ -56,9 +54,9 @@ class AuthorizationCodeGrant(StoredGrant, AuthlibCodeGrant):
         """The player who authorized."""
         return self.player()
 
-    def facts(self, scope: tuple[str, ...]) -> TokenFacts:
-        """What the grant recorded, and the login's nonce."""
-        return replace(super().facts(scope), nonce=self.found.nonce)
+    def nonce(self) -> str:
+        """The login's own."""
+        return self.found.nonce
 
     def refresh_token_due(self) -> str:
         """The first refresh token of the family, when `offline` was granted."""

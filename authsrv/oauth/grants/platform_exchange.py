@@ -4,8 +4,6 @@ Owns the names of the subject token types, and who may repeat a request whose an
 name.
 """
 
-from dataclasses import replace
-
 from authsrv.errors import InvalidRequest, UnauthorizedClient
 from authsrv.models import Client, Digest, Grant, LoadedGrant, Player
 from authsrv.oauth import audiences, scopes
@@ -100,7 +98,7 @@ class PlatformExchangeGrant(TokenExchangeGrant):
         """What the tokens say."""
         loaded = LoadedGrant(self._grant_of(scope), self.signed_in.player, self._profile)
         gid = self.server.opaque.public_id("gid", self.grant_id)
-        return replace(facts_of(loaded, self.registered, scope, gid, ""), nonce=self.request.form.get("nonce", ""))
+        return facts_of(loaded, self.registered, scope, gid, "", nonce=self.request.form.get("nonce", ""))
 
     def refresh_token_due(self) -> str:
         """The first refresh token of a family, when `offline` was granted."""

@@ -42,10 +42,14 @@ class StoredGrant(LoadingGrant):
     def facts(self, scope: tuple[str, ...]) -> TokenFacts:
         """What the grant recorded, for the audiences that this request narrows it to."""
         self.require_welcome()
-        facts = facts_of(self.loaded, self.registered, scope, self.gid, self.sid)
+        facts = facts_of(self.loaded, self.registered, scope, self.gid, self.sid, nonce=self.nonce())
         issuer = self.server.tokens.issuer
         audience = audiences.narrowed(self.registered, facts.audience, self.request.form, issuer)
         return facts if audience == facts.audience else replace(facts, audience=audience)
+
+    def nonce(self) -> str:
+        """The nonce that the id_token repeats; empty without one."""
+        return ""
 
     def candidate(self) -> LoadedGrant | None:
         """The grant that the token names, if it is this client's and nothing ended it for everybody.
@@ -110,7 +114,9 @@ class StoredGrant(LoadingGrant):
         return self.server.opaque.public_id("sid", session_id) if session_id else ""
 
 
-def facts_of(loaded: LoadedGrant, client: Client, scope: tuple[str, ...], gid: str, sid: str) -> TokenFacts:
+def facts_of(
+    loaded: LoadedGrant, client: Client, scope: tuple[str, ...], gid: str, sid: str, *, nonce: str = ""
+) -> TokenFacts:
     """The facts of a grant, for tokens of this scope, less what the client may no longer have.
 
     Raises `InvalidTarget` when none of the audiences is left.
@@ -129,6 +135,7 @@ def facts_of(loaded: LoadedGrant, client: Client, scope: tuple[str, ...], gid: s
         idp_subject=grant.idp_subject,
         display_name=player.display_name,
         auth_time=grant.auth_time,
+        nonce=nonce,
         sid=sid,
         by_browser=bool(grant.session_id),
         acr=claims.ACR if "id_token:acr" in grant.claims else "",
