@@ -4,5 +4,6 @@ from bench.calls import Calls
 from bench.findings import Probe
 from bench.sizes import Sizes
 from bench.starts import Starts
+from bench.wrk import SecondOpinion
 
-PROBES: tuple[Probe, ...] = (Starts(), Calls(), Sizes())
+PROBES: tuple[Probe, ...] = (Starts(), Calls(), Sizes(), SecondOpinion())

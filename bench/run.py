@@ -5,16 +5,18 @@ the repository.
 """
 
 import argparse
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bench import figures
+from bench.asking import Refused
 from bench.findings import Finding
 from bench.goals import OURS, fastest_peer
 from bench.keeping import record
@@ -25,10 +27,11 @@ from bench.report import text
 from bench.results import About, Measured, Results, Row
 from bench.rounds import LoadProcess, Round, Target
 from bench.servers import ROOT, DidNotStart, cores, running_on
-from bench.systems.base import Cores, NotInstalled, System
+from bench.systems.base import Cores, NotInstalled, Running, System
 from bench.systems.registry import SYSTEMS
 
 CACHE = ROOT / "var" / "bench"
+PEER_FAILURES = (NotInstalled, DidNotStart, Refused, OSError, subprocess.SubprocessError)
 
 
 def main() -> int:
@@ -82,7 +85,7 @@ def measure(directory: Path, chosen: argparse.Namespace) -> Results:
     with running_on(on.load):
         findings = _findings(directory, on, chosen)
         fleet = _prepared(directory, run, chosen.systems)
-        rows, memory = _rounds(fleet.systems, on, run) if run.cells else ([], {})
+        rows, memory = _rounds(fleet, on, run) if run.cells else ([], {})
     abouts = {
         key: About(system.name, fleet.versions[key], system.durability, memory.get(key, 0.0))
         for key, system in fleet.systems.items()
@@ -117,6 +120,14 @@ class Fleet:
     versions: dict[str, str]
     left_out: dict[str, str]
 
+    def leave_out(self, name: str, error: Exception) -> None:
+        """Go on without a peer; without one of ours there is no run."""
+        if name in OURS and not isinstance(error, NotInstalled):
+            raise error
+        _say(f"{name} is left out: {error}")
+        self.left_out[name] = str(error)
+        self.systems.pop(name, None)
+
 
 def _prepared(directory: Path, run: Plan, names: str) -> Fleet:
     fleet = Fleet({}, {}, {})
@@ -129,29 +140,47 @@ def _prepared(directory: Path, run: Plan, names: str) -> Fleet:
         place.mkdir()
         try:
             fleet.versions[name] = system.install(cache)
-        except NotInstalled as error:
-            fleet.left_out[name] = str(error)
-            continue
-        system.prepare(place, run.wanted())
-        fleet.systems[name] = system
+            system.prepare(place, run.wanted())
+        except PEER_FAILURES as error:
+            fleet.leave_out(name, error)
+        else:
+            fleet.systems[name] = system
     return fleet
 
 
-def _rounds(systems: Mapping[str, System], on: Cores, run: Plan) -> tuple[list[Row], dict[str, float]]:
+def _rounds(fleet: Fleet, on: Cores, run: Plan) -> tuple[list[Row], dict[str, float]]:
     """Repetition after repetition, cell after cell, all systems one right after the other; rows and memory in MB."""
     with ExitStack() as stack:
         load = LoadProcess(on.load)
         stack.callback(load.close)
-        targets = {key: Target(one, stack.enter_context(one.serve(on)), load) for key, one in systems.items()}
-        found: dict[Cell, dict[str, list[Round]]] = {cell: {key: [] for key in systems} for cell in run.cells}
+        targets = {key: Target(fleet.systems[key], running, load) for key, running in _started(fleet, on, stack)}
+        found: dict[Cell, dict[str, list[Round]]] = {cell: {key: [] for key in targets} for cell in run.cells}
         for repetition in range(run.repetitions):
             for cell, rounds in found.items():
                 _say(f"{repetition + 1} of {run.repetitions}: {cell.name}, {cell.connections} connections")
                 for key in _asked(cell, found):
-                    one = targets[key].round(cell.workload, cell.algorithm, cell.connections, run.extent)
+                    one = _round(key, targets[key], cell, run)
                     if one is not None:
                         rounds[key].append(one)
         return _as_rows(found), {key: target.running.server.rss() for key, target in targets.items()}
+
+
+def _started(fleet: Fleet, on: Cores, stack: ExitStack) -> Iterator[tuple[str, Running]]:
+    for key, system in [*fleet.systems.items()]:
+        try:
+            yield key, stack.enter_context(system.serve(on))
+        except PEER_FAILURES as error:
+            fleet.leave_out(key, error)
+
+
+def _round(key: str, target: Target, cell: Cell, run: Plan) -> Round | None:
+    try:
+        return target.round(cell.workload, cell.algorithm, cell.connections, run.extent)
+    except PEER_FAILURES as error:
+        if key in OURS:
+            raise
+        _say(f"{key} cannot do this: {error}")
+        return None
 
 
 def _asked(cell: Cell, found: Mapping[Cell, Mapping[str, Sequence[Round]]]) -> list[str]:

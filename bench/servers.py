@@ -74,7 +74,7 @@ class ProcessTree:
 
     def cpu_seconds(self) -> float:
         """CPU time of all threads of all of them, and of those that ended and were waited for; user and system."""
-        return sum(sum(int(field) for field in _stat(pid)[11:15]) for pid in self._pids()) / TICKS
+        return sum(_ticks(pid) for pid in self._pids()) / TICKS
 
     def rss(self) -> float:
         """Resident memory in MB (10^6 bytes), summed; what several processes share counts in each."""
@@ -96,8 +96,16 @@ def _stat(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
+def _ticks(pid: int) -> int:
+    """Nothing for one that has just ended: its parent has it."""
+    with suppress(OSError):
+        return sum(int(field) for field in _stat(pid)[11:15])
+    return 0
+
+
 def _rss(pid: int) -> float:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    status = Path(f"/proc/{pid}/status")
+    lines = status.read_text().splitlines() if status.exists() else []
     return next((int(line.split()[1]) * 1024 / 1e6 for line in lines if line.startswith("VmRSS:")), 0.0)
 
 
