@@ -10,7 +10,9 @@ from bench.plan import CONNECTIONS
 from bench.results import Results, Row
 
 WIDTH, LEFT, RIGHT = 900, 220, 110
-BAR, GAP, GROUP_GAP, TOP = 13, 3, 22, 84
+BAR, GAP, GROUP_GAP, TOP = 13, 3, 22, 104
+LEGEND = 5
+"""Names in one line."""
 COLOURS = ("#2f6fde", "#7aa5f0", "#8a8f98", "#d9822b", "#b8589c", "#4c9a6a", "#a98b2d", "#c25450")
 STYLE = """
   text { font: 12px system-ui, sans-serif; fill: #24292f; }
@@ -37,11 +39,10 @@ def _heading(results: Results, colours: dict[str, str]) -> Iterator[str]:
     about = f"{results.date[:10]}, {results.machine.get('processor', '')}, {CONNECTIONS} connections"
     yield '<text class="title" x="10" y="22">Requests per second of one core</text>'
     yield f'<text class="small" x="10" y="40">{escape(about)}</text>'
-    width = (WIDTH - 20) / max(1, len(colours))
     for number, (key, colour) in enumerate(colours.items()):
-        x = 10 + number * width
-        yield f'<rect x="{x:.0f}" y="54" width="11" height="11" rx="2" fill="{colour}"/>'
-        yield f'<text class="small" x="{x + 15:.0f}" y="64">{escape(key)}</text>'
+        x, y = 10 + number % LEGEND * (WIDTH - 20) // LEGEND, 54 + number // LEGEND * 17
+        yield f'<rect x="{x}" y="{y}" width="11" height="11" rx="2" fill="{colour}"/>'
+        yield f'<text class="small" x="{x + 15}" y="{y + 10}">{escape(key)}</text>'
 
 
 def _groups(rows: Sequence[Row], colours: dict[str, str]) -> Iterator[str]:
@@ -60,7 +61,8 @@ def _bars(row: Row, y: int, colours: dict[str, str]) -> Iterator[str]:
             f'<rect x="{LEFT}" y="{top}" width="{max(1.0, width):.1f}" height="{BAR}" rx="2" '
             f'fill="{colours[one.system]}"><title>{escape(one.system)}</title></rect>'
         )
-        yield f'<text class="small" x="{LEFT + width + 6:.1f}" y="{top + 11}">{one.rate:,.0f}</text>'
+        label = f"{one.rate:,.0f}" + (" (some wrong)" if one.failures else "")
+        yield f'<text class="small" x="{LEFT + width + 6:.1f}" y="{top + 11}">{label}</text>'
 
 
 def _height(row: Row) -> int:

@@ -31,7 +31,8 @@ async def call_all(transport: httpx.AsyncBaseTransport, urls: Iterator[str]) -> 
 
 async def measure(urls: list[str], connections: int) -> float:
     """Microseconds per call after warming up."""
-    async with httpx.AsyncHTTPTransport(limits=httpx.Limits(max_connections=connections)) as transport:
+    unlimited = httpx.Limits(max_connections=None, max_keepalive_connections=None)  # as authsrv has it
+    async with httpx.AsyncHTTPTransport(limits=unlimited, trust_env=False) as transport:
 
         async def together(some: list[str]) -> None:
             shared = iter(some)

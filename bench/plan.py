@@ -54,7 +54,7 @@ def plan(*, quick: bool, only: str) -> Plan:
     chosen = [cell for cell in _cells(quick=quick) if only in cell.name]
     if quick:
         return Plan(chosen, 1, Extent(1500, 1.0))
-    return Plan(chosen, 5, Extent(6000, 2.0))
+    return Plan(chosen, 5, Extent(4000, 2.0))
 
 
 def _cells(*, quick: bool) -> list[Cell]:

@@ -49,7 +49,7 @@ class Extent:
 
     requests: int
     seconds: float
-    warm_up_requests: int = 100
+    warm_up_requests: int = 300
     warm_up_seconds: float = 0.5
 
 
