@@ -12,6 +12,7 @@ from bench.workloads import CLIENT_CREDENTIALS, CODE_EXCHANGE, REFRESH, WORKLOAD
 
 CONNECTIONS = 32
 FEW_AND_MANY = (1, 256)
+ALGORITHMS: tuple[Algorithm, ...] = ("ES256", "RS256")
 AT_ALL_CONNECTIONS = (CODE_EXCHANGE, REFRESH, CLIENT_CREDENTIALS)
 
 
@@ -41,12 +42,14 @@ class Plan:
     extent: Extent
 
     def wanted(self) -> Wanted:
-        """What every database must hold for it."""
-        cells = [cell for cell in self.cells if cell.algorithm == "ES256"]
-        exchanges = [cell for cell in cells if cell.workload is CODE_EXCHANGE]
-        chains = sum(cell.connections for cell in cells if cell.workload is REFRESH)
+        """What every database must hold for it; of each algorithm as much as that which needs most."""
         a_round = self.extent.requests + self.extent.warm_up_requests
-        return Wanted(codes=len(exchanges) * self.repetitions * a_round, refresh_tokens=chains * self.repetitions * 2)
+        exchanges = max(len(self._of(CODE_EXCHANGE, algorithm)) for algorithm in ALGORITHMS)
+        chains = max(sum(cell.connections for cell in self._of(REFRESH, algorithm)) for algorithm in ALGORITHMS)
+        return Wanted(codes=exchanges * self.repetitions * a_round, refresh_tokens=chains * self.repetitions * 2)
+
+    def _of(self, workload: Workload, algorithm: Algorithm) -> list[Cell]:
+        return [cell for cell in self.cells if cell.workload is workload and cell.algorithm == algorithm]
 
 
 def plan(*, quick: bool, only: str) -> Plan:

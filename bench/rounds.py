@@ -100,6 +100,8 @@ class Target:
         outcome = self.load.carry_out(order)
         answered = max(1, outcome.requests)
         spent = {name: (tree.cpu_seconds() - before[name]) / answered * 1e6 for name, tree in trees.items()}
+        if not outcome.requests and not outcome.failures:
+            outcome.failures, outcome.errors = 1, ["there was nothing to send"]
         return Round(
             requests=outcome.requests,
             rate=outcome.rate,
