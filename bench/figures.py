@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from bench.goals import AUTHSRV, FLOOR, fastest_peer, goals
+from bench.goals import AUTHSRV, FLOOR, fastest_peer, goals, wrong_answers
 from bench.keeping import RESULTS, load, newest
 from bench.plan import CONNECTIONS
 from bench.results import Measured, Results, Row, ratios
@@ -122,7 +122,9 @@ def _beside_floor(row: Row, ours: Measured) -> str:
 
 def _beside_peer(row: Row, ours: Measured) -> str:
     peer = fastest_peer(row)
-    return f"{ours.rate / peer.rate:.1f} times `{peer.system}`" if peer and peer.rate else ""
+    if peer is None:
+        return ""
+    return f"{ours.rate / peer.rate:.1f} times `{peer.system}`{wrong_answers(peer)}"
 
 
 if __name__ == "__main__":

@@ -69,7 +69,7 @@ def _to_peers(rows: Sequence[Row]) -> Iterator[Goal]:
             times = [
                 mine.rate / theirs.rate for mine, theirs in zip(ours.rounds, peer.rounds, strict=False) if theirs.rate
             ]
-            name = f"{row.name}: requests/s beside {peer.system}, the fastest peer{_reserve(peer)}"
+            name = f"{row.name}: requests/s beside {peer.system}, the fastest peer{wrong_answers(peer)}"
             yield Goal(name, times, TIMES_A_PEER[row.name], "x", at_least=True)
 
 
@@ -79,7 +79,8 @@ def fastest_peer(row: Row) -> Measured | None:
     return max(peers, key=lambda peer: peer.rate, default=None)
 
 
-def _reserve(peer: Measured) -> str:
+def wrong_answers(peer: Measured) -> str:
+    """What must be said behind its name."""
     return f" ({peer.failures} wrong answers)" if peer.failures else ""
 
 

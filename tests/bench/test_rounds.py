@@ -22,8 +22,8 @@ class Reporting:
 
 def target(outcome: Outcome) -> Target:
     reporting = Reporting(outcome)
-    running = Running(cast(ServerProcess, reporting), 0)
-    return Target(cast(System, None), running, cast(LoadProcess, reporting))
+    running = Running(cast("ServerProcess", reporting), 0)
+    return Target(cast("System", None), running, cast("LoadProcess", reporting))
 
 
 ORDER = Order(0, "127.0.0.1", Requests((), Expected()), 1, 1, 1)
