@@ -8,22 +8,19 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, TypeVar
 
 import psycopg
-from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
 from authsrv.account_models import Erasure
 from authsrv.database_url import Database
 from authsrv.models import Player, Reservation, Retention, SharedCount
-from authsrv.storage import sql
+from authsrv.storage import account_sql, privacy_sql, revocation_sql, sql
 from authsrv.storage.base import KEPT, Conflict, Cut, StorageError, StorageUnavailable, Swept
 from authsrv.storage.changes import Change
-from authsrv.storage.compiled import compiled
 from authsrv.storage.cutting import cut
 from authsrv.storage.dialogues import Reading, read_erasures, read_subjects, sweep_expired, sweep_grants
 from authsrv.storage.erasure_ledger import LedgerDirectory, NoLedger
@@ -35,10 +32,12 @@ from authsrv.storage.postgres_connection import (
     arguments,
     before_commit,
     check_schema,
+    failure_of,
     opening_error,
-    running_error,
     set_up,
 )
+from authsrv.storage.postgres_pipeline import Query, ask
+from authsrv.storage.postgres_reads import MOST_WAITING, SharedReads
 from authsrv.storage.postgres_writes import add_counts, write_all, write_along, write_at_once
 from authsrv.storage.privacy_changes import ErasePlayer
 from authsrv.storage.privacy_steps import retention_times
@@ -55,8 +54,16 @@ ATTEMPTS: Final = 4
 """How often a transaction runs at most when another one is in its way each time."""
 PAUSE: Final = 0.02
 """Seconds before the second attempt, on average; each further one waits twice as long."""
-MOST_WAITING: Final = 500
-"""How many requests may wait for a connection; the next one is refused at once."""
+
+_LONG: Final = frozenset(
+    {
+        sql.SELECT_GRANT_WINDOW,
+        account_sql.SELECT_PLAYERS_NAMED,
+        privacy_sql.SELECT_PLAYERS,
+        revocation_sql.SELECT_REVOCATIONS,
+    }
+)
+"""Reads of as many rows as there are. Nobody else waits for them."""
 
 log = logging.getLogger("authsrv.storage")
 
@@ -75,6 +82,7 @@ class PostgresStorage(SqlLoads):
         self._begun: set[asyncio.Task[Any]] = set()
         self._swept_up_to = 0
         self._reads, self._writes = Traffic(), Traffic()
+        self._shared = SharedReads(partial(self._attempts, traffic=self._reads), self._begin_task, self._reads)
         ledger = LedgerDirectory(database.erasures) if database.erasures else NoLedger()
         self._notes = ErasureNotes(ledger, partial(self._follow, read_erasures))
 
@@ -85,7 +93,7 @@ class PostgresStorage(SqlLoads):
         # A pool that cannot connect only says that it was slow; this says why.
         start = await self._begin(given)
         pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
-            connection_class=AsyncConnection[Row],
+            connection_class=Connection,
             kwargs=given,
             min_size=1,
             max_size=self._database.pool_size,
@@ -108,7 +116,7 @@ class PostgresStorage(SqlLoads):
 
     async def _begin(self, given: dict[str, Any]) -> int:
         try:
-            async with await AsyncConnection[Row].connect(**given) as connection:
+            async with await Connection.connect(**given) as connection:
                 await set_up(connection, self._database)
                 await check_schema(connection)
                 ((start,),) = await (await connection.execute(sql.RAISE_EPOCH)).fetchall()
@@ -198,9 +206,10 @@ class PostgresStorage(SqlLoads):
         )
 
     async def _read(self, statement: str, values: Values) -> Sequence[Row]:
-        text = compiled(statement)
-        rows = partial(_rows, text=text.text, values=text.bound(values))
-        return await self._to_the_end(self._insist(rows, self._reads))
+        if statement in _LONG:
+            rows = partial(_rows, query=(statement, values))
+            return await self._to_the_end(self._insist(rows, self._reads))
+        return await self._shared.read((statement, values))
 
     async def _follow(self, begin: Callable[[], Reading[T]]) -> T:
         return await self._to_the_end(self._insist(partial(_follow, begin=begin), self._reads))
@@ -216,10 +225,13 @@ class PostgresStorage(SqlLoads):
 
     async def _to_the_end(self, work: Coroutine[Any, Any, T]) -> T:
         """Do it in a task of its own: a caller that goes away must not leave a transaction half done."""
+        return await asyncio.shield(self._begin_task(work))
+
+    def _begin_task(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.create_task(work)
         self._begun.add(task)
         task.add_done_callback(self._begun.discard)
-        return await asyncio.shield(task)
+        return task
 
     async def _insist(self, work: Callable[[Connection], Awaitable[T]], traffic: Traffic) -> T:
         """Do it and count it."""
@@ -263,28 +275,24 @@ class PostgresStorage(SqlLoads):
             ) from error
 
     async def _on_connection(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        pool, connection = await self._taken()
         try:
-            async with self._connection() as connection:
-                return await work(connection)
+            return await work(connection)
         except RETRIED:
             raise
         except psycopg.Error as error:
-            failure = running_error(error)
-            log.error("a transaction failed: %s", failure)  # noqa: TRY400 - the text says it all
-            raise failure from error
+            raise failure_of(error) from error
+        finally:
+            await pool.putconn(connection)
 
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[Connection]:
+    async def _taken(self) -> tuple[AsyncConnectionPool[Connection], Connection]:
+        """A connection, and the pool that it goes back to."""
         if self._pool is None:
             raise StorageUnavailable("the storage is not open")
         try:
-            connection = await self._pool.getconn()
+            return self._pool, await self._pool.getconn()
         except (PoolTimeout, TooManyRequests, PoolClosed) as error:
             raise StorageUnavailable("no connection to PostgreSQL came free in time") from error
-        try:
-            yield connection
-        finally:
-            await self._pool.putconn(connection)
 
 
 def _pool_vitals(stats: Mapping[str, int]) -> PoolVitals:
@@ -297,27 +305,26 @@ def _libpq_version() -> str:
     return f"{major}.{minor}"
 
 
-async def _rows(connection: Connection, text: str, values: Sequence[Any]) -> Sequence[Row]:
+async def _rows(connection: Connection, query: Query) -> Sequence[Row]:
     with before_commit(connection):
-        return await (await connection.execute(text, values, binary=True)).fetchall()
+        (answer,) = await ask(connection, query)
+    return answer.rows
 
 
 async def _reserve(connection: Connection, values: Values) -> Row | None:
     """None once the reservation is in, else the row that keeps it out."""
-    reserve, select = compiled(sql.RESERVE), compiled(sql.SELECT_RESERVATION)
     while True:
-        if (await connection.execute(reserve.text, reserve.bound(values))).rowcount == 1:
+        (reserved,) = await ask(connection, (sql.RESERVE, values))
+        if reserved.touched == 1:
             return None
-        rows = await _rows(connection, select.text, select.bound(values))
+        rows = await _rows(connection, (sql.SELECT_RESERVATION, values))
         if rows:  # else it was released in between
             return rows[0]
 
 
 async def _begin_to_write(connection: Connection) -> None:
     with before_commit(connection):
-        async with connection.pipeline():
-            await connection.execute("BEGIN READ WRITE")
-            await connection.execute("COMMIT")
+        await ask(connection, ("BEGIN READ WRITE", {}), ("COMMIT", {}))
 
 
 async def _follow(connection: Connection, begin: Callable[[], Reading[T]]) -> T:
@@ -331,19 +338,16 @@ async def _follow(connection: Connection, begin: Callable[[], Reading[T]]) -> T:
         return result
 
 
-async def _answers(connection: Connection, queries: Sequence[tuple[str, Values]]) -> list[Sequence[Row]]:
-    texts = [(compiled(statement), values) for statement, values in queries]
+async def _answers(connection: Connection, queries: Sequence[Query]) -> list[Sequence[Row]]:
     with before_commit(connection):
-        async with connection.pipeline():
-            cursors = [await connection.execute(one.text, one.bound(values), binary=True) for one, values in texts]
-    return [await cursor.fetchall() for cursor in cursors]
+        return [answer.rows for answer in await ask(connection, *queries)]
 
 
 async def _follow_at_one_moment(connection: Connection, begin: Callable[[], Reading[T]]) -> T:
     with before_commit(connection):
-        await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        await ask(connection, ("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", {}))
     try:
         return await _follow(connection, begin)
     finally:
         if not connection.broken:
-            await connection.execute("ROLLBACK")
+            await ask(connection, ("ROLLBACK", {}))

@@ -3,6 +3,7 @@
 Owns everything about one connection and what an error of the driver means. Knows neither tables nor changes.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -10,19 +11,29 @@ from typing import Any, Final
 import psycopg
 from psycopg import AsyncConnection, AsyncRawCursor, errors
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq.abc import PGconn
+from psycopg.rows import tuple_row
 from psycopg.types.numeric import Int8BinaryDumper
 
 from authsrv.database_url import Database
 from authsrv.storage.base import SchemaMismatch, StorageError, StorageUnavailable
 from authsrv.storage.node_sql import SELECT_OLDEST_CODE
+from authsrv.storage.postgres_statements import Statements
 from authsrv.storage.rows import Row
 from authsrv.storage.schema import REVISIONS, check_served
 from authsrv.storage.sql import SELECT_SCHEMA_REVISION
 
-Connection = AsyncConnection[Row]
-
 CONNECT_SECONDS: Final = 3
 """How long making a connection may take."""
+
+
+class Connection(AsyncConnection[Row]):
+    """A connection and the statements that it knows."""
+
+    def __init__(self, pgconn: PGconn, row_factory: Any = tuple_row) -> None:
+        super().__init__(pgconn, row_factory)
+        self.adapters.register_dumper(int, Int8BinaryDumper)
+        self.statements = Statements(self)
 
 
 class LostEarly(psycopg.OperationalError):
@@ -43,6 +54,8 @@ _REMEDIES: Final = {
     "connection slots are reserved": "allow more max_connections there, or lower database.pool_size",
 }
 """What to do about words of libpq and of the server, which say what is wrong."""
+log = logging.getLogger("authsrv.storage")
+
 _BROKEN_RULES: Final = (psycopg.IntegrityError, psycopg.DataError)
 
 
@@ -62,7 +75,8 @@ def arguments(database: Database) -> dict[str, Any]:
         **conninfo(database),
         "autocommit": True,
         "cursor_factory": AsyncRawCursor,
-        "prepare_threshold": 0 if database.prepared_statements else None,
+        # `Statements` prepares them. The driver would drop them with its own after each ROLLBACK.
+        "prepare_threshold": None,
     }
 
 
@@ -79,7 +93,7 @@ def before_commit(connection: Connection) -> Iterator[None]:
 
 async def set_up(connection: Connection, database: Database) -> None:
     """Time limits, durability and types of a connection that was just made."""
-    connection.adapters.register_dumper(int, Int8BinaryDumper)
+    connection.statements.are_kept = database.prepared_statements
     settings = {
         "statement_timeout": f"{database.statement_timeout * 1000:.0f}",
         "lock_timeout": f"{database.lock_timeout * 1000:.0f}",
@@ -118,6 +132,13 @@ def opening_error(error: psycopg.Error, given: dict[str, Any]) -> StorageError:
     told = _told(error)
     remedy = next((f"; {what}" for sign, what in _REMEDIES.items() if sign in told), "")
     return StorageUnavailable(f"{place} cannot be used: {told}{remedy}")
+
+
+def failure_of(error: psycopg.Error) -> StorageError:
+    """What an error in the middle of serving means to the caller; the log has it."""
+    failure = running_error(error)
+    log.error("a transaction failed: %s", failure)
+    return failure
 
 
 def running_error(error: Exception) -> StorageError:

@@ -6,16 +6,16 @@ Owns the order of statements on the wire and what a row count or a broken rule m
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, TypeVar
 
-from psycopg import AsyncCursor, errors
+from psycopg import errors
 from psycopg.pq import TransactionStatus
 
 from authsrv.storage import rate_sql
 from authsrv.storage.account_changes import AddIdentityBan, AddLinkCode
 from authsrv.storage.base import Conflict
 from authsrv.storage.changes import Change, LinkIdentity, RegisterClient, SettleCredential
-from authsrv.storage.compiled import compiled
 from authsrv.storage.dialogues import Query, Writing
 from authsrv.storage.postgres_connection import Connection, before_commit
+from authsrv.storage.postgres_pipeline import Answer, ask, converse
 from authsrv.storage.rate_rows import count_values
 from authsrv.storage.rows import Row, Values
 from authsrv.storage.steps import Write
@@ -57,13 +57,18 @@ async def write_all(connection: Connection, writes: Sequence[Write]) -> None:
     locks = locks_of([write.change for write in writes])
     statements = [statement for write in writes for statement in _statements(write)]
     if len(statements) == 1 and not locks:
-        await _run_alone(connection, *statements[0])
+        # One statement is a transaction by itself.
+        await _run(connection, statements)
         return
     try:
         await _transact(connection, statements, ["BEGIN", *locks])
     finally:
-        if connection.info.transaction_status in _UNFINISHED:
-            await connection.execute("ROLLBACK")
+        await _undo_unfinished(connection)
+
+
+async def _undo_unfinished(connection: Connection) -> None:
+    if connection.pgconn.transaction_status in _UNFINISHED:
+        await ask(connection, ("ROLLBACK", {}))
 
 
 def _statements(write: Write) -> Iterator[Statement]:
@@ -81,68 +86,48 @@ async def _transact(connection: Connection, statements: Sequence[Statement], beg
     await _run(connection, statements[guarded:], first=begin, last=["COMMIT"])
 
 
-async def _run_alone(connection: Connection, change: Change, query: Query, is_guard: bool) -> None:
-    """A transaction of one statement needs no pipeline, which costs as much as the statement."""
-    try:
-        cursor = await _execute(connection, query)
-    except errors.ForeignKeyViolation as error:
-        raise Conflict(change) from error
-    if is_guard and cursor.rowcount != 1:
-        raise Conflict(change)
-
-
-async def _execute(connection: Connection, query: Query) -> AsyncCursor[Row]:
-    text, names = compiled(query[0])
-    return await connection.execute(text, [query[1][name] for name in names])
-
-
 async def _run(
     connection: Connection, statements: Sequence[Statement], *, first: Sequence[str] = (), last: Sequence[str] = ()
 ) -> None:
     """One round trip. Raises `Conflict` for a guard that touched another number of rows than one."""
-    cursors: list[AsyncCursor[Row]] = []
-    try:
-        async with connection.pipeline():
-            for text in first:
-                await connection.execute(text)
-            for _, query, _ in statements:
-                cursors.append(await _execute(connection, query))
-            for text in last:
-                await connection.execute(text)
-    except errors.ForeignKeyViolation as error:
+    queries = [*((text, {}) for text in first), *(query for _, query, _ in statements), *((text, {}) for text in last)]
+    answers, error = await converse(connection, queries)
+    if isinstance(error, errors.ForeignKeyViolation):
         # A row that this one belongs to went away meanwhile: somebody was first.
-        raise Conflict(_failed(statements, cursors)) from error
-    for (change, _, is_guard), cursor in zip(statements, cursors, strict=True):
-        if is_guard and cursor.rowcount != 1:
+        raise Conflict(_failed(statements, len(answers) - len(first))) from error
+    if error is not None:
+        raise error
+    _judge(statements, answers[len(first) :])
+
+
+def _judge(statements: Sequence[Statement], answers: Sequence[Answer]) -> None:
+    for (change, _, is_guard), answer in zip(statements, answers, strict=False):
+        if is_guard and answer.touched != 1:
             raise Conflict(change)
 
 
-def _failed(statements: Sequence[Statement], cursors: Sequence[AsyncCursor[Row]]) -> Change:
-    done = sum(cursor.statusmessage is not None for cursor in cursors)
+def _failed(statements: Sequence[Statement], done: int) -> Change:
     return statements[min(done, len(statements) - 1)][0]
 
 
 async def write_at_once(connection: Connection, writing: Writing[T], *, preview: bool) -> T:
     """What a dialogue of writes comes to, in one transaction, however long its statements take."""
-    await connection.execute("BEGIN")
     try:
-        await connection.execute("SET LOCAL statement_timeout = 0")
+        await ask(connection, ("BEGIN", {}), ("SET LOCAL statement_timeout = 0", {}))
         done = await write_along(connection, writing)
-        await connection.execute("ROLLBACK" if preview else "COMMIT")
+        await ask(connection, ("ROLLBACK" if preview else "COMMIT", {}))
     finally:
-        if connection.info.transaction_status in _UNFINISHED:
-            await connection.execute("ROLLBACK")
+        await _undo_unfinished(connection)
     return done
 
 
 async def write_along(connection: Connection, writing: Writing[T]) -> T:
     """What a dialogue of writes comes to, each statement a transaction of its own unless there is one around them."""
     try:
-        statement, values = next(writing)
+        query = next(writing)
         while True:
-            text = compiled(statement)
-            cursor = await connection.execute(text.text, text.bound(values))
-            statement, values = writing.send(cursor.rowcount)
+            (answer,) = await ask(connection, query)
+            query = writing.send(answer.touched)
     except StopIteration as end:
         result: T = end.value
         return result
@@ -152,6 +137,5 @@ async def add_counts(connection: Connection, counts: Mapping[bytes, int], window
     """Add what was counted; what stands there then. In the order of keys, so that two nodes never wait crosswise."""
     pairs = [count_values(key, counts[key]) for key in sorted(counts)]
     values = {**window, "keys": [pair["key"] for pair in pairs], "counts": [pair["count"] for pair in pairs]}
-    text, names = compiled(rate_sql.COUNT_MANY)
-    cursor = await connection.execute(text, [values[name] for name in names], binary=True)
-    return await cursor.fetchall()
+    (answer,) = await ask(connection, (rate_sql.COUNT_MANY, values))
+    return answer.rows

@@ -30,10 +30,11 @@ class Traffic:
         self.repeated = 0
         """Attempts that were in the way of another transaction, or lost their connection, and were made again."""
 
-    def note(self, seconds: float, callers: int = 1, conflicts: int = 0) -> None:
-        """A transaction that ended, for how many callers, and how many of them lost a race."""
-        self.done += callers - conflicts
+    def note(self, seconds: float, callers: int = 1, conflicts: int = 0, failed: int = 0) -> None:
+        """A transaction that ended, for how many callers; how many of them lost a race, or failed by themselves."""
+        self.done += callers - conflicts - failed
         self.conflicts += conflicts
+        self.unavailable += failed
         self._took(seconds, callers)
 
     def note_failure(self, seconds: float, callers: int = 1) -> None:

@@ -13,12 +13,13 @@ import pytest
 
 from authsrv.database_url import Database
 from authsrv.storage import open_storage
-from authsrv.storage.base import Conflict, StorageUnavailable
+from authsrv.storage.base import Conflict, Storage, StorageUnavailable
 from authsrv.storage.changes import AddGrant, AddPlayer, Change, CountCodeFailure, LinkIdentity, RedeemCode
 from authsrv.storage.postgres import PostgresStorage
+from authsrv.storage.postgres_connection import Connection
 from tests.support import postgres
 from tests.support.postgres import PostgresServer, execute, private_server
-from tests.support.postgres_waiting import WAITING, somebody, until
+from tests.support.postgres_waiting import WAITING, somebody, until, until_waiting
 from tests.support.server import running
 from tests.support.storage import NOW, digest, grant, identity, player
 
@@ -69,12 +70,18 @@ def unfinished(url: str) -> list[tuple[object, ...]]:
 # --- R18: nothing is free, or nothing moves ---
 
 
+async def waiting(url: str, storage: Storage, number: int) -> asyncio.Task[Any]:
+    """A read that has a connection of its own and does not move, as the so manieth."""
+    task = asyncio.create_task(storage.load_grant(1))
+    await until_waiting(url, number)
+    return task
+
+
 async def test_R18_without_a_free_connection_a_caller_is_told_soon(url: str) -> None:
     async with storage_of(url, pool_size=2, pool_timeout=0.3, statement_timeout=20, lock_timeout=20) as storage:
         await with_grants(storage, 1)
         async with somebody(url, HELD):
-            stuck = [asyncio.create_task(storage.load_grant(1)) for _ in range(2)]
-            await asyncio.sleep(0)
+            stuck = [await waiting(url, storage, number) for number in (1, 2)]
             began = time.monotonic()
             with pytest.raises(StorageUnavailable, match="no connection to PostgreSQL came free in time"):
                 await storage.load_player(identity())
@@ -90,8 +97,7 @@ async def test_R18_an_exhausted_pool_is_503_with_the_time_to_come_back(url: str)
     async with running(url=url, edit=edit) as server:
         code = await server.code("steam")
         async with somebody(url, HELD):
-            stuck = [asyncio.create_task(server.app.storage.load_grant(1)) for _ in range(2)]
-            await asyncio.sleep(0)
+            stuck = [await waiting(url, server.app.storage, number) for number in (1, 2)]
             answer = await server.redeem(code)
         assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable")
         assert int(answer.headers["retry-after"]) >= 1
@@ -113,13 +119,16 @@ async def test_R18_a_statement_that_does_not_move_is_ended_by_the_server(url: st
 
 
 async def test_R18_a_transaction_in_which_nothing_happens_is_ended_by_the_server(url: str) -> None:
-    async with storage_of(url, idle_timeout=0.2) as storage, storage._connection() as connection:
+    async def work(connection: Connection) -> None:
         await connection.execute("BEGIN")
         await connection.execute("SELECT 1")
         here = f"SELECT 1 FROM pg_stat_activity WHERE pid = {connection.info.backend_pid}"  # noqa: S608 - a number
         await until(url, f"SELECT 1 WHERE NOT EXISTS ({here})")
         with pytest.raises(psycopg.errors.IdleInTransactionSessionTimeout):
             await connection.execute("SELECT 1")
+
+    async with storage_of(url, idle_timeout=0.2) as storage:
+        await storage._on_connection(work)
 
 
 async def test_S11_what_a_connection_is_set_to(url: str) -> None:
