@@ -202,7 +202,7 @@ class PostgresStorage(SqlLoads):
             REVISIONS[-1],
             versions={"libpq": _libpq_version()},
             traffic={"read": self._reads, "write": self._writes},
-            pool=_pool_vitals(self._pool.get_stats()) if self._pool is not None else None,
+            pool=_pool_vitals(self._pool.get_stats(), self._shared.queued) if self._pool is not None else None,
         )
 
     async def _read(self, statement: str, values: Values) -> Sequence[Row]:
@@ -295,9 +295,11 @@ class PostgresStorage(SqlLoads):
             raise StorageUnavailable("no connection to PostgreSQL came free in time") from error
 
 
-def _pool_vitals(stats: Mapping[str, int]) -> PoolVitals:
+def _pool_vitals(stats: Mapping[str, int], reads: int) -> PoolVitals:
+    """`reads` are those who wait; one stands in the pool's queue for all of them."""
     size = stats["pool_size"]
-    return PoolVitals(size, stats["pool_max"], size - stats["pool_available"], stats["requests_waiting"])
+    waiting = stats["requests_waiting"] + max(0, reads - 1)
+    return PoolVitals(size, stats["pool_max"], size - stats["pool_available"], waiting)
 
 
 def _libpq_version() -> str:

@@ -63,7 +63,7 @@ class _RoundTrip:
     Who is cancelled meanwhile leaves a connection in the middle of it, which the pool closes.
     """
 
-    __slots__ = ("_answers", "_due", "_info", "_error", "_heard", "_loop", "_pgconn", "_socket", "_statements")
+    __slots__ = ("_answers", "_due", "_error", "_heard", "_info", "_loop", "_pgconn", "_socket", "_statements")
 
     def __init__(self, connection: Connection, queries: Sequence[Query]) -> None:
         self._pgconn, self._statements = connection.pgconn, connection.statements

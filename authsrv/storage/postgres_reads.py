@@ -62,6 +62,11 @@ class SharedReads:
         self._is_asking = False
         """Whether somebody waits for a connection, on which all that is queued by then will go."""
 
+    @property
+    def queued(self) -> int:
+        """How many reads wait for a connection."""
+        return len(self._queue)
+
     async def read(self, query: Query) -> Sequence[Row]:
         """The rows of one SELECT. Raises `StorageUnavailable`."""
         if len(self._queue) >= MOST_WAITING:

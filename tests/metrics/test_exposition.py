@@ -20,6 +20,7 @@ from authsrv.storage.base import Conflict, StorageUnavailable
 from authsrv.storage.node_changes import TakeLease
 from authsrv.storage.postgres import PostgresStorage
 from authsrv.storage.schema import REVISIONS
+from authsrv.storage.vitals import PoolVitals
 from tests.support.metrics import exposed, families, measured, rendered, samples, value
 from tests.support.nodes import Home, nodes, storage_of
 from tests.support.server import ManualClock, Server, client, running, running_on
@@ -184,8 +185,11 @@ async def test_on_postgresql_the_pool_is_seen_and_no_file(on_postgres: Server) -
     assert "authsrv_storage_wal_bytes" not in told
     assert f'authsrv_storage_info{{backend="postgresql",schema_revision="{REVISIONS[-1]}"}} 1.0' in told
     assert 'libpq=""' not in told
-    async with storage._connection():
-        pool = storage.vitals().pool
+
+    async def look(_: object) -> PoolVitals | None:
+        return storage.vitals().pool
+
+    pool = await storage._on_connection(look)
     assert pool is not None
     assert 1 <= pool.in_use <= pool.size <= pool.most == server.app.config.database.pool_size
     assert await value(server, "authsrv_storage_pool_connections_max") == pool.most
