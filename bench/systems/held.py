@@ -4,15 +4,15 @@ Owns the shape of what a seeding prints and the answers that are wanted. Knows n
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from bench.forms import client_credentials, exchange, refresh
+from bench.forms import client_credentials
 from bench.orders import Expected, Request, Requests
-from bench.servers import DISCOVERY as DISCOVERY_PATH
 from bench.site import BACKENDS, GAMES, SECRET
 from bench.stock import Stock
+from bench.systems.peer_requests import Asked, discovery, exchanges, jwks, refreshes, userinfos
 from bench.systems.token_requests import BEARER, player_tokens
 from bench.workloads import (
     CLIENT_CREDENTIALS,
@@ -60,14 +60,14 @@ class PeerRequests:
     def __init__(self, paths: Paths, held: Mapping[str, Held]) -> None:
         self._paths = paths
         self._held = held
-        self._asked: Mapping[Workload, Callable[[Algorithm, int], Requests]] = {
+        self._asked: Asked = {
             CODE_EXCHANGE: self._exchange,
             REFRESH: self._refresh,
             CLIENT_CREDENTIALS: self._client_credentials,
             INTROSPECTION: self._introspection,
             USERINFO: self._userinfo,
-            DISCOVERY: self._discovery,
-            JWKS: self._jwks,
+            DISCOVERY: lambda _, __: discovery(),
+            JWKS: lambda _, __: jwks(paths.jwks, 2),
         }
 
     def __call__(self, workload: Workload, algorithm: Algorithm, count: int) -> Requests | None:
@@ -76,16 +76,16 @@ class PeerRequests:
         return asked(algorithm, count) if asked else None
 
     def _exchange(self, algorithm: Algorithm, count: int) -> Requests:
-        forms = [exchange(GAMES[algorithm], code) for code in self._held[algorithm].codes.take(count)]
-        return Requests(self._token_requests(forms), player_tokens(algorithm), once=True)
+        codes = self._held[algorithm].codes.take(count)
+        return exchanges(self._paths.token, GAMES[algorithm], codes, player_tokens(algorithm))
 
     def _refresh(self, algorithm: Algorithm, count: int) -> Requests:
-        forms = [refresh(GAMES[algorithm], token) for token in self._held[algorithm].refresh_tokens.take(count)]
-        return Requests(self._token_requests(forms), player_tokens(algorithm), chained=True)
+        tokens = self._held[algorithm].refresh_tokens.take(count)
+        return refreshes(self._paths.token, GAMES[algorithm], tokens, player_tokens(algorithm))
 
     def _client_credentials(self, algorithm: Algorithm, _: int) -> Requests:
         expected = Expected(values=BEARER, absent=("refresh_token", "id_token"), jwts={"access_token": algorithm})
-        return Requests(self._token_requests([client_credentials(BACKENDS[algorithm])]), expected)
+        return Requests((Request(self._paths.token, client_credentials(BACKENDS[algorithm])),), expected)
 
     def _introspection(self, algorithm: Algorithm, _: int) -> Requests:
         client = {"client_id": BACKENDS[algorithm], "client_secret": SECRET, "token_type_hint": "access_token"}
@@ -94,16 +94,5 @@ class PeerRequests:
         return Requests(tuple(Request(self._paths.introspection, form) for form in forms), expected)
 
     def _userinfo(self, algorithm: Algorithm, _: int) -> Requests:
-        each = [{"Authorization": f"Bearer {token}"} for token in self._held[algorithm].access_tokens]
-        requests = tuple(Request(self._paths.userinfo, headers=headers, method="GET") for headers in each)
-        return Requests(requests, Expected(present=("sub", "nickname")))
-
-    def _discovery(self, _algorithm: Algorithm, _count: int) -> Requests:
-        members = ("issuer", "token_endpoint", "jwks_uri")
-        return Requests((Request(DISCOVERY_PATH, method="GET"),), Expected(present=members))
-
-    def _jwks(self, _algorithm: Algorithm, _count: int) -> Requests:
-        return Requests((Request(self._paths.jwks, method="GET"),), Expected(lengths={"keys": 2}))
-
-    def _token_requests(self, forms: Sequence[Mapping[str, str]]) -> tuple[Request, ...]:
-        return tuple(Request(self._paths.token, form) for form in forms)
+        expected = Expected(present=("sub", "nickname"))
+        return userinfos(self._paths.userinfo, self._held[algorithm].access_tokens, expected)

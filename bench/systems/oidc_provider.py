@@ -29,7 +29,8 @@ class OidcProvider:
     """One `node` process."""
 
     name = "npm oidc-provider"
-    durability = "SQLite, WAL, synchronous=FULL, changes of one loop turn share a commit"
+    durability = "SQLite, WAL, synchronous=FULL"
+    _commits: tuple[str, ...] = ()
 
     _cache: Path
     _directory: Path
@@ -60,7 +61,7 @@ class OidcProvider:
     def serve(self, cores: Cores) -> Iterator[Running]:
         """Of `System`."""
         (port,) = free_ports(1)
-        command, log = self._command("server.mjs", str(port)), self._directory / "server.log"
+        command, log = self._command("server.mjs", str(port), *self._commits), self._directory / "server.log"
         with ServerProcess(command, port, log, cores.server, environment={"NODE_ENV": "production"}) as server:
             yield Running(server, port, HOST)
 
@@ -72,6 +73,14 @@ class OidcProvider:
         node = self._cache / "node_modules" / _node_package() / "bin" / "node"
         files = (self._directory / "site.json", self._directory / "provider.db")
         return [str(node), str(self._cache / script), *map(str, files), *arguments]
+
+
+class OidcProviderTogether(OidcProvider):
+    """The same with an adapter that no published one is: all changes of one turn of the event loop share a commit."""
+
+    name = "npm oidc-provider, grouped"
+    durability = "SQLite, WAL, synchronous=FULL, group commit"
+    _commits = ("group-commit",)
 
 
 def _node_package() -> str:

@@ -7,14 +7,17 @@ from bench.systems.authsrv_postgres import AuthsrvOnPostgres
 from bench.systems.base import System
 from bench.systems.canaille import Canaille
 from bench.systems.django_oauth_toolkit import DjangoOAuthToolkit
+from bench.systems.flask_authlib import FlaskAuthlib
 from bench.systems.floor import Floor
-from bench.systems.oidc_provider import OidcProvider
+from bench.systems.oidc_provider import OidcProvider, OidcProviderTogether
 
 SYSTEMS: dict[str, Callable[[], System]] = {
     "authsrv": Authsrv,
     "authsrv-postgres": AuthsrvOnPostgres,
     "floor": Floor,
     "oidc_provider": OidcProvider,
+    "oidc_provider_grouped": OidcProviderTogether,
+    "flask_authlib": FlaskAuthlib,
     "django_oauth_toolkit": DjangoOAuthToolkit,
     "canaille": Canaille,
 }

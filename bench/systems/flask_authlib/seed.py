@@ -1,4 +1,5 @@
-"""Writes players, clients, codes and refresh tokens as the server would: seed.py CODES REFRESH_TOKENS PLAYERS.
+"""Writes players, clients, codes and refresh tokens as the server would, as many as standard input says:
+codes, refresh tokens, players.
 
 Prints what a client would hold, by algorithm, as JSON. Access tokens come from the server's own generator.
 """
@@ -51,7 +52,7 @@ def access_token(alg: str, player: Player) -> str:
 
 
 def main() -> None:
-    codes, refresh_tokens, count = (int(argument) for argument in sys.argv[1:])
+    codes, refresh_tokens, count = (int(argument) for argument in sys.stdin.read().split())
     players = [Player(str(uuid.uuid4()), "Amber", "steam", f"7656119{number:010}") for number in range(count)]
     connection = Storage(os.environ["BENCH_DATABASE"]).connection
     connection.executescript(SCHEMA)

@@ -19,7 +19,7 @@ from storage import ADD_REFRESH_TOKEN, REVOKE, USE_CODE, Client, Code, Lost, Pla
 
 MONTH = 30 * 86400
 LIFETIME = 900
-KEY_SET = KeySet(list(KEYS.values()))
+KEY_SET = KeySet([key for keys in KEYS.values() for key in keys.keys])
 storage = Storage(os.environ["BENCH_DATABASE"])
 clients = storage.clients()
 

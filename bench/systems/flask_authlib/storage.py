@@ -154,7 +154,7 @@ class Storage:
 
     @property
     def connection(self) -> sqlite3.Connection:
-        """This thread's. The module keeps its prepared statements."""
+        """The one of this thread. The module keeps its prepared statements."""
         if not hasattr(self._local, "connection"):
             self._local.connection = sqlite3.connect(self._path, isolation_level=None, timeout=30)
             self._local.connection.execute("PRAGMA journal_mode = WAL")

@@ -1,7 +1,8 @@
 // oidc-provider's storage on SQLite: one table per model, prepared statements, WAL and synchronous=FULL.
 //
-// Owns SQL and when something counts as written; knows nothing of what the payloads mean. All changes of one turn of
-// the event loop share a commit, and nobody goes on before that commit is on the disk.
+// Owns SQL and when something counts as written; knows nothing of what the payloads mean. Each change is committed by
+// itself, or, with group commit, together with all others of one turn of the event loop. Nobody goes on before a
+// commit is on the disk.
 
 import Database from 'better-sqlite3';
 
@@ -23,7 +24,8 @@ const table = (model) => `
 export class Store {
   #batch;
 
-  constructor(path) {
+  constructor(path, { groupCommit = false } = {}) {
+    this.write = groupCommit ? this.#writeTogether : this.#writeAlone;
     this.db = new Database(path);
     this.db.pragma('journal_mode = WAL');
     this.db.pragma('synchronous = FULL');
@@ -34,8 +36,11 @@ export class Store {
     this.commit = this.db.prepare('COMMIT');
   }
 
-  /** Resolves once the change is durable. */
-  write(statement, ...values) {
+  async #writeAlone(statement, ...values) {
+    statement.run(...values);
+  }
+
+  #writeTogether(statement, ...values) {
     this.#batch ??= this.#open();
     statement.run(...values);
     return this.#batch;

@@ -9,7 +9,7 @@ import { API, open, readSite, SCOPE } from './provider.mjs';
 const [sitePath, database, ...counts] = process.argv.slice(2);
 const [codes, refreshTokens, players] = counts.map(Number);
 const site = readSite(sitePath);
-const store = new Store(database);
+const store = new Store(database, { groupCommit: true });
 store.db.pragma('synchronous = OFF');
 const provider = open(store, site);
 const authTime = Math.floor(Date.now() / 1000);
