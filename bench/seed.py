@@ -9,7 +9,8 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -126,13 +127,19 @@ def migrate(site: Site) -> None:
 
 async def fill(site: Site, wanted: Wanted) -> Seeds:
     """Make the server's keys and all rows."""
+    async with opened(site) as (storage, opaque):
+        return await _Filler(storage, opaque, int(time.time())).fill(wanted)
+
+
+@asynccontextmanager
+async def opened(site: Site) -> AsyncIterator[tuple[Storage, OpaqueTokens]]:
+    """The storage while nobody serves it, and what makes its tokens; the server's keys are made if need be."""
     storage = open_storage(Database(site.database))
     await storage.open()
     try:
         keeper = KeyKeeper(storage, KeyRules(), Vault("", os.urandom), time.time, Audit(lambda _: None))
         ring = await keeper.open()
-        opaque = OpaqueTokens(ring.derive(b"authsrv opaque tokens v1"), os.urandom)
-        return await _Filler(storage, opaque, int(time.time())).fill(wanted)
+        yield storage, OpaqueTokens(ring.derive(b"authsrv opaque tokens v1"), os.urandom)
     finally:
         await storage.close()
 
