@@ -2,8 +2,10 @@
 
 from bench.calls import Calls
 from bench.findings import Probe
+from bench.growth import Growth
 from bench.sizes import Sizes
 from bench.starts import Starts
+from bench.tails import Sweeping, Tails
 from bench.wrk import SecondOpinion
 
-PROBES: tuple[Probe, ...] = (Starts(), Calls(), Sizes(), SecondOpinion())
+PROBES: tuple[Probe, ...] = (Starts(), Calls(), Sizes(), SecondOpinion(), Growth(), Tails(), Sweeping())

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from authsrv.jobs.sweeper import BATCH, INTERVAL, PACE, PAUSE, Sweeper
+from authsrv.jobs.sweeper import BATCH, INTERVAL, MANY, PACE, PAUSE, Sweeper
 from authsrv.models import Retention
 from authsrv.storage.base import KEPT, StorageUnavailable, Swept
 from authsrv.storage.changes import AddGrant, AddPlayer
@@ -82,7 +82,7 @@ async def test_a_round_goes_on_in_batches_with_pauses_until_nothing_more_is_ther
 )
 async def test_batches_keep_the_pace_and_never_take_more_than_half_of_the_time(seconds: float, pause: float) -> None:
     night = Night(ends_after=9)
-    storage = Slow(night, seconds, Swept(1, True), Swept(BATCH, True), Swept(3, False))
+    storage = Slow(night, seconds, Swept(MANY, True), Swept(BATCH, True), Swept(3, False))
     await sweeper(storage, night).round()
     assert night.slept == pytest.approx([pause, pause])
     assert BATCH / 0.025 == PACE
@@ -90,9 +90,9 @@ async def test_batches_keep_the_pace_and_never_take_more_than_half_of_the_time(s
 
 async def test_looking_through_what_lives_is_not_hurried() -> None:
     night = Night(ends_after=9)
-    storage = Slow(night, 0.002, Swept(0, True), Swept(0, False))
+    storage = Slow(night, 0.002, Swept(0, True), Swept(MANY - 1, True), Swept(0, False))
     await sweeper(storage, night).round()
-    assert night.slept == [PAUSE]
+    assert night.slept == [PAUSE, PAUSE]
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,8 @@ async def test_rounds_are_spread_around_the_interval(chance: float, pause: float
 
 async def test_a_database_that_is_away_is_tried_again_in_the_next_round(caplog: pytest.LogCaptureFixture) -> None:
     night = Night(ends_after=3)
-    storage = Scripted(Swept(1, True), StorageUnavailable("the database did not do it (SQLITE_FULL)"), Swept(0, False))
+    full = StorageUnavailable("the database did not do it (SQLITE_FULL)")
+    storage = Scripted(Swept(MANY, True), full, Swept(0, False))
     with caplog.at_level(logging.WARNING, logger="authsrv.sweeper"), pytest.raises(asyncio.CancelledError):
         await sweeper(storage, night).run()
     assert night.slept == [INTERVAL, BATCH / PACE, INTERVAL, INTERVAL]

@@ -14,10 +14,12 @@ INTERVAL = 60.0
 """Seconds between two rounds, before jitter."""
 BATCH = 250
 """Rows looked at, and at most removed, in one short write."""
+MANY = BATCH // 10
+"""Rows that had to go in a batch, from which on the next one is urgent."""
 PACE = 10_000
-"""Rows a second at most while some have to go."""
+"""Rows a second at most while many have to go."""
 PAUSE = 0.1
-"""Seconds after a batch in which nothing had to go: looking through what lives is not urgent."""
+"""Seconds after a batch in which few had to go: looking through what lives is not urgent."""
 
 log = logging.getLogger("authsrv.sweeper")
 
@@ -83,4 +85,4 @@ class Sweeper:
 
 def _pause(swept: Swept, took: float) -> float:
     """Seconds until the next batch. What is slow, or waits behind others, gets at least half of the time to itself."""
-    return max(BATCH / PACE - took, took) if swept.rows else PAUSE
+    return max(BATCH / PACE - took, took) if swept.rows >= MANY else PAUSE

@@ -20,7 +20,7 @@ from bench.filling import Grown, kept
 from bench.forms import introspect, refresh
 from bench.orders import Expected, Request, Requests
 from bench.seed import HOST, MONTH, Site, fill, migrate, opened, write_config
-from bench.servers import ServerProcess
+from bench.servers import ROOT, ServerProcess
 from bench.site import BACKENDS, GAMES
 from bench.stock import Stock
 from bench.systems.authsrv import Authsrv
@@ -28,6 +28,7 @@ from bench.systems.base import Cores, Running, Wanted
 from bench.systems.token_requests import TOKEN, Asked, player_tokens, token_requests
 from bench.workloads import INTROSPECTION, REFRESH, USERINFO, Algorithm, Workload
 
+CACHE = ROOT / "var" / "bench" / "growth"
 REFRESH_ANYWHERE = Workload("refresh of any token")
 """Each request another family's, unlike `REFRESH`, where each connection has one."""
 SHOWN = 500
@@ -38,10 +39,9 @@ _AT_ONCE = 200
 class GrownAuthsrv(Authsrv):
     """One `serve` on a copy of a database of this size, without platforms."""
 
-    def __init__(self, grown: Grown, cache: Path) -> None:
+    def __init__(self, grown: Grown) -> None:
         self.name = f"{grown.grants:,} tokens"
         self._grown = grown
-        self._cache = cache
 
     @property
     def file(self) -> Path:
@@ -52,7 +52,7 @@ class GrownAuthsrv(Authsrv):
         """Of `System`. The first time for a size takes up to some minutes."""
         self.site = Site.on_free_ports(directory, f"sqlite:///{directory / 'authsrv.db'}")
         write_config(self.site)
-        _copy(kept(self._cache, self._grown, self._migrate), self.file)
+        _copy(kept(CACHE, self._grown, self._migrate), self.file)
         anywhere = self._grown.live_ids(wanted.refresh_tokens + SHOWN)
         appended = replace(wanted, refresh_tokens=wanted.refresh_tokens + SHOWN - len(anywhere))
         seeds = asyncio.run(fill(self.site, appended))
@@ -68,17 +68,20 @@ class GrownAuthsrv(Authsrv):
 
     @contextmanager
     def serve(self, cores: Cores) -> Iterator[Running]:
-        """Of `System`."""
-        with self.server(cores.server) as server:
-            yield Running(server, self.site.port, HOST)
-
-    @contextmanager
-    def serve_switched(self, cores: Cores) -> Iterator[Running]:
-        """The same with a sweeper that works when it is told to."""
+        """Of `System`. Its sweeper works when it is told to."""
         command = [sys.executable, "-m", "bench.switched_sweeper", "serve", "--config", str(self.site.config)]
         log = self.site.directory / "authsrv.log"
         with ServerProcess(command, self.site.port, log, cores.server) as server:
             yield Running(server, self.site.port, HOST)
+
+
+def prepared(directory: Path, grown: Grown, wanted: Wanted) -> GrownAuthsrv:
+    """One with its database in this new directory."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    directory.mkdir()
+    system = GrownAuthsrv(grown)
+    system.prepare(directory, wanted)
+    return system
 
 
 class _Shown:
