@@ -17,7 +17,7 @@ from types import TracebackType
 
 AUTHSRV = str(Path(sys.executable).with_name("authsrv"))
 DISCOVERY = "/.well-known/openid-configuration"
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 POLL_SECONDS = 0.002
 TICKS = os.sysconf("SC_CLK_TCK")
 ROOT = Path(__file__).parents[1]
