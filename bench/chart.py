@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from html import escape
 
 from bench.plan import CONNECTIONS
-from bench.results import Results, Row
+from bench.table import Results, Row
 
 WIDTH, LEFT, RIGHT = 900, 220, 110
 BAR, GAP, GROUP_GAP, TOP = 13, 3, 22, 104

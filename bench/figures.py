@@ -11,8 +11,8 @@ from pathlib import Path
 from bench.goals import AUTHSRV, FLOOR, fastest_peer, goals, wrong_answers
 from bench.keeping import RESULTS, load, newest
 from bench.plan import CONNECTIONS
-from bench.results import Measured, Results, Row, ratios
 from bench.servers import ROOT
+from bench.table import Measured, Results, Row, ratios
 
 DOCUMENTS = ("README.md", "docs/performance.md")
 HEADLINES = ("code exchange, ES256", "refresh, ES256", "client_credentials, ES256")

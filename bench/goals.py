@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from bench.findings import Finding
 from bench.plan import CONNECTIONS
-from bench.results import Measured, Results, Row, ratios
+from bench.table import Measured, Results, Row, ratios
 
 AUTHSRV, FLOOR = "authsrv", "floor"
 OURS = frozenset({AUTHSRV, "authsrv-postgres", FLOOR})

@@ -12,9 +12,9 @@ from typing import Any
 from bench.chart import chart
 from bench.findings import Finding
 from bench.report import text
-from bench.results import About, Measured, Results, Row
 from bench.rounds import Round
 from bench.servers import ROOT
+from bench.table import About, Measured, Results, Row
 
 RESULTS = ROOT / "bench" / "results"
 

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Iterator, Sequence
 
 from bench.goals import FLOOR, Goal, goals
-from bench.results import Measured, Results, Row, ratios
+from bench.table import Measured, Results, Row, ratios
 
 
 def text(results: Results) -> str:

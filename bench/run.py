@@ -24,11 +24,11 @@ from bench.machine import machine
 from bench.plan import Cell, Plan, plan
 from bench.probes import PROBES
 from bench.report import text
-from bench.results import About, Measured, Results, Row
 from bench.rounds import LoadProcess, Round, Target
 from bench.servers import ROOT, DidNotStart, cores, running_on
 from bench.systems.base import Cores, NotInstalled, Running, System
 from bench.systems.registry import SYSTEMS
+from bench.table import About, Measured, Results, Row
 
 CACHE = ROOT / "var" / "bench"
 PEER_FAILURES = (NotInstalled, DidNotStart, Refused, OSError, subprocess.SubprocessError)

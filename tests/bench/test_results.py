@@ -12,8 +12,8 @@ from bench.goals import CLIENT_CALL, Goal, fastest_peer, goals
 from bench.keeping import load, newest, record
 from bench.orders import percentiles
 from bench.report import text
-from bench.results import About, Measured, Results, Row, ratios
 from bench.rounds import Round
+from bench.table import About, Measured, Results, Row, ratios
 
 
 def rounds(*cpu_us: float, rate: float = 1000.0, failures: int = 0) -> list[Round]:
