@@ -280,6 +280,66 @@ def test_a_walk_would_be_seen(driver: sqlite3.Connection) -> None:
     assert scanned("", walks) == {"requests"}
 
 
+REQUESTED = (
+    "SELECT_GRANT",
+    "SELECT_STANDING",
+    "SELECT_PLAYER_BY_IDENTITY",
+    "SELECT_RESERVATION",
+    "SELECT_VISIT",
+    "REDEEM_CODE",
+    "COUNT_CODE_FAILURE",
+    "ROTATE_REFRESH_TOKEN",
+    "REVOKE_GRANT",
+    "REVOKE_REPLACED_GRANT",
+    "SETTLE_CREDENTIAL",
+    "REFUSE_CREDENTIAL",
+    "RELEASE_CREDENTIAL",
+    "UPDATE_PLAYER_LOGIN",
+    "UPDATE_PLAYER_LOGIN_AND_NAME",
+    "UPDATE_IDENTITY_USE",
+    "TOUCH_SESSION",
+)
+"""What logins, token requests, UserInfo and introspection look up and update, beside the bans of one identity."""
+
+
+def unique_keys(driver: sqlite3.Connection, table: str) -> list[set[str]]:
+    """The columns that together belong to one row at most."""
+    primary = {str(name) for (name,) in driver.execute("SELECT name FROM pragma_table_info(?) WHERE pk", [table])}
+    indexes = driver.execute('SELECT name FROM pragma_index_list(?) WHERE "unique"', [table]).fetchall()
+    columns = "SELECT name FROM pragma_index_info(?)"
+    return [{"rowid"}, primary, *({name for (name,) in driver.execute(columns, index)} for index in indexes)]
+
+
+def finds_many(driver: sqlite3.Connection, statement: str, details: list[str]) -> list[str]:
+    """The steps of a plan that may find more rows the more there are."""
+    aliases = {alias: table for table, alias in re.findall(r"(?:FROM|JOIN) (\w+) (\w)\b", statement)}
+    searches = [detail for detail in details if detail.startswith("SEARCH")]
+    tables = [aliases.get(search.split()[1], search.split()[1]) for search in searches]
+    return [
+        search
+        for search, table in zip(searches, tables, strict=True)
+        if not any(key <= set(re.findall(r"(\w+)=\?", search)) for key in unique_keys(driver, table))
+    ]
+
+
+@pytest.mark.parametrize("name", REQUESTED)
+def test_what_a_request_looks_up_is_one_row_by_a_whole_key(driver: sqlite3.Connection, name: str) -> None:
+    """So that a request costs the same with a thousand rows and with five million."""
+    assert finds_many(driver, STATEMENTS[name], plan(driver, name)) == []
+
+
+def test_a_look_up_by_a_part_of_a_key_would_be_seen(driver: sqlite3.Connection) -> None:
+    for condition in ("g.player_id = :player_id", "g.id > :id"):
+        statement = f"SELECT g.id FROM grants g WHERE {condition}"  # noqa: S608
+        details = [detail for *_, detail in run(driver, statement, explain=True)]
+        assert finds_many(driver, statement, details) == details
+
+
+@pytest.mark.parametrize("name", ["SWEEP_GRANTS", "WIPE_SUCCESSORS"])
+def test_a_sweep_of_grants_goes_through_one_window_of_keys(driver: sqlite3.Connection, name: str) -> None:
+    assert plan(driver, name) == ["SEARCH grants USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"]
+
+
 @pytest.mark.parametrize("name", [name for name, text in STATEMENTS.items() if "LIMIT" in text])
 def test_a_limited_statement_stops_early_because_it_sorts_nothing(driver: sqlite3.Connection, name: str) -> None:
     assert not [detail for detail in plan(driver, name) if "TEMP B-TREE" in detail]
