@@ -35,11 +35,16 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All rounds of a run."""
+    """All rounds of a run. `minutes` bound them: no repetition begins that would end after as many."""
 
     cells: Sequence[Cell]
     repetitions: int
     extent: Extent
+    minutes: float = 30.0
+
+    def has_time(self, repetitions: int, seconds: float) -> bool:
+        """Whether another may begin, after so many in so many seconds; the first always may."""
+        return not repetitions or seconds / repetitions * (repetitions + 1) <= self.minutes * 60
 
     def wanted(self) -> Wanted:
         """What every database must hold for it; of each algorithm as much as that which needs most."""

@@ -24,6 +24,8 @@ def _head(results: Results) -> Iterator[str]:
         yield f"  {key}: {about.name} ({about.versions}; {about.durability}), {about.memory:.0f} MB after the run"
     for key, why in results.left_out.items():
         yield f"  {key}: left out, {why}"
+    for name, why in results.failed.items():
+        yield f"  {name}: FAILED, {why}"
     yield "  Each system is one worker on one core. The load generator, the platforms and PostgreSQL share the other."
 
 

@@ -70,12 +70,14 @@ def _arguments() -> argparse.Namespace:
 
 
 def _complain(results: Results) -> int:
-    """A wrong answer of ours makes the run a failure; one of a peer is told."""
+    """A wrong answer of ours makes the run a failure, and so does a failed probe; one of a peer is told."""
     wrong = [one for row in results.rows for one in row.measured if one.failures]
     for one in wrong:
         errors = "; ".join(error for each in one.rounds for error in each.errors[:1])
         print(f"bench: {one.system}: {one.failures} wrong answers: {errors}", file=sys.stderr)
-    return 1 if any(one.system in OURS for one in wrong) else 0
+    for name, why in results.failed.items():
+        print(f"bench: {name} failed: {why}", file=sys.stderr)
+    return 1 if results.failed or any(one.system in OURS for one in wrong) else 0
 
 
 def measure(directory: Path, chosen: argparse.Namespace) -> Results:
@@ -83,7 +85,7 @@ def measure(directory: Path, chosen: argparse.Namespace) -> Results:
     began, date = time.perf_counter(), datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     on, run = Cores(*cores()), plan(quick=chosen.quick, only=chosen.only)
     with running_on(on.load):
-        findings = _findings(directory, on, chosen)
+        findings, failed = _findings(directory, on, chosen)
         fleet = _prepared(directory, run, chosen.systems)
         rows, memory = _rounds(fleet, on, run) if run.cells else ([], {})
     abouts = {
@@ -98,18 +100,26 @@ def measure(directory: Path, chosen: argparse.Namespace) -> Results:
         rows=rows,
         findings=findings,
         left_out=fleet.left_out,
+        failed=failed,
     )
 
 
-def _findings(directory: Path, on: Cores, chosen: argparse.Namespace) -> list[Finding]:
+def _findings(directory: Path, on: Cores, chosen: argparse.Namespace) -> tuple[list[Finding], dict[str, str]]:
+    """What the probes found, and those that failed: the rest of half an hour is not thrown away for one."""
     found: list[Finding] = []
+    failed: dict[str, str] = {}
     for probe in PROBES:
-        if chosen.only in probe.name:
-            _say(f"measuring {probe.name}")
-            place = directory / f"probe-{probe.name}"
-            place.mkdir()
+        if chosen.only not in probe.name:
+            continue
+        _say(f"measuring {probe.name}")
+        place = directory / f"probe-{probe.name}"
+        place.mkdir()
+        try:
             found += probe.find(place, on, quick=chosen.quick)
-    return found
+        except Exception as error:  # each has reasons of its own to fail; all are told, and fail the run in the end
+            _say(f"{probe.name} failed: {error!r}")
+            failed[probe.name] = repr(error)
+    return found, failed
 
 
 @dataclass(slots=True)
@@ -155,7 +165,11 @@ def _rounds(fleet: Fleet, on: Cores, run: Plan) -> tuple[list[Row], dict[str, fl
         stack.callback(load.close)
         targets = {key: Target(fleet.systems[key], running, load) for key, running in _started(fleet, on, stack)}
         found: dict[Cell, dict[str, list[Round]]] = {cell: {key: [] for key in targets} for cell in run.cells}
+        began = time.perf_counter()
         for repetition in range(run.repetitions):
+            if not run.has_time(repetition, time.perf_counter() - began):
+                _say(f"no time for more than {repetition} repetitions")
+                break
             for cell, rounds in found.items():
                 _say(f"{repetition + 1} of {run.repetitions}: {cell.name}, {cell.connections} connections")
                 for key in _asked(cell, found):

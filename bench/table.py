@@ -74,6 +74,8 @@ class Results:
     findings: Sequence[Finding] = ()
     left_out: Mapping[str, str] = field(default_factory=dict)
     """Systems that this machine could not have, and why."""
+    failed: Mapping[str, str] = field(default_factory=dict)
+    """Probes that found nothing, and why."""
 
 
 def ratios(one: Measured, other: Measured) -> list[float]:

@@ -9,7 +9,8 @@ import pytest
 
 from bench.credentials import MADE_UP, epic_id_tokens, steam_player, steam_tickets
 from bench.machine import machine
-from bench.plan import plan
+from bench.plan import Plan, plan
+from bench.rounds import Extent
 from bench.servers import ProcessTree
 from bench.stock import Stock
 from bench.systems.registry import SYSTEMS
@@ -40,6 +41,23 @@ def test_a_full_run_has_every_kind_of_request_and_at_least_five_repetitions() ->
     assert run.repetitions >= 5
     assert {cell.connections for cell in run.cells if cell.workload is REFRESH} == {1, 32, 256}
     assert [cell.name for cell in plan(quick=True, only="login").cells] == ["silent login"]
+
+
+def test_no_repetition_begins_that_would_end_too_late() -> None:
+    run = Plan([], 5, Extent(1, 1.0), minutes=1)
+    assert [
+        run.has_time(0, 100),
+        run.has_time(1, 30),
+        run.has_time(1, 31),
+        run.has_time(2, 40),
+        run.has_time(2, 41),
+    ] == [
+        True,
+        True,
+        False,
+        True,
+        False,
+    ]
 
 
 def test_every_system_says_what_it_is() -> None:
