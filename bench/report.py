@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Iterator, Sequence
 
 from bench.goals import FLOOR, Goal, goals
+from bench.plan import CONNECTIONS
 from bench.table import Measured, Results, Row, ratios
 
 
@@ -38,7 +39,10 @@ def _rows(results: Results) -> Iterator[str]:
         yield row.name
         for key in results.systems:
             measured = row.of(key)
-            yield _line(row, measured) if measured else f"  {key:<20}{row.connections:>5}{'-':>12}"
+            if measured:
+                yield _line(row, measured)
+            elif row.connections == CONNECTIONS:  # others were not asked
+                yield f"  {key:<20}{row.connections:>5}{'-':>12}"
 
 
 def _line(row: Row, measured: Measured) -> str:

@@ -13,12 +13,12 @@ from bench.systems.oidc_provider import OidcProvider, OidcProviderTogether
 
 SYSTEMS: dict[str, Callable[[], System]] = {
     "authsrv": Authsrv,
-    "authsrv-postgres": AuthsrvOnPostgres,
     "floor": Floor,
+    "authsrv-postgres": AuthsrvOnPostgres,
     "oidc_provider": OidcProvider,
     "oidc_provider_grouped": OidcProviderTogether,
     "flask_authlib": FlaskAuthlib,
     "django_oauth_toolkit": DjangoOAuthToolkit,
     "canaille": Canaille,
 }
-"""By the name that `--systems` takes."""
+"""By the name that `--systems` takes. The floor comes right after authsrv, so that their rounds are neighbours."""

@@ -93,6 +93,7 @@ def test_the_text_says_what_was_met_and_what_was_missed_and_shows_dashes_and_err
     assert any("cold start" in line and line.endswith("at most 0.6: MISSED") for line in lines)
     assert any("beside the floor" in line and line.endswith("at most 1.25: met") for line in lines)
     assert any(line.split()[:3] == ["floor", "32", "-"] for line in lines)
+    assert not any(line.split()[:3] == ["slow", "256", "-"] for line in lines), "it was not asked"
     assert any(line.split()[0] == "wrong" and " 9 " in line for line in lines if line.strip())
     assert any("absent: left out, no such thing here" in line for line in lines)
 
