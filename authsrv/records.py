@@ -1,13 +1,14 @@
 """`@dataclass(frozen=True, slots=True)` that a server can afford hundreds of times.
 
 The standard library's compiles seven methods for every class; for 400 classes that was a third of a start. Here the
-methods that do not depend on the fields are shared by all classes, and `__init__` is compiled for the first object.
-The type checker sees the standard library's. `replace`, `fields` and `asdict` of `dataclasses` work alike.
+methods that do not depend on the fields are shared by all classes, and `__init__` is compiled when it is first asked
+for. The type checker sees the standard library's. `replace`, `fields` and `asdict` of `dataclasses` work alike.
 """
 
 import dataclasses
 from collections.abc import Callable, Iterator
 from operator import attrgetter
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
@@ -32,15 +33,24 @@ def _record(plain: type) -> type:
     return made
 
 
-def _methods(made: type) -> dict[str, Callable[..., Any]]:
+class _Init:
+    """Stands for `__init__` until somebody asks for it, to make an object or to read its signature."""
+
+    __slots__ = ("_made",)
+
+    def __init__(self, made: type) -> None:
+        self._made = made
+
+    def __get__(self, instance: object, owner: type) -> Callable[..., None]:
+        init = _init(self._made)
+        self._made.__init__ = init  # type: ignore[misc]  # from now on it is found instead of this
+        return init.__get__(instance, owner)
+
+
+def _methods(made: type) -> dict[str, Any]:
     fields = dataclasses.fields(made)
     shown = [field.name for field in fields if field.repr]
     values = _values([field.name for field in fields if field.compare])
-
-    def first_init(self: object, *args: Any, **kwargs: Any) -> None:
-        init = _init(made)
-        made.__init__ = init  # type: ignore[misc]  # every further object is made by it alone
-        init(self, *args, **kwargs)
 
     def text(self: object) -> str:
         return f"{type(self).__qualname__}({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
@@ -52,7 +62,7 @@ def _methods(made: type) -> dict[str, Callable[..., Any]]:
         return hash(values(self))
 
     return {
-        "__init__": first_init,
+        "__init__": _Init(made),
         "__repr__": text,
         "__eq__": equal,
         "__hash__": hashed,
@@ -76,7 +86,7 @@ def _restore(self: object, state: tuple[None, dict[str, Any]]) -> None:
         object.__setattr__(self, name, value)
 
 
-def _init(made: type) -> Callable[..., None]:
+def _init(made: type) -> FunctionType:
     """`__init__`, which fills each field by the slot's own descriptor: no other way past `_refuse` is as fast."""
     fields = dataclasses.fields(made)
     names: dict[str, Any] = {"_unset": dataclasses.MISSING}
@@ -87,8 +97,9 @@ def _init(made: type) -> Callable[..., None]:
     parameters = ", ".join(["self", *_parameters(fields)])
     body = "\n".join(f" _set_{field.name}(self, {_value(field)})" for field in fields) or " pass"
     exec(f"def __init__({parameters}):\n{body}", names)  # noqa: S102 - only names of fields get in
-    init: Callable[..., None] = names["__init__"]
+    init: FunctionType = names["__init__"]
     init.__qualname__ = f"{made.__qualname__}.__init__"
+    init.__annotations__ = {field.name: field.type for field in fields}
     return init
 
 

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import inspect
 import pickle
 import re
 from pathlib import Path
@@ -69,6 +70,22 @@ BOTH = pytest.mark.parametrize("made", [Standard, Record])
 def test_fields_are_given_by_place_by_name_or_by_default(made: Any) -> None:
     one = made("amber", noted="today")
     assert (one.name, one.secret, one.tags, one.noted) == ("amber", "", [], "today")
+
+
+def test_its_signature_can_be_read_before_there_is_an_object() -> None:
+    @records.dataclass(frozen=True, slots=True)
+    class New:
+        """Nobody has made one."""
+
+        name: str
+        age: int = 0
+
+    given = inspect.signature(New).parameters
+    assert {name: (one.annotation, one.default) for name, one in given.items()} == {
+        "name": (str, inspect.Parameter.empty),
+        "age": (int, 0),
+    }
+    assert New("amber") == New(name="amber", age=0)
 
 
 @BOTH
