@@ -3,9 +3,19 @@
 from bench.calls import Calls
 from bench.findings import Probe
 from bench.growth import Growth
+from bench.instruments import Instruments
 from bench.sizes import Sizes
 from bench.starts import Starts
 from bench.tails import Sweeping, Tails
 from bench.wrk import SecondOpinion
 
-PROBES: tuple[Probe, ...] = (Starts(), Calls(), Sizes(), SecondOpinion(), Growth(), Tails(), Sweeping())
+PROBES: tuple[Probe, ...] = (
+    Starts(),
+    Calls(),
+    Instruments(),
+    Sizes(),
+    SecondOpinion(),
+    Growth(),
+    Tails(),
+    Sweeping(),
+)
