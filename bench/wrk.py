@@ -40,6 +40,7 @@ class SecondOpinion:
         load, extent = LoadProcess(cores.load), Extent(10**6, seconds)
         with system.serve(cores) as running:
             target = Target(system, running, load)
+            target.round(CLIENT_CREDENTIALS, "ES256", CONNECTIONS, extent)  # wrk does not warm up by itself
             pairs = [
                 (_by_wrk(script, running.port, seconds), target.round(CLIENT_CREDENTIALS, "ES256", CONNECTIONS, extent))
                 for _ in range(2 if quick else 5)
