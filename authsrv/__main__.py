@@ -4,7 +4,7 @@ import gc
 
 from authsrv.cli import app
 
-_NEW_OBJECTS = 50_000
+_NEW_OBJECTS = 200_000
 
 
 def main() -> None:

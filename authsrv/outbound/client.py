@@ -8,8 +8,10 @@ import asyncio
 import json as jsonlib
 import logging
 import secrets
+import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
@@ -263,4 +265,12 @@ def _build_transport() -> "httpx.AsyncBaseTransport":
     quiet_libraries()
     # The places limit the connections; a limit here would only make a call wait where nobody counts.
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=_KEEP_ALIVE)
-    return httpx.AsyncHTTPTransport(verify=True, trust_env=False, limits=limits)
+    return httpx.AsyncHTTPTransport(verify=_public_authorities(), trust_env=False, limits=limits)
+
+
+@cache
+def _public_authorities() -> ssl.SSLContext:
+    """Whom every platform's certificate is trusted by; read once, not for each platform."""
+    import httpx  # noqa: PLC0415 - see the top of the file
+
+    return httpx.create_ssl_context(trust_env=False)

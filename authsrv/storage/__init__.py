@@ -8,27 +8,22 @@ from authsrv.storage import (  # noqa: F401 - they register what writes their ch
     browser_steps,
     client_steps,
     key_steps,
-    memory_accounts,
-    memory_browsers,
-    memory_clients,
-    memory_keys,
-    memory_nodes,
-    memory_privacy,
-    memory_revocations,
     node_steps,
     privacy_steps,
     revocation_steps,
 )
 from authsrv.storage.base import Storage, StorageError
-from authsrv.storage.memory import MemoryStorage
-from authsrv.storage.sqlite import SqliteStorage
 
 
 def _memory(database: Database) -> Storage:
+    from authsrv.storage.memory import MemoryStorage  # noqa: PLC0415 - a dozen modules that a real server has no use for
+
     return MemoryStorage.from_url(database.url)
 
 
 def _sqlite(database: Database) -> Storage:
+    from authsrv.storage.sqlite import SqliteStorage  # noqa: PLC0415 - nothing for a server on PostgreSQL
+
     return SqliteStorage.from_url(database.url)
 
 

@@ -43,6 +43,7 @@ from authsrv.models import (
     StoredKey,
     Visit,
 )
+from authsrv.storage import memory_clients, memory_keys, memory_nodes  # noqa: F401 - they register their changes
 from authsrv.storage.account_rows import names_between
 from authsrv.storage.base import KEPT, LAST_ROW, Cut, StorageError, StorageUnavailable, StoredClient, Swept
 from authsrv.storage.changes import Change

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from authsrv.emulator.xbox.keys import base64url, x5t
 from authsrv.emulator.xbox.tokens import OAEP_SHA1, oaep, raw_deflate
 from authsrv.platforms.base import CredentialRejected, Submission
+from authsrv.platforms.xbox.envelope import MAX_INFLATED
 from authsrv.platforms.xbox.token import (
-    MAX_INFLATED,
     MAX_TOKEN,
     InnerToken,
     decrypt,

@@ -4,10 +4,12 @@ Owns the order of the checks; each of them stands in its own module. Knows no OA
 Source: Microsoft, "Example XSTS Token, decryption, and validation", "Xbox services sign-in for title websites".
 """
 
+import asyncio
 import hashlib
 import logging
 import math
 from dataclasses import field
+from importlib import import_module
 from typing import ClassVar
 
 from authsrv.models import Digest
@@ -149,7 +151,8 @@ class XboxPlatform(Platform[XboxCredential]):
         return read_return(self._app().client_id, trip, returned)
 
     async def start(self) -> None:
-        """Begin loading Microsoft's keys."""
+        """Load what opens tokens, so that no player waits for it, and begin loading Microsoft's keys."""
+        await asyncio.to_thread(import_module, "authsrv.platforms.xbox.envelope")
         await self._verifier.start()
 
     async def stop(self) -> None:

@@ -8,16 +8,11 @@ Source: Microsoft, "Xbox services security tokens (XSTS tokens)"; RFC 7515, 7516
 import base64
 import binascii
 import re
-import zlib
 from collections.abc import Mapping
 from dataclasses import field
 from typing import Any, Literal, NewType
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from joserfc import jwe
-from joserfc.errors import JoseError
-from joserfc.jwa import DeflateZipModel, JWEZipModel
-from joserfc.jwk import RSAKey
 
 from authsrv.platforms.base import CredentialRejected
 from authsrv.records import dataclass
@@ -27,9 +22,8 @@ UnverifiedClaims = NewType("UnverifiedClaims", Mapping[str, Any])
 """Claims whose signature nobody has checked; good for rate limits and for finding a key, for nothing else."""
 
 MAX_TOKEN = 64 * 1024
-MAX_INFLATED = 250 * 1024
+MAX_OUTER_HEADER = 1024
 _MAX_PARAMETER = (MAX_TOKEN + 64) * 4 // 3 + 4
-_MAX_OUTER_HEADER = 1024
 _MAX_INNER_HEADER = 2048
 _MAX_PATH = 128
 _MAX_KID = 256
@@ -163,15 +157,16 @@ def decrypt(token: str, ring: Mapping[bytes, RSAPrivateKey]) -> bytes:
             "The token is for another service; ask the platform for a token for this address.",
             detail="unknown x5t: another relying party, or its certificate was changed in Partner Center",
         )
+    from authsrv.platforms.xbox import envelope  # noqa: PLC0415 - loads joserfc
+
     try:
-        plain = jwe.decrypt_compact(token, RSAKey.import_key(key), registry=_registry()).plaintext
-    except (JoseError, ValueError, TypeError, zlib.error) as error:
-        raise rejected(f"the token cannot be decrypted: {type(error).__name__}") from None
-    return plain or b""
+        return envelope.opened(token, key)
+    except envelope.Sealed as error:
+        raise rejected(f"the token cannot be decrypted: {error}") from None
 
 
 def _outer_header(segment: str) -> Mapping[str, Any]:
-    header = _header(segment.encode("ascii"), _MAX_OUTER_HEADER)
+    header = _header(segment.encode("ascii"), MAX_OUTER_HEADER)
     if header is None:
         raise _unsupported("the outer header is not a JSON object of moderate size")
     if header.get("enc") in _LEGACY:
@@ -179,35 +174,6 @@ def _outer_header(segment: str) -> Mapping[str, Any]:
     if any(header.get(name) != value for name, value in _OUTER.items()) or _OUTER_FORBIDDEN & set(header):
         raise _unsupported(f"an unexpected algorithm or member of the outer header; {_WRONG_KIND}")
     return header
-
-
-class _RawDeflate(DeflateZipModel):
-    """DEFLATE without a zlib header (RFC 7516 section 4.1.3), capped, complete and with nothing behind it.
-
-    joserfc's own model takes a zlib header for granted when it sees one, and truncated or trailing data.
-    """
-
-    def decompress(self, s: bytes) -> bytes:
-        inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-        plain = inflater.decompress(s, MAX_INFLATED)
-        if not inflater.eof or inflater.unused_data:
-            raise ValueError("the compressed text is cut, too large or followed by something")
-        return plain
-
-
-class _Registry(jwe.JWERegistry):
-    """joserfc's limits count encoded characters; these leave room for our own limits and for RSA keys of 8192 bits."""
-
-    max_protected_header_length = _MAX_OUTER_HEADER * 4 // 3
-    max_encrypted_key_length = 1368
-
-    def get_zip(self, name: str) -> JWEZipModel:
-        super().get_zip(name)
-        return _RawDeflate()
-
-
-def _registry() -> jwe.JWERegistry:
-    return _Registry(algorithms=["RSA-OAEP", "A128CBC-HS256", "DEF"], strict_check_header=False)
 
 
 def read_inner(text: bytes) -> InnerToken:
