@@ -1,6 +1,7 @@
 """Every probe of a full run, in the order of the text. A new one is a module beside this and a line here."""
 
 from bench.calls import Calls
+from bench.disk import Disk
 from bench.findings import Probe
 from bench.growth import Growth
 from bench.instruments import Instruments
@@ -10,6 +11,7 @@ from bench.tails import Sweeping, Tails
 from bench.wrk import SecondOpinion
 
 PROBES: tuple[Probe, ...] = (
+    Disk(),
     Starts(),
     Calls(),
     Instruments(),
