@@ -1,6 +1,6 @@
 """The figures of the documents, written from a recorded run, so that nobody types one.
 
-Owns the blocks between `<!-- bench: NAME -->` and `<!-- /bench -->` in README.md and docs/performance.md. Run as
+Owns the blocks between `<!-- bench: NAME -->` and `<!-- /bench -->` in `DOCUMENTS`. Run as
 `python -m bench.figures`, which `--record` does too.
 """
 
@@ -8,13 +8,15 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from bench import profiles
 from bench.goals import AUTHSRV, FLOOR, fastest_peer, goals, wrong_answers
 from bench.keeping import RESULTS, load, newest
 from bench.plan import CONNECTIONS
+from bench.profiles import PROFILE
 from bench.servers import ROOT
 from bench.table import Measured, Results, Row, ratios
 
-DOCUMENTS = ("README.md", "docs/performance.md")
+DOCUMENTS = ("README.md", "docs/performance.md", "bench/README.md")
 HEADLINES = ("code exchange, ES256", "refresh, ES256", "client_credentials, ES256")
 _BLOCK = re.compile(r"(<!-- bench: (\w+) -->\n).*?(<!-- /bench -->)", re.DOTALL)
 
@@ -74,10 +76,20 @@ def _postgres(results: Results, _: str) -> Iterator[str]:
 def _findings(results: Results, _: str) -> Iterator[str]:
     yield from _table("", "median", "spread", "goal")
     for one in results.findings:
+        if one.name.startswith(PROFILE):
+            continue
         digits = 0 if one.unit == "us" else 1 if one.unit == "MB" else 2
         goal = "" if one.at_most is None else f"{one.at_most:g} {one.unit}"
         spread = f"{min(one.values):,.{digits}f} to {max(one.values):,.{digits}f}" if len(one.values) > 1 else ""
         yield _line(one.name, f"{one.median:,.{digits}f} {one.unit}", spread, goal)
+
+
+def _profile(results: Results, _: str) -> Iterator[str]:
+    found = {one.name: one.median for one in results.findings}
+    yield from _table("microseconds of CPU for each request", *(workload.name for workload in profiles.WORKLOADS))
+    for line in profiles.LINES:
+        cells = (found.get(f"{PROFILE}{workload.name}: {line}", 0.0) for workload in profiles.WORKLOADS)
+        yield _line(line, *(f"{cell:,.0f}" for cell in cells))
 
 
 def _goals(results: Results, _: str) -> Iterator[str]:
@@ -94,6 +106,7 @@ BLOCKS: Mapping[str, Callable[[Results, str], Iterator[str]]] = {
     "postgres": _postgres,
     "findings": _findings,
     "goals": _goals,
+    "profile": _profile,
 }
 
 

@@ -5,6 +5,7 @@ from bench.disk import Disk
 from bench.findings import Probe
 from bench.growth import Growth
 from bench.instruments import Instruments
+from bench.profiles import Profiles
 from bench.sizes import Sizes
 from bench.starts import Starts
 from bench.tails import Sweeping, Tails
@@ -16,6 +17,7 @@ PROBES: tuple[Probe, ...] = (
     Calls(),
     Instruments(),
     Sizes(),
+    Profiles(),
     SecondOpinion(),
     Growth(),
     Tails(),
