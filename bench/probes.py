@@ -3,6 +3,7 @@
 from bench.calls import Calls
 from bench.disk import Disk
 from bench.findings import Probe
+from bench.first_sight import FirstSight
 from bench.growth import Growth
 from bench.instruments import Instruments
 from bench.profiles import Profiles
@@ -15,6 +16,7 @@ PROBES: tuple[Probe, ...] = (
     Disk(),
     Starts(),
     Calls(),
+    FirstSight(),
     Instruments(),
     Sizes(),
     Profiles(),
