@@ -73,6 +73,12 @@ def _postgres(results: Results, _: str) -> Iterator[str]:
             yield _line(row.name, str(row.connections), *_cost(ours), f"{beside:.0f} us")
 
 
+def _systems(results: Results, _: str) -> Iterator[str]:
+    yield from _table("requests/s", *(f"`{key}`" for key in results.systems))
+    for row in _main(results):
+        yield _line(row.name, *(_rate(row.of(key)) for key in results.systems))
+
+
 def _findings(results: Results, _: str) -> Iterator[str]:
     yield from _table("", "median", "spread", "goal")
     for one in results.findings:
@@ -104,6 +110,7 @@ BLOCKS: Mapping[str, Callable[[Results, str], Iterator[str]]] = {
     "machine": _machine,
     "requests": _requests,
     "postgres": _postgres,
+    "systems": _systems,
     "findings": _findings,
     "goals": _goals,
     "profile": _profile,
@@ -125,6 +132,12 @@ def _line(*cells: str) -> str:
 
 def _cost(measured: Measured) -> tuple[str, str, str]:
     return f"{measured.rate:,.0f}", f"{measured.latency('p99'):.1f} ms", f"{measured.cpu_us:.0f} us"
+
+
+def _rate(measured: Measured | None) -> str:
+    if measured is None:
+        return "-"
+    return f"{measured.rate:,.0f}" + (" (some wrong)" if measured.failures else "")
 
 
 def _beside_floor(row: Row, ours: Measured) -> str:

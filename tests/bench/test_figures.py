@@ -21,6 +21,8 @@ def test_every_block_is_written_anew_and_the_rest_stays(tmp_path: Path) -> None:
         "| code exchange, ES256 | 1,000 | 3.0 ms | 120 us | 1.20 times its CPU | 0.1 times `wrong` (9 wrong answers) |"
         in document
     )
+    assert "| code exchange, ES256 | 1,000 | 1,300 | 90 | 50 | 9,000 (some wrong) |" in document
+    assert "| silent login | 1,000 | - | - | - | - |" in document
     assert "| cold start | 0.65 s | 0.50 to 0.70 | 0.6 s |" in document
 
 
