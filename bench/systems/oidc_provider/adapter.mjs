@@ -16,7 +16,7 @@ const now = () => Math.floor(Date.now() / 1000);
 const table = (model) => `
   CREATE TABLE IF NOT EXISTS ${model} (
     id TEXT PRIMARY KEY, payload TEXT NOT NULL, grant_id TEXT, uid TEXT, expires_at INTEGER, consumed_at INTEGER
-  ) WITHOUT ROWID;
+  );
   CREATE INDEX IF NOT EXISTS ${model}_grant ON ${model} (grant_id) WHERE grant_id IS NOT NULL;
   CREATE INDEX IF NOT EXISTS ${model}_uid ON ${model} (uid) WHERE uid IS NOT NULL;`;
 

@@ -11,6 +11,7 @@ const [codes, refreshTokens, players] = counts.map(Number);
 const site = readSite(sitePath);
 const store = new Store(database, { groupCommit: true });
 store.db.pragma('synchronous = OFF');
+store.db.pragma('cache_size = -400000');
 const provider = open(store, site);
 const authTime = Math.floor(Date.now() / 1000);
 
