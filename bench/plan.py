@@ -4,7 +4,7 @@ Owns these choices; measures nothing.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.rounds import Extent
 from bench.systems.base import Wanted
@@ -13,6 +13,8 @@ from bench.workloads import CLIENT_CREDENTIALS, CODE_EXCHANGE, REFRESH, WORKLOAD
 CONNECTIONS = 32
 FEW_AND_MANY = (1, 256)
 ALGORITHMS: tuple[Algorithm, ...] = ("ES256", "RS256")
+MANY = 20_000
+"""Requests of a round that nothing but its seconds limits."""
 AT_ALL_CONNECTIONS = (CODE_EXCHANGE, REFRESH, CLIENT_CREDENTIALS)
 
 
@@ -35,12 +37,18 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All rounds of a run. `minutes` bound them: no repetition begins that would end after as many."""
+    """All rounds of a run. `extent` is that of requests which are used once. `minutes` bound the rounds: no repetition
+    begins that would end after as many.
+    """
 
     cells: Sequence[Cell]
     repetitions: int
     extent: Extent
     minutes: float = 30.0
+
+    def extent_of(self, cell: Cell) -> Extent:
+        """How long a round is at most."""
+        return self.extent if cell.workload.used_once else replace(self.extent, requests=MANY)
 
     def has_time(self, repetitions: int, seconds: float) -> bool:
         """Whether another may begin, after so many in so many seconds; the first always may."""
@@ -62,7 +70,7 @@ def plan(*, quick: bool, only: str) -> Plan:
     chosen = [cell for cell in _cells(quick=quick) if only in cell.name]
     if quick:
         return Plan(chosen, 1, Extent(1500, 1.0))
-    return Plan(chosen, 5, Extent(4000, 2.0))
+    return Plan(chosen, 5, Extent(2500, 2.0))
 
 
 def _cells(*, quick: bool) -> list[Cell]:

@@ -189,7 +189,7 @@ def _started(fleet: Fleet, on: Cores, stack: ExitStack) -> Iterator[tuple[str, R
 
 def _round(key: str, target: Target, cell: Cell, run: Plan) -> Round | None:
     try:
-        return target.round(cell.workload, cell.algorithm, cell.connections, run.extent)
+        return target.round(cell.workload, cell.algorithm, cell.connections, run.extent_of(cell))
     except PEER_FAILURES as error:
         if key in OURS:
             raise

@@ -17,15 +17,17 @@ class Workload:
     algorithms: tuple[Algorithm, ...] = ("ES256",)
     chained: bool = False
     """Whether each connection goes on with the refresh token of its last answer."""
+    used_once: bool = False
+    """Whether each request takes a code or a ticket of its own, so that a round's length is a matter of stock."""
     signs: bool = True
     """Whether the answer is signed, so that the algorithm belongs to the row's name."""
 
 
-CODE_EXCHANGE = Workload("code exchange", ("ES256", "RS256"))
+CODE_EXCHANGE = Workload("code exchange", ("ES256", "RS256"), used_once=True)
 REFRESH = Workload("refresh", ("ES256", "RS256"), chained=True)
 CLIENT_CREDENTIALS = Workload("client_credentials", ("ES256", "RS256"))
 TOKEN_EXCHANGE = Workload("token exchange", ("ES256", "RS256"))
-SILENT_LOGIN = Workload("silent login", signs=False)
+SILENT_LOGIN = Workload("silent login", used_once=True, signs=False)
 INTROSPECTION = Workload("introspection", signs=False)
 USERINFO = Workload("userinfo", signs=False)
 DISCOVERY = Workload("discovery", signs=False)
