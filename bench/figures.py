@@ -50,9 +50,9 @@ def _machine(results: Results, recorded: str) -> Iterator[str]:
     yield f"Measured on {recorded} by `make bench`, {CONNECTIONS} connections unless it says otherwise:"
     yield ""
     yield from (f"* {name}: {words}" for name, words in results.machine.items())
-    yield from (
-        f"* `{key}`: {about.name} ({about.versions}; {about.durability})" for key, about in results.systems.items()
-    )
+    for key, about in results.systems.items():
+        memory = f"{about.memory:.0f} MB after all requests"
+        yield f"* `{key}`: {about.name} ({about.versions}; {about.durability}), {memory}"
     yield ""
     yield f"![Requests per second of one core](../{RESULTS.relative_to(ROOT)}/{recorded}.svg)"
 
