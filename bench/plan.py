@@ -70,7 +70,7 @@ def plan(*, quick: bool, only: str) -> Plan:
     chosen = [cell for cell in _cells(quick=quick) if only in cell.name]
     if quick:
         return Plan(chosen, 1, Extent(1500, 1.0))
-    return Plan(chosen, 5, Extent(2500, 2.0))
+    return Plan(chosen, 5, Extent(2500, 1.5))
 
 
 def _cells(*, quick: bool) -> list[Cell]:
