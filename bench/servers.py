@@ -5,6 +5,7 @@ Owns starting, the first answer, CPU time, memory and stopping. Knows nothing of
 
 import http.client
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -184,5 +185,5 @@ class ServerProcess:
         try:
             self._process.wait(10)
         except subprocess.TimeoutExpired:
-            self._process.kill()
+            os.killpg(self._process.pid, signal.SIGKILL)  # a master that does not listen has workers
             self._process.wait()
