@@ -52,7 +52,8 @@ class Goal:
 def goals(results: Results) -> list[Goal]:
     """Every goal for which this run has figures."""
     main = [row for row in results.rows if row.connections == CONNECTIONS]
-    return [*_to_floor(main), *_to_peers(main), *_silent_login(main, results.findings), *_found(results.findings)]
+    found = (_to_floor(main), _to_peers(main), _silent_login(main, results.findings), _found(results.findings))
+    return [goal for kind in found for goal in kind if goal.values]
 
 
 def _to_floor(rows: Sequence[Row]) -> Iterator[Goal]:

@@ -53,7 +53,10 @@ class Load:
     async def carry_out(self) -> Outcome:
         """All of it. Ends when nothing is left to send and every answer has come."""
         connections = [*self._idle]
-        await asyncio.gather(*(connection.open() for connection in connections))
+        try:
+            await asyncio.gather(*(connection.open() for connection in connections))
+        except OSError as error:
+            return Outcome(failures=1, errors=[str(error)])
         cpu, self._began = time.process_time(), time.perf_counter()
         self._last = self._began
         self._start()

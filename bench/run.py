@@ -5,7 +5,6 @@ the repository.
 """
 
 import argparse
-import subprocess
 import sys
 import tempfile
 import time
@@ -16,7 +15,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench import figures
-from bench.asking import Refused
 from bench.findings import Finding
 from bench.goals import OURS, fastest_peer
 from bench.keeping import record
@@ -31,7 +29,6 @@ from bench.systems.registry import SYSTEMS
 from bench.table import About, Measured, Results, Row
 
 CACHE = ROOT / "var" / "bench"
-PEER_FAILURES = (NotInstalled, DidNotStart, Refused, OSError, subprocess.SubprocessError)
 
 
 def main() -> int:
@@ -135,7 +132,7 @@ class Fleet:
         if name in OURS and not isinstance(error, NotInstalled):
             raise error
         _say(f"{name} is left out: {error}")
-        self.left_out[name] = str(error)
+        self.left_out[name] = str(error) or repr(error)
         self.systems.pop(name, None)
 
 
@@ -151,7 +148,7 @@ def _prepared(directory: Path, run: Plan, names: str) -> Fleet:
         try:
             fleet.versions[name] = system.install(cache)
             system.prepare(place, run.wanted())
-        except PEER_FAILURES as error:
+        except Exception as error:  # whatever a peer fails by, the run goes on without it
             fleet.leave_out(name, error)
         else:
             fleet.systems[name] = system
@@ -183,14 +180,14 @@ def _started(fleet: Fleet, on: Cores, stack: ExitStack) -> Iterator[tuple[str, R
     for key, system in [*fleet.systems.items()]:
         try:
             yield key, stack.enter_context(system.serve(on))
-        except PEER_FAILURES as error:
+        except Exception as error:  # as above
             fleet.leave_out(key, error)
 
 
 def _round(key: str, target: Target, cell: Cell, run: Plan) -> Round | None:
     try:
         return target.round(cell.workload, cell.algorithm, cell.connections, run.extent_of(cell))
-    except PEER_FAILURES as error:
+    except Exception as error:  # as above
         if key in OURS:
             raise
         _say(f"{key} cannot do this: {error}")

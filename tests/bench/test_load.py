@@ -114,3 +114,10 @@ async def test_at_a_fixed_rate_no_more_is_sent_than_is_due() -> None:
     again = Requests((Request("/token"),), Expected())
     outcome = await carry_out(lambda _: ("{}", 0, True), again, connections=4, count=1000, seconds=0.3, rate=50)
     assert outcome.requests == pytest.approx(16, abs=1)
+
+
+async def test_a_server_that_is_gone_is_a_failure_and_not_the_end_of_the_generator() -> None:
+    async with server(lambda _: ("{}", 0, True)) as port:
+        pass
+    outcome = await Load(Order(port, "x", once(3), connections=2, count=3, seconds=1.0)).carry_out()
+    assert (outcome.requests, outcome.failures) == (0, 1)

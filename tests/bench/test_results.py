@@ -82,6 +82,11 @@ def test_goals_are_computed_from_the_figures() -> None:
     assert found[f"silent login: CPU beyond {CLIENT_CALL}"].met
 
 
+def test_a_floor_that_took_no_time_gives_no_goal_and_no_error() -> None:
+    ours, floor = Measured("authsrv", rounds(100)), Measured("floor", rounds(0, failures=1))
+    assert goals(replace(results(), rows=[Row("refresh, ES256", 32, [ours, floor])], findings=[])) == []
+
+
 def test_a_goal_of_at_least_is_missed_below_it() -> None:
     goal = Goal("times", [3.9, 4.2, 3.8], 4.0, "x", at_least=True)
     assert not goal.met
