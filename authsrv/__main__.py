@@ -1,8 +1,8 @@
 """`python -m authsrv` and the `authsrv` program."""
 
 import gc
-
-from authsrv.cli import app
+import os
+import sys
 
 _NEW_OBJECTS = 200_000
 
@@ -11,6 +11,23 @@ def main() -> None:
     """Run the command line; ends the process with the command's exit status."""
     # Nearly everything that a start makes stays; looking through it again and again is 5 to 15 % of its time.
     gc.set_threshold(_NEW_OBJECTS)
+    # No other package's plug-in sees the secrets of the configuration, and every package is not looked through for one.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    if sys.argv[1:2] == ["serve"]:
+        _serve(sys.argv[2:])
+    else:
+        _command()
+
+
+def _serve(arguments: list[str]) -> None:
+    from authsrv.commands.serving import app  # noqa: PLC0415 - without the other commands
+
+    app(arguments, prog_name="authsrv serve")
+
+
+def _command() -> None:
+    from authsrv.cli import app  # noqa: PLC0415 - every command
+
     app(prog_name="authsrv")
 
 

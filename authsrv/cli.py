@@ -4,14 +4,12 @@ Everything heavy is imported inside the commands, so that `--help` answers at on
 """
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from authsrv.commands import backups, clients, keys, moving, nodes, players, privacy, tokens
+from authsrv.commands import backups, clients, keys, moving, nodes, players, privacy, serving, tokens
 from authsrv.commands.console import CONFIG, ConfigOption, fail, load
 from authsrv.emulator.commands import app as emulator_commands
 
@@ -32,30 +30,7 @@ app.add_typer(emulator_commands)
 DEMO_STATE = Path("var/demo")
 
 
-@app.command()
-def serve(
-    config: ConfigOption = CONFIG,
-    migrate_first: Annotated[bool, typer.Option("--migrate", help="Run `authsrv migrate` before serving.")] = False,
-) -> None:
-    """Serve logins.
-
-    Stops on SIGTERM or Ctrl-C, after the requests in progress; SIGHUP reads the configuration again, as
-    `authsrv reload` does.
-    """
-    from authsrv import config as configuration  # noqa: PLC0415 - heavy
-    from authsrv.serving import process  # noqa: PLC0415 - heavy
-    from authsrv.storage.base import StorageError  # noqa: PLC0415 - heavy
-
-    loaded = load(config)
-    if loaded.warnings:
-        typer.echo(configuration.report([], loaded.warnings), err=True)
-    if migrate_first:
-        _migrate_in_own_process(config)
-    try:
-        status = process.run(loaded, config)
-    except StorageError as error:
-        fail(str(error))
-    raise typer.Exit(status)
+app.command()(serving.serve)
 
 
 @app.command()
@@ -152,19 +127,10 @@ def demo(
         path = run.prepare(port, emulator_port, state)
         with run.emulator_running(emulator_port, state):
             config = load(path)
-            _migrate_in_own_process(path)
+            serving.migrate_in_own_process(path)
             run.seed(config)
             announce = run.announcer(config.issuer, emulator_port, typer.echo)
             status = process.run(config, path, on_ready=announce, stop_on_hangup=True)
     except run.DemoError as error:
         fail(str(error))
     raise typer.Exit(status)
-
-
-def _migrate_in_own_process(config: Path) -> None:
-    """So that the libraries of the migrations never enter the server's memory."""
-    done = subprocess.run(  # noqa: S603 - our own program
-        [sys.executable, "-m", "authsrv", "migrate", "--config", str(config)], stdout=subprocess.DEVNULL, check=False
-    )
-    if done.returncode:
-        raise typer.Exit(done.returncode)

@@ -93,6 +93,14 @@ def test_help_loads_nothing_that_takes_time() -> None:
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize("arguments", [["--help"], ["--nothing"], ["--config"]], ids=" ".join)
+def test_serve_speaks_as_it_does_among_the_other_commands(arguments: list[str]) -> None:
+    command = [sys.executable, "-m", "authsrv", "serve", *arguments]
+    alone = subprocess.run(command, capture_output=True, text=True, check=False)
+    among = RUN.invoke(app, ["serve", *arguments], prog_name="authsrv")
+    assert (alone.returncode, alone.stdout, alone.stderr) == (among.exit_code, among.stdout, among.stderr)
+
+
 def test_the_program_lists_its_commands() -> None:
     listed = RUN.invoke(app, ["--help"]).output
     assert [line.split()[0] for line in listed.partition("Commands:\n")[2].splitlines()] == [

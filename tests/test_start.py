@@ -22,6 +22,8 @@ redirect_uris = ["http://127.0.0.1/callback"]
 """
 ELSEWHERE = (
     "alembic",
+    "authsrv.cli",
+    "authsrv.commands.players",
     "authsrv.demo",
     "authsrv.emulator.app",
     "authsrv.storage.memory",
@@ -43,11 +45,12 @@ LATER = {
 """What a server loads when it first needs it, and what for."""
 SERVE = """
 import json, os, signal, socket, sys, threading, time
+PORT = int(sys.argv[2])
 DISCOVERY = b"GET /.well-known/openid-configuration HTTP/1.1\\r\\nHost: login.studio.example\\r\\n\\r\\n"
 
 def answered():
     try:
-        with socket.create_connection(("127.0.0.1", int(sys.argv[2]))) as connection:
+        with socket.create_connection(("127.0.0.1", PORT)) as connection:
             connection.sendall(DISCOVERY)
             return connection.recv(12) == b"HTTP/1.1 200"
     except OSError:
@@ -60,8 +63,9 @@ def look():
     os.kill(os.getpid(), signal.SIGTERM)
 
 threading.Thread(target=look, daemon=True).start()
-from authsrv.cli import app
-app(["serve", "--config", sys.argv[1]])
+from authsrv.__main__ import main
+sys.argv[1:] = ["serve", "--config", sys.argv[1]]
+main()
 """
 CALL = "import json, sys, authsrv.outbound, httpx; print(json.dumps(sorted(sys.modules)))"
 
