@@ -8,23 +8,24 @@ from hashlib import sha256
 from starlette.requests import Request
 from starlette.responses import Response
 
+from authsrv.endpoints.forms import header_values
+
 
 class Document:
-    """One state of a document; a changed one is another."""
+    """One state of a document; a changed one is another. Both of its answers are made once, and nobody changes them."""
 
     def __init__(self, body: bytes, media_type: str, cache_control: str) -> None:
-        self._body = body
-        self._media_type = media_type
         self._etag = f'"{sha256(body).hexdigest()[:32]}"'
-        self._headers = {"cache-control": cache_control, "etag": self._etag}
+        headers = {"cache-control": cache_control, "etag": self._etag}
+        self._whole = Response(body, media_type=media_type, headers=headers)
+        self._unchanged = Response(status_code=304, headers=headers)
 
     def answer(self, request: Request) -> Response:
         """The document, or 304 when the client has it."""
-        if self._is_known(request):
-            return Response(status_code=304, headers=self._headers)
-        return Response(self._body, media_type=self._media_type, headers=self._headers)
+        return self._unchanged if self._is_known(request) else self._whole
 
     def _is_known(self, request: Request) -> bool:
         """If-None-Match is a list of tags that are compared weakly, or `*` (section 13.1.2)."""
-        tags = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
-        return self._etag in tags or "*" in tags
+        named = [tag for value in header_values(request, b"if-none-match") for tag in value.split(b",")]
+        tags = {tag.strip().removeprefix(b"W/") for tag in named}
+        return self._etag.encode() in tags or b"*" in tags

@@ -72,6 +72,15 @@ class _Keys:
     secret: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class _Published:
+    """The key set as it is throughout one second, as long as the ring holds these very keys."""
+
+    keys: _Keys
+    second: int
+    jwks: dict[str, list[Mapping[str, str]]]
+
+
 class KeyRing:
     """The keys of the database, ready for use. `clock` gives Unix seconds."""
 
@@ -79,6 +88,7 @@ class KeyRing:
         self._vault = vault
         self._clock = clock
         self._keys = _Keys((), {}, {}, b"")
+        self._published = _Published(self._keys, 0, {})
         self.take(stored)
 
     @property
@@ -125,9 +135,10 @@ class KeyRing:
 
     def jwks(self) -> dict[str, list[Mapping[str, str]]]:
         """The public key set (RFC 7517 section 5): keys that sign, then those that will, then those that did."""
-        keys = self._keys
-        found = states(keys.stored, int(self._clock()))
-        return {"keys": [keys.opened[kid].jwk for state in _PUBLISHED for kid in found if found[kid] == state]}
+        keys, second = self._keys, int(self._clock())
+        if self._published.keys is not keys or self._published.second != second:
+            self._published = _Published(keys, second, _key_set(keys, second))
+        return self._published.jwks
 
     def _open(self, key: StoredKey) -> OpenKey | None:
         known = self._keys.opened.get(key.kid)
@@ -139,6 +150,11 @@ class KeyRing:
             if self._clock() < key.retires_at:
                 raise
             return None  # what nobody needs any more must not keep the server from starting
+
+
+def _key_set(keys: _Keys, second: int) -> dict[str, list[Mapping[str, str]]]:
+    found = states(keys.stored, second)
+    return {"keys": [keys.opened[kid].jwk for state in _PUBLISHED for kid in found if found[kid] == state]}
 
 
 def _signers(

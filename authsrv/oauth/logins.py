@@ -5,7 +5,6 @@ Knows no HTTP framework, no platform by name and no request's parameters.
 """
 
 from collections.abc import Callable, Collection
-from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -128,7 +127,8 @@ class PlatformLogins:
 
     async def player(self, attempt: Attempt, redeemed: Redeemed, now: int, *, may_create: bool) -> SignIn:
         """Who the identity is. To be asked again when the account changed, or another first login was faster."""
-        found, coming = await self.ownership(redeemed.key, now), self.presence(attempt, redeemed, now)
+        mark = self.marks.of(redeemed.key)
+        found, coming = await self._owner(redeemed.key, mark, now), self._presence(attempt, redeemed, mark, now)
         redeemed.require_known(found.player)
         try:
             signed_in = sign_in(coming, found, may_create=may_create, new=self.new_player())
@@ -157,15 +157,17 @@ class PlatformLogins:
 
     async def ownership(self, key: IdentityKey, now: int) -> Ownership:
         """Whose an identity is, and whether it is banned."""
-        with outages_answered():
-            return await self._storage.load_ownership(key, self.marks.of(key), now)
+        return await self._owner(key, self.marks.of(key), now)
 
-    def presence(self, attempt: Attempt, redeemed: Redeemed, now: int) -> Presence:
-        """A verified platform account that comes to a client."""
+    async def _owner(self, key: IdentityKey, mark: Digest, now: int) -> Ownership:
+        with outages_answered():
+            return await self._storage.load_ownership(key, mark, now)
+
+    def _presence(self, attempt: Attempt, redeemed: Redeemed, mark: Digest, now: int) -> Presence:
         identity, key = redeemed.identity, redeemed.key
         doer = Doer("player", "", attempt.client.client_id, attempt.sender.cut_address)
         rules = attempt.client.project.accounts
-        return Presence(key, identity.display_name, identity.age_group, doer, now, self.marks.of(key), rules)
+        return Presence(key, identity.display_name, identity.age_group, doer, now, mark, rules)
 
     def new_player(self) -> NewPlayer:
         """The ids of a player who may be made."""
@@ -188,9 +190,18 @@ class PlatformLogins:
         self._record(attempt, "login.succeeded", sub=signed_in.player.sub)
 
     def _record(self, attempt: Attempt, kind: AuditKind, *, sub: str = "", reason: str = "") -> None:
-        client = attempt.client
-        event = AuditEvent(kind, project=client.project.key, client_id=client.client_id, sub=sub, reason=reason)
-        self._audit.record(attempt.sender.marked(replace(event, platform=attempt.provider)))
+        client, sender = attempt.client, attempt.sender
+        event = AuditEvent(
+            kind,
+            project=client.project.key,
+            client_id=client.client_id,
+            sub=sub,
+            platform=attempt.provider,
+            reason=reason,
+            request_id=sender.request_id,
+            address=sender.cut_address,
+        )
+        self._audit.record(event)
 
 
 def require_unasked(project: Project, platform: Platform[Any]) -> None:

@@ -85,6 +85,20 @@ def test_keys_that_sign_are_published_first_then_those_that_will_then_those_that
     assert kids(found) == [FIRST.kid, RSA.kid, NEXT.kid, last.kid]
 
 
+def test_the_key_set_is_made_once_in_a_second_and_anew_for_other_keys() -> None:
+    clock = Clock()
+    found = moving(clock, [HANDED_OVER, NEXT])
+    made = found.jwks()
+    clock.now += 0.9
+    assert found.jwks() is made
+    clock.now += 0.1
+    assert found.jwks() is not made
+    made = found.jwks()
+    found.take([FIRST, SECRET])
+    assert kids(found) == [FIRST.kid]
+    assert found.jwks() is not made
+
+
 def test_a_key_is_published_up_to_when_it_retires_and_verifies_so_long() -> None:
     clock = Clock(NOW + 3 * DAY - 1)
     found = moving(clock, [erased(HANDED_OVER), NEXT])

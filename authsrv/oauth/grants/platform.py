@@ -37,6 +37,14 @@ class PlatformGrant(CodeIssuingGrant):
 
     request: SilentRequest
 
+    _redirect_uri = ""
+
+    def validate_authorization_request(self) -> str:
+        """Checked before the credential is taken to its platform; Authlib asks again when it makes the code of it."""
+        if not self._redirect_uri:
+            self._redirect_uri = super().validate_authorization_request()
+        return self._redirect_uri
+
     @classmethod
     def check_authorization_endpoint(cls, request: GrantRequest) -> bool:
         """Only silent logins come this way, whatever their response_type."""
