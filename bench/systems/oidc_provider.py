@@ -42,6 +42,7 @@ class OidcProvider:
     def install(self, cache: Path) -> str:
         """Of `System`. Scripts of packages are not run: better-sqlite3 and Node.js come compiled."""
         self._cache = cache
+        cache.mkdir(exist_ok=True)
         for source in SOURCES.iterdir():
             shutil.copy(source, cache)
         stamp = cache / f".installed-{sha256((cache / 'package-lock.json').read_bytes()).hexdigest()[:16]}"
@@ -85,6 +86,10 @@ class OidcProviderTogether(OidcProvider):
     name = "npm oidc-provider, grouped"
     durability = "SQLite, WAL, synchronous=FULL, group commit"
     _commits = ("group-commit",)
+
+    def install(self, cache: Path) -> str:
+        """Of `System`, where the other finds it too."""
+        return super().install(cache.with_name("oidc_provider"))
 
 
 def _node_package() -> str:
