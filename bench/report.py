@@ -32,7 +32,7 @@ def _head(results: Results) -> Iterator[str]:
 
 def _rows(results: Results) -> Iterator[str]:
     yield (
-        f"{'':<22}{'conn':>5}{'requests/s':>12}{'CPU us':>9}{'to floor':>10}{'spread':>15}"
+        f"{'':<26}{'conn':>5}{'requests/s':>12}{'CPU us':>9}{'to floor':>10}{'spread':>15}"
         f"{'p50 ms':>9}{'p90':>8}{'p99':>8}{'errors':>8}  on the other core, us"
     )
     for row in results.rows:
@@ -42,13 +42,13 @@ def _rows(results: Results) -> Iterator[str]:
             if measured:
                 yield _line(row, measured)
             elif row.connections == CONNECTIONS:  # others were not asked
-                yield f"  {key:<20}{row.connections:>5}{'-':>12}"
+                yield f"  {key:<24}{row.connections:>5}{'-':>12}"
 
 
 def _line(row: Row, measured: Measured) -> str:
     latency = [measured.latency(name) for name in ("p50", "p90", "p99")]
     return (
-        f"  {measured.system:<20}{row.connections:>5}{measured.rate:>12.0f}{measured.cpu_us:>9.0f}"
+        f"  {measured.system:<24}{row.connections:>5}{measured.rate:>12.0f}{measured.cpu_us:>9.0f}"
         f"{_to_floor(row, measured)}{latency[0]:>9.1f}{latency[1]:>8.1f}{latency[2]:>8.1f}{measured.failures:>8}"
         f"  {_beside(measured)}"
     )
@@ -68,19 +68,21 @@ def _to_floor(row: Row, measured: Measured) -> str:
 
 
 def _findings(results: Results) -> Iterator[str]:
+    width = max((len(finding.name) for finding in results.findings), default=0) + 2
     for finding in results.findings:
         digits = 0 if finding.unit == "us" else 1 if finding.unit == "MB" else 2
         remark = f"   {finding.remark}" if finding.remark else ""
         middle, spread = f"{finding.median:,.{digits}f}", _spread(finding.values, digits)
-        yield f"{finding.name:<56}{middle:>12} {finding.unit:<3} {spread:<22}{remark}"
+        yield f"{finding.name:<{width}}{middle:>12} {finding.unit:<6} {spread:<22}{remark}"
 
 
 def _goals(found: Sequence[Goal]) -> Iterator[str]:
+    width = max((len(goal.name) for goal in found), default=0) + 2
     for goal in found:
         side = "at least" if goal.at_least else "at most"
         verdict = "met" if goal.met else "MISSED"
         measured = f"{goal.measured:,.2f} {goal.unit}"
-        yield f"{goal.name:<78}{measured:>14} {_spread(goal.values, 2):<20}{side} {goal.limit:g}: {verdict}"
+        yield f"{goal.name:<{width}}{measured:>14} {_spread(goal.values, 2):<22}{side} {goal.limit:g}: {verdict}"
 
 
 def _spread(values: Sequence[float], digits: int) -> str:
