@@ -10,6 +10,7 @@ Hence one writer, which alone checkpoints: readers are `query_only`, never check
 import asyncio
 import sqlite3
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -51,8 +52,18 @@ class Connection(aiosqlite.Connection):
 
     async def run(self, function: Callable[[sqlite3.Connection], T]) -> T:
         """Call the function with the driver's connection in the connection's own thread."""
-        result: T = await self._execute(function, self._conn)  # type: ignore[no-untyped-call]  # aiosqlite's private API
-        return result
+        return await self.begin(function)
+
+    def begin(self, function: Callable[[sqlite3.Connection], T]) -> "asyncio.Future[T]":
+        """The same without waiting: a future of what the function returns or raises, by aiosqlite's private queue.
+
+        Raises ValueError for a connection that is closed.
+        """
+        if not self._running:
+            raise ValueError("the connection is closed")
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._tx.put_nowait((future, partial(function, self._conn)))
+        return future
 
     def stop(self) -> "asyncio.Future[Any] | None":
         """End the thread, as aiosqlite does it, and remember how to wait for it."""
