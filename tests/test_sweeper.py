@@ -76,7 +76,7 @@ async def test_a_round_goes_on_in_batches_with_pauses_until_nothing_more_is_ther
 @pytest.mark.parametrize(
     ("seconds", "pause"),
     [
-        pytest.param(0.010, 0.015, id="the next batch begins when its turn is"),
+        pytest.param(0.004, 0.006, id="the next batch begins when its turn is"),
         pytest.param(0.040, 0.040, id="a slow one is followed by as long a pause"),
     ],
 )
@@ -85,7 +85,7 @@ async def test_batches_keep_the_pace_and_never_take_more_than_half_of_the_time(s
     storage = Slow(night, seconds, Swept(MANY, True), Swept(BATCH, True), Swept(3, False))
     await sweeper(storage, night).round()
     assert night.slept == pytest.approx([pause, pause])
-    assert BATCH / 0.025 == PACE
+    assert BATCH / 0.010 == PACE
 
 
 async def test_looking_through_what_lives_is_not_hurried() -> None:

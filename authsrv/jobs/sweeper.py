@@ -12,13 +12,13 @@ from authsrv.storage.base import Storage, StorageError, Swept
 
 INTERVAL = 60.0
 """Seconds between two rounds, before jitter."""
-BATCH = 250
-"""Rows looked at, and at most removed, in one short write."""
+BATCH = 100
+"""Rows looked at, and at most removed, in one short write: each may lie in another page of an index."""
 MANY = BATCH // 10
 """Rows that had to go in a batch, from which on the next one is urgent."""
 PACE = 10_000
 """Rows a second at most while many have to go."""
-PAUSE = 0.1
+PAUSE = 0.05
 """Seconds after a batch in which few had to go: looking through what lives is not urgent."""
 
 log = logging.getLogger("authsrv.sweeper")
