@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 import psycopg
-from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from authsrv.account_models import Erasure
 from authsrv.database_url import Database
@@ -36,8 +36,9 @@ from authsrv.storage.postgres_connection import (
     opening_error,
     set_up,
 )
+from authsrv.storage.postgres_desk import Desk
 from authsrv.storage.postgres_pipeline import Query, ask
-from authsrv.storage.postgres_reads import MOST_WAITING, SharedReads
+from authsrv.storage.postgres_reads import SharedReads
 from authsrv.storage.postgres_writes import add_counts, write_all, write_along, write_at_once
 from authsrv.storage.privacy_changes import ErasePlayer
 from authsrv.storage.privacy_steps import retention_times
@@ -77,6 +78,7 @@ class PostgresStorage(SqlLoads):
         self._database = database
         self._clock = clock
         self._pool: AsyncConnectionPool[Connection] | None = None
+        self._desk: Desk | None = None
         self._ids: Iterator[int] | None = None
         self._checking = asyncio.Lock()
         self._begun: set[asyncio.Task[Any]] = set()
@@ -100,7 +102,6 @@ class PostgresStorage(SqlLoads):
             timeout=self._database.pool_timeout,
             # Whoever waits gives up after that; the next request begins anew, and not after an ever longer pause.
             reconnect_timeout=self._database.pool_timeout,
-            max_waiting=MOST_WAITING,
             configure=partial(set_up, database=self._database),
             open=False,
             name="storage",
@@ -111,6 +112,7 @@ class PostgresStorage(SqlLoads):
             await pool.close()
             raise StorageUnavailable("PostgreSQL took one connection and no second one") from error
         self._pool, self._ids = pool, timed_ids(start, self._clock)
+        self._desk = Desk(pool, self._database.pool_size, self._database.pool_timeout)
         log.info("opened PostgreSQL, start number %d", start)
         await self._notes.complete()
 
@@ -125,9 +127,11 @@ class PostgresStorage(SqlLoads):
             raise opening_error(error, given) from error
 
     async def close(self) -> None:
-        pool, self._pool, self._ids = self._pool, None, None
+        pool, desk = self._pool, self._desk
+        self._pool = self._desk = self._ids = None
         await asyncio.gather(*self._begun, return_exceptions=True)
-        if pool is not None:
+        if pool is not None and desk is not None:
+            await desk.return_all()
             await pool.close()
 
     def next_id(self) -> int:
@@ -202,8 +206,17 @@ class PostgresStorage(SqlLoads):
             REVISIONS[-1],
             versions={"libpq": _libpq_version()},
             traffic={"read": self._reads, "write": self._writes},
-            pool=_pool_vitals(self._pool.get_stats(), self._shared.queued) if self._pool is not None else None,
+            pool=self._pool_vitals(),
         )
+
+    def _pool_vitals(self) -> PoolVitals | None:
+        if self._pool is None or self._desk is None:
+            return None
+        stats = self._pool.get_stats()
+        unused = stats["pool_available"] + self._desk.at_hand
+        # Of the reads that wait, one asks for all.
+        waiting = self._desk.waiting + max(0, self._shared.queued - 1)
+        return PoolVitals(stats["pool_size"], stats["pool_max"], stats["pool_size"] - unused, waiting)
 
     async def _read(self, statement: str, values: Values) -> Sequence[Row]:
         if statement in _LONG:
@@ -264,6 +277,7 @@ class PostgresStorage(SqlLoads):
         """Where one connection was closed from afar, others were too: after a restart of the server all of them."""
         if self._pool is not None and not self._checking.locked():
             async with self._checking:
+                await self._opened_desk().return_all()
                 await self._pool.check()
 
     async def _last_time(self, work: Callable[[Connection], Awaitable[T]]) -> T:
@@ -275,7 +289,8 @@ class PostgresStorage(SqlLoads):
             ) from error
 
     async def _on_connection(self, work: Callable[[Connection], Awaitable[T]]) -> T:
-        pool, connection = await self._taken()
+        desk = self._opened_desk()
+        connection = await desk.take()
         try:
             return await work(connection)
         except RETRIED:
@@ -283,23 +298,12 @@ class PostgresStorage(SqlLoads):
         except psycopg.Error as error:
             raise failure_of(error) from error
         finally:
-            await pool.putconn(connection)
+            await desk.give_back(connection)
 
-    async def _taken(self) -> tuple[AsyncConnectionPool[Connection], Connection]:
-        """A connection, and the pool that it goes back to."""
-        if self._pool is None:
+    def _opened_desk(self) -> Desk:
+        if self._desk is None:
             raise StorageUnavailable("the storage is not open")
-        try:
-            return self._pool, await self._pool.getconn()
-        except (PoolTimeout, TooManyRequests, PoolClosed) as error:
-            raise StorageUnavailable("no connection to PostgreSQL came free in time") from error
-
-
-def _pool_vitals(stats: Mapping[str, int], reads: int) -> PoolVitals:
-    """`reads` are those who wait; one stands in the pool's queue for all of them."""
-    size = stats["pool_size"]
-    waiting = stats["requests_waiting"] + max(0, reads - 1)
-    return PoolVitals(size, stats["pool_max"], size - stats["pool_available"], waiting)
+        return self._desk
 
 
 def _libpq_version() -> str:

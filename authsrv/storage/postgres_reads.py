@@ -13,14 +13,13 @@ import psycopg
 
 from authsrv.storage.base import StorageError, StorageUnavailable
 from authsrv.storage.postgres_connection import Connection, before_commit, failure_of
+from authsrv.storage.postgres_desk import MOST_WAITING
 from authsrv.storage.postgres_pipeline import Query, converse
 from authsrv.storage.rows import Row
 from authsrv.storage.vitals import Traffic
 
 GROUP_LIMIT: Final = 64
 """Reads in one round trip at most, so that nobody waits long behind a crowd."""
-MOST_WAITING: Final = 500
-"""How many reads may wait for a connection; the next one is refused at once."""
 
 Outcome = Sequence[Row] | StorageError
 Work = Callable[[Connection], Awaitable[list[Outcome]]]
