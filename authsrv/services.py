@@ -36,6 +36,9 @@ class Connections(Outbound, Protocol):
     def vitals(self) -> Sequence[HostVitals]:
         """How the way to each host is."""
 
+    async def start(self) -> None:
+        """Make ready what calls need, or the first one would spend a part of its time with that."""
+
     async def aclose(self) -> None:
         """Close every connection, after the service has stopped."""
 
@@ -131,6 +134,7 @@ class Services(Generic[S]):
     async def _start_later(self, new: Sequence[Running[S]]) -> None:
         await self._sleep(START_PAUSE)
         for running in new:
+            await running.outbound.start()
             await running.service.start()
 
     async def _stop_later(self, leaving: Sequence[Running[S]]) -> None:

@@ -17,6 +17,10 @@ class Connection(AsgiOutbound):
     def __init__(self) -> None:
         super().__init__(not_called)
         self.over = asyncio.Event()
+        self.ready = asyncio.Event()
+
+    async def start(self) -> None:
+        self.ready.set()
 
     async def aclose(self) -> None:
         self.over.set()
@@ -78,6 +82,15 @@ async def test_a_replaced_platform_serves_its_logins_to_the_end(outside: Outside
     outside.morning.set()
     await outside.made[0].over.wait()
     assert outside.closed() == [True, False]
+    await verifiers.stop()
+
+
+async def test_the_way_to_a_new_platform_is_made_ready_before_a_player_needs_it(outside: Outside) -> None:
+    verifiers = Verifiers(lambda: 0.0, outside.connect, outside.sleep)
+    verifiers.prepare(steam(reject_vac=True))
+    verifiers.settle()
+    outside.morning.set()
+    await outside.made[0].ready.wait()
     await verifiers.stop()
 
 

@@ -62,6 +62,9 @@ class AsgiOutbound:
     ) -> OutboundResponse:
         return await self._send(httpx.Request("POST", url, data=form, json=json, headers=headers), max_body)
 
+    async def start(self) -> None:
+        """It is ready."""
+
     async def aclose(self) -> None:
         await self._transport.aclose()
 
