@@ -5,14 +5,16 @@ Owns starting, the first answer, CPU time, memory and stopping. Knows nothing of
 
 import http.client
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 
@@ -21,6 +23,7 @@ DISCOVERY = "/.well-known/openid-configuration"
 START_SECONDS = 60.0
 POLL_SECONDS = 0.002
 TICKS = os.sysconf("SC_CLK_TCK")
+_PORTS = set(range(20_000, 32_000))
 ROOT = Path(__file__).parents[1]
 """Where servers run, so that `python -m bench...` finds its module."""
 
@@ -36,10 +39,19 @@ def cores() -> tuple[set[int], set[int]]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Loopback ports that nobody listens on."""
-    with ExitStack() as stack:
-        listeners = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [listener.getsockname()[1] for listener in listeners]
+    """Loopback ports that nobody listens on, and that nobody gets meanwhile: a system may start long after it was
+    prepared, so they lie below those that the kernel gives to connections, and none is given twice.
+    """
+    tried = random.sample(sorted(_PORTS), len(_PORTS))
+    found = list(islice((port for port in tried if _is_free(port)), count))
+    _PORTS.difference_update(found)
+    return found
+
+
+def _is_free(port: int) -> bool:
+    with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+        return True
+    return False
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Stock, plan, process trees, the machine in words, what wrk says, and proofs that are made without the emulator."""
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from bench.credentials import MADE_UP, epic_id_tokens, steam_player, steam_ticke
 from bench.machine import machine
 from bench.plan import Plan, plan
 from bench.rounds import Extent
-from bench.servers import ProcessTree
+from bench.servers import ProcessTree, free_ports
 from bench.stock import Stock
 from bench.systems.registry import SYSTEMS
 from bench.workloads import CODE_EXCHANGE, REFRESH, WORKLOADS
@@ -93,6 +94,14 @@ def _memory(code: str) -> float:
         found = ProcessTree(process.pid).rss()
         process.communicate(b"\n")
     return found
+
+
+def test_ports_are_free_and_given_once() -> None:
+    given = free_ports(50)
+    listening = [socket.create_server(("127.0.0.1", port)) for port in given]
+    assert len({*given, *free_ports(50)}) == 100
+    for each in listening:
+        each.close()
 
 
 def test_the_machine_is_told_in_words() -> None:
