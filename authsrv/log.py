@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from functools import lru_cache
 from queue import Empty, SimpleQueue
 from typing import Any, Final, Literal, Protocol
 
@@ -148,9 +149,20 @@ def _printable(value: Any) -> str:
 
 
 def _document(event: Event) -> Event:
-    moment = datetime.fromtimestamp(event["time"], UTC).isoformat(timespec="milliseconds")
     facts = {name: redact(value, name=name) for name, value in event.items() if name != "time"}
-    return {"time": moment.replace("+00:00", "Z"), **facts}
+    return {"time": _moment(event["time"]), **facts}
+
+
+def _moment(time: float) -> str:
+    """RFC 3339 with milliseconds."""
+    second, part = divmod(time, 1)
+    return f"{_second(int(second))}.{int(part * 1000):03d}Z"
+
+
+@lru_cache(maxsize=8)
+def _second(time: int) -> str:
+    """The same for all lines of a second, and the dearest part of each."""
+    return datetime.fromtimestamp(time, UTC).replace(tzinfo=None).isoformat()
 
 
 class PipelineHandler(logging.Handler):
