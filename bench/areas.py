@@ -26,7 +26,8 @@ PARTS = (
 )
 """Each part with what its files have in their paths; the first that fits counts."""
 AREAS = (*(name for name, _ in PARTS), LOOP)
-_AROUND_THE_LOOP = ("authsrv/serving/process.py", "authsrv/serving/serve.py", "authsrv/cli.py", "authsrv/__main__.py")
+_AROUND_THE_LOOP = ("authsrv/serving/process.py", "authsrv/serving/serve.py", "authsrv/__main__.py")
+_COMMANDS = "authsrv/commands/"
 """What runs the loop: such a frame is at the bottom of every stack."""
 
 _known: dict[str, str] = {}
@@ -45,5 +46,6 @@ def area_of(frame: FrameType | None) -> str:
 def _part_of(path: str) -> str:
     if path not in _known:
         fits = (name for name, places in PARTS if any(place in path for place in places))
-        _known[path] = "" if path.endswith(_AROUND_THE_LOOP) else next(fits, "")
+        is_around = path.endswith(_AROUND_THE_LOOP) or _COMMANDS in path
+        _known[path] = "" if is_around else next(fits, "")
     return _known[path]

@@ -11,10 +11,17 @@ def machine(place: Path) -> Mapping[str, str]:
     return {
         "processor": f"{_processor()}, {os.cpu_count()} cores",
         "memory": _memory(),
-        "system": f"{platform.system()} {platform.release()}",
-        "Python": platform.python_version(),
+        "system": f"{_distribution()}, {platform.system()} {platform.release()}",
+        "Python": f"{platform.python_version()}, {platform.python_compiler()}",
         "disk of the databases": _disk(place),
     }
+
+
+def _distribution() -> str:
+    try:
+        return platform.freedesktop_os_release()["PRETTY_NAME"]
+    except OSError:
+        return "unknown distribution"
 
 
 def _processor() -> str:

@@ -15,7 +15,7 @@ LIBRARIES = ("/jwt/", "/cryptography/", "/uvicorn/", "/starlette/", "/authlib/",
 def stack(*paths: str) -> FrameType:
     """The innermost of frames in functions of these files, each called by the one before."""
     frame = None
-    for path in ("/x/authsrv/serving/process.py", *paths):
+    for path in ("/x/authsrv/commands/serving.py", "/x/authsrv/serving/process.py", *paths):
         frame = SimpleNamespace(f_code=SimpleNamespace(co_filename=path), f_back=frame)
     return cast("FrameType", frame)
 
