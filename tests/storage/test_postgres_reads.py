@@ -13,8 +13,8 @@ from authsrv.storage.base import StorageError, StorageUnavailable
 from authsrv.storage.changes import AddGrant, AddPlayer
 from authsrv.storage.postgres import PostgresStorage
 from authsrv.storage.postgres_connection import Connection
-from authsrv.storage.postgres_pipeline import ask, converse
 from authsrv.storage.postgres_desk import MOST_WAITING
+from authsrv.storage.postgres_pipeline import ask, converse
 from authsrv.storage.postgres_reads import GROUP_LIMIT
 from tests.support import postgres
 from tests.support.postgres import execute
