@@ -44,7 +44,7 @@ class Plan:
     cells: Sequence[Cell]
     repetitions: int
     extent: Extent
-    minutes: float = 30.0
+    minutes: float = 20.0
 
     def extent_of(self, cell: Cell) -> Extent:
         """How long a round is at most."""
@@ -70,7 +70,7 @@ def plan(*, quick: bool, only: str) -> Plan:
     chosen = [cell for cell in _cells(quick=quick) if only in cell.name]
     if quick:
         return Plan(chosen, 1, Extent(1500, 1.0))
-    return Plan(chosen, 5, Extent(2500, 1.5))
+    return Plan(chosen, 5, Extent(2000, 1.0))
 
 
 def _cells(*, quick: bool) -> list[Cell]:
