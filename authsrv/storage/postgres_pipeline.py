@@ -7,7 +7,7 @@ CPU. Knows no pool, no table, and nothing of what is to be done about an error.
 import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import psycopg
 from psycopg.errors import error_from_result
@@ -22,6 +22,8 @@ from authsrv.storage.rows import Row
 Query = tuple[str, Mapping[str, Any]]
 """A statement with `:names`, and their values."""
 
+LOOK_EVERY: Final = 0.25
+"""Seconds after which a socket is read though nobody said that there is anything to read."""
 _DONE = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
 
 
@@ -63,7 +65,18 @@ class _RoundTrip:
     Who is cancelled meanwhile leaves a connection in the middle of it, which the pool closes.
     """
 
-    __slots__ = ("_answers", "_due", "_error", "_heard", "_info", "_loop", "_pgconn", "_socket", "_statements")
+    __slots__ = (
+        "_answers",
+        "_due",
+        "_error",
+        "_heard",
+        "_info",
+        "_loop",
+        "_pgconn",
+        "_socket",
+        "_statements",
+        "_timer",
+    )
 
     def __init__(self, connection: Connection, queries: Sequence[Query]) -> None:
         self._pgconn, self._statements = connection.pgconn, connection.statements
@@ -80,6 +93,7 @@ class _RoundTrip:
             self._send(text.text, text.bound(values))
         self._pgconn.pipeline_sync()
         self._socket = self._pgconn.socket
+        self._timer = self._loop.call_later(LOOK_EVERY, self._look)
 
     def _send(self, text: str, values: Sequence[Any]) -> None:
         params, types, formats = self._statements.dumped(values)
@@ -103,6 +117,11 @@ class _RoundTrip:
             self._leave()
         self._pgconn.exit_pipeline_mode()
         return Outcome(self._answers, self._error)
+
+    def _look(self) -> None:
+        """As if the socket were ready: uvloop does not tell of one whose other end reset the connection."""
+        self._timer = self._loop.call_later(LOOK_EVERY, self._look)
+        self._on_readable()
 
     def _on_writable(self) -> None:
         try:
@@ -155,5 +174,6 @@ class _RoundTrip:
             self._heard.set_exception(error)
 
     def _leave(self) -> None:
+        self._timer.cancel()
         self._loop.remove_reader(self._socket)
         self._loop.remove_writer(self._socket)
