@@ -59,6 +59,15 @@ async def test_R16_a_server_that_was_away_for_a_while_is_used_again_within_two_s
             await asyncio.sleep(0.05)
 
 
+async def test_R16_an_answer_is_read_though_the_event_loop_does_not_tell_of_it(
+    storage: PostgresStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As uvloop does with a connection that was reset: its error would never be seen, and nothing on it would end."""
+    monkeypatch.setattr(asyncio.get_running_loop(), "add_reader", lambda *_: None)
+    async with asyncio.timeout(5):
+        assert await storage.load_grant(1) is None
+
+
 async def test_R16_connections_that_a_dead_server_left_behind_cost_one_request_and_not_one_each(
     server: PostgresServer, storage: PostgresStorage
 ) -> None:
