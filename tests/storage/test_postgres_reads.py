@@ -18,7 +18,7 @@ from authsrv.storage.postgres_pipeline import ask, converse
 from authsrv.storage.postgres_reads import GROUP_LIMIT
 from tests.support import postgres
 from tests.support.postgres import execute
-from tests.support.postgres_waiting import somebody, until_waiting
+from tests.support.postgres_waiting import somebody, until_unused, until_waiting
 from tests.support.postgres_wire import watched
 from tests.support.storage import grant, player
 
@@ -67,7 +67,7 @@ async def test_a_crowd_is_served_in_groups(url: str) -> None:
         asked = [1, 2, 3] * GROUP_LIMIT
         assert await asyncio.gather(*(found(storage, n) for n in asked)) == asked
         assert storage.vitals().traffic["read"].group_sizes.total == before + len(asked)
-        assert storage.vitals().pool.in_use == 0  # type: ignore[union-attr]  # it is open
+        await until_unused(storage)
 
 
 async def test_a_wrong_value_is_one_callers_failure(url: str) -> None:

@@ -1,6 +1,6 @@
-"""Another client of the database, who holds what a test wants held, and a look at who waits.
+"""Another client of the database, who holds what a test wants held, and a look at who waits and what is in use.
 
-Knows nothing of the storage.
+Knows of the storage only its vitals.
 """
 
 import asyncio
@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg
 
+from authsrv.storage.postgres import PostgresStorage
 from tests.support.postgres import execute
 
 WAITING = """SELECT count(*) FROM pg_stat_activity
@@ -40,3 +41,13 @@ async def until(url: str, query: str) -> None:
 async def until_waiting(url: str, count: int) -> None:
     """Wait until so many transactions wait for what others hold."""
     await until(url, f"{WAITING} = {count}")
+
+
+async def until_unused(storage: PostgresStorage) -> None:
+    """Wait until no connection is in use. One that the pool is still making counts as used."""
+    for _ in range(1000):
+        pool = storage.vitals().pool
+        if pool is not None and not pool.in_use:
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("a connection stays in use")
