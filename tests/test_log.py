@@ -89,6 +89,7 @@ def test_the_current_request_is_named_in_every_line() -> None:
         ("sent Bearer abcdefgh12345678", "abcdefgh12345678"),
         ("XBL3.0 x=123456789;token-text", "token-text"),
         ("Cookie: authsrv_sid=hush; a=b", "hush"),
+        (JWT, "eyJzdWIi"),
         (f"got {JWT} back", "eyJzdWIi"),
         ("token asr_AbCdEfGhIjKlMnOpQrSt is old", "AbCdEfGh"),
         ("asc_AbCdEfGhIjKlMnOpQrSt", "AbCdEfGh"),

@@ -14,7 +14,8 @@ class RouteTable:
     """The routes as one ASGI application; `default` answers every other address."""
 
     def __init__(self, routes: Sequence[BaseRoute], default: ASGIApp) -> None:
-        self._fixed = {one.path: one for one in routes if isinstance(one, Route) and not one.param_convertors}
+        # The first of two counts, as it does in the router.
+        self._fixed = {one.path: one for one in reversed(routes) if isinstance(one, Route) and not one.param_convertors}
         self._router = Router(routes, redirect_slashes=False, default=default)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -5,7 +5,6 @@ tokens; how keys are made, sealed and retired stands in `key_material.py` and `k
 """
 
 import json
-from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -14,6 +13,7 @@ from typing import Any, Final
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from jwt import get_algorithm_by_name
+from jwt.utils import base64url_encode
 
 from authsrv.models import SigningAlgorithm, StoredKey
 from authsrv.oauth.key_material import (
@@ -47,19 +47,15 @@ class SigningKey:
 
     def sign(self, claims: Mapping[str, Any], typ: str) -> str:
         """A JWT over these claims, in the compact form (RFC 7515 section 7.1), with `typ` in its header."""
-        signing_input = _head(self.alg, self.kid, typ) + b"." + _encoded(_as_json(claims).encode())
+        signing_input = _head(self.alg, self.kid, typ) + b"." + base64url_encode(_as_json(claims).encode())
         signature = get_algorithm_by_name(self.alg).sign(signing_input, self.private)
-        return (signing_input + b"." + _encoded(signature)).decode()
+        return (signing_input + b"." + base64url_encode(signature)).decode()
 
 
 @lru_cache
 def _head(alg: SigningAlgorithm, kid: str, typ: str) -> bytes:
     """The same for every token of a kind, so it is made once for each key."""
-    return _encoded(_as_json({"alg": alg, "kid": kid, "typ": typ}).encode())
-
-
-def _encoded(data: bytes) -> bytes:
-    return urlsafe_b64encode(data).rstrip(b"=")
+    return base64url_encode(_as_json({"alg": alg, "kid": kid, "typ": typ}).encode())
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,13 +29,15 @@ class Named:
     ("path", "answer"),
     [
         ("/fixed", "fixed /fixed {}"),
+        ("/twice", "first /twice {}"),
         ("/fixed/", "nobody - {}"),
         ("/things/7", "thing /things/{id} {'id': '7'}"),
         ("/things", "nobody - {}"),
     ],
 )
 async def test_the_route_of_an_address_answers_and_is_left_in_the_scope(path: str, answer: str) -> None:
-    table = RouteTable([Route("/things/{id}", Named("thing")), Route("/fixed", Named("fixed"))], Named("nobody"))
+    fixed = [Route("/fixed", Named("fixed")), Route("/twice", Named("first")), Route("/twice", Named("second"))]
+    table = RouteTable([Route("/things/{id}", Named("thing")), *fixed], Named("nobody"))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(table), base_url="http://test") as client:
         assert (await client.get(path)).text == answer
 
