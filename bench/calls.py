@@ -27,7 +27,7 @@ class Calls:
         system.prepare(directory, Wanted(0, 0, players=1))
         with system.emulator(cores.load):
             costs = [_cost(system, cores.server, 500 if quick else 1500) for _ in range(2 if quick else 5)]
-        return [Finding(CLIENT_CALL, costs, "us", remark=f"httpx transport, {CONNECTIONS} at once")]
+        return [Finding(CLIENT_CALL, costs, "us", remark=f"httpcore, {CONNECTIONS} at once")]
 
 
 def _cost(system: Authsrv, core: set[int], count: int) -> float:

@@ -7,14 +7,14 @@ import asyncio
 import json
 import time
 import tomllib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
-import httpx
-from starlette.types import Message
+import httpcore
+from starlette.types import ASGIApp, Message
 
 from authsrv import config as configuration
 from authsrv.app import Application, World, create_app
@@ -54,7 +54,7 @@ KINDS = (
 class Call:
     """One request to the application. Gives the body; raises SystemExit for an answer that is not 200."""
 
-    def __init__(self, app: Application, request: Request) -> None:
+    def __init__(self, app: ASGIApp, request: Request) -> None:
         self._app = app
         self._body = urlencode(request.form).encode()
         headers = {"host": HOST, "accept": "application/json", **request.headers}
@@ -92,30 +92,52 @@ class Call:
         return {"type": "http.request", "body": self._body}
 
 
-class InstantPlatforms(httpx.AsyncBaseTransport):
+class InstantPlatforms(httpcore.AsyncNetworkBackend):
     """Confirms every Steam ticket for the player it names; what else is asked, the emulator answers."""
 
     def __init__(self, keys: Path) -> None:
-        self._rest = httpx.ASGITransport(app=create_emulator(host.load_or_generate(keys)))
+        self._emulator = create_emulator(host.load_or_generate(keys))
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Of httpx."""
-        if "AuthenticateUserTicket" not in request.url.path:
-            return await self._rest.handle_async_request(request)
-        player = steam_player(request.url.params["ticket"])
+    async def connect_tcp(self, *_: Any, **__: Any) -> httpcore.AsyncNetworkStream:
+        """Of httpcore."""
+        return _Answering(self._answer)
+
+    async def _answer(self, target: str) -> bytes:
+        url = urlsplit(target)
+        if "AuthenticateUserTicket" not in url.path:
+            return await Call(self._emulator, Request(url.path, method="GET"))()
+        player = steam_player(dict(parse_qsl(url.query))["ticket"])
         params = {"steamid": player, "ownersteamid": player, "vacbanned": False, "publisherbanned": False}
-        return httpx.Response(200, json={"response": {"params": {"result": "OK", **params}}})
+        return json.dumps({"response": {"params": {"result": "OK", **params}}}).encode()
+
+
+class _Answering(httpcore.AsyncMockStream):
+    """A connection whose other end answers each GET as soon as its head has been written."""
+
+    def __init__(self, answer: Callable[[str], Awaitable[bytes]]) -> None:
+        super().__init__([])
+        self._answer = answer
+        self._due = b""
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - httpcore's own
+        """Of httpcore."""
+        _, target, _ = buffer.decode().split(" ", 2)
+        body = await self._answer(target)
+        self._due = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body) + body
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - httpcore's own
+        """Of httpcore."""
+        due, self._due = self._due[:max_bytes], self._due[max_bytes:]
+        return due
 
 
 def instantly(keys: Path) -> Connect:
     """The way out to platforms that are answered in this process."""
-    transport = InstantPlatforms(keys)
+    network = InstantPlatforms(keys)
 
     def connect(name: str, settings: PlatformSettings, clock: Clock) -> Connections:
         denials = PLATFORMS[name].denials_are_ours
-        return HttpOutbound(
-            name, allowed=settings.addresses(), clock=clock, denials_are_ours=denials, transport=transport
-        )
+        return HttpOutbound(name, allowed=settings.addresses(), clock=clock, denials_are_ours=denials, network=network)
 
     return connect
 

@@ -146,8 +146,8 @@ class TestRequest:
         assert (error.sent, server.requests) == (False, [])
 
     @pytest.mark.parametrize("module", ["guarded", "guarded_urls", "guarded_addresses"])
-    def test_importing_the_module_does_not_import_httpx(self, module: str) -> None:
-        code = f"import sys, authsrv.outbound.{module}; sys.exit('httpx' in sys.modules)"
+    def test_importing_the_module_does_not_import_httpcore(self, module: str) -> None:
+        code = f"import sys, authsrv.outbound.{module}; sys.exit('httpcore' in sys.modules)"
         assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -514,7 +514,7 @@ async def test_I02_no_log_record_and_no_error_holds_a_secret(
     async with serving(GOOD, fault, tls=shop) as server:
         outbound, base = bench.to(server)
         await outbound.get(base)
-        for name in ("", "httpx", "httpcore", "httpcore.connection", "httpcore.http11"):
+        for name in ("", "httpcore", "httpcore.connection", "httpcore.http11"):
             caplog.set_level(logging.DEBUG, logger=name)
         written = await outcome(ask(outbound, base))
     assert SECRET not in written + "".join(f"{r.getMessage()} {r.args!r} {r.exc_info!r}" for r in caplog.records)

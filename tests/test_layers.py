@@ -188,7 +188,8 @@ ALLOWED: dict[str, tuple[str, ...]] = {
 """By the longest matching prefix. Modules in no row (app, cli, serve, ...) compose and may import anything."""
 
 SOLE_IMPORTERS = {
-    "httpx": ("authsrv.outbound", "authsrv.verify.fetch"),
+    "httpcore": ("authsrv.outbound",),
+    "httpx": ("authsrv.verify.fetch",),
     "authlib": ("authsrv.oauth",),
     "sqlite3": ("authsrv.storage",),
     "aiosqlite": ("authsrv.storage",),

@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import datetime as dt
 import logging
 import socket
@@ -12,7 +13,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpcore
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -102,6 +103,23 @@ class TestRequest:
         assert "\r\nx-test: yes\r\n" in head
         assert "cookie" not in head
 
+    @pytest.mark.parametrize(
+        ("written", "target"),
+        [("", "/"), ("?", "/?"), ("/", "/"), ("/a;b=c;d/e;f?g=h;i&j=?k", "/a;b=c;d/e;f?g=h;i&j=?k"), ("/a?", "/a?")],
+    )
+    async def test_a_target_is_sent_as_it_is_written(self, bench: Bench, written: str, target: str) -> None:
+        async with serving(GOOD) as server:
+            await bench.to(server).get(server.base + written)
+        assert server.requests[0].head.startswith(f"GET {target} HTTP/1.1\r\n".encode())
+
+    @pytest.mark.parametrize("host", ["Host", "host"])
+    async def test_the_host_is_nobodys_to_choose(self, bench: Bench, host: str) -> None:
+        async with serving(GOOD) as server:
+            outbound = bench.to(server)
+            with contextlib.suppress(OutboundError):
+                await outbound.get(server.base, headers={host: "evil.example"})
+        assert not any(b"evil" in request.head for request in server.requests)
+
     async def test_a_form_is_posted(self, bench: Bench) -> None:
         async with serving(GOOD) as server:
             await bench.to(server).post(server.base + "/t", form={"code": "a b", "x": "&"}, headers={"A": "b"})
@@ -151,8 +169,8 @@ class TestRequest:
             assert state(outbound) == "closed"
         assert server.requests == []
 
-    def test_importing_the_module_does_not_import_httpx(self) -> None:
-        code = "import sys, authsrv.outbound; sys.exit('httpx' in sys.modules)"
+    def test_importing_the_module_does_not_import_httpcore(self) -> None:
+        code = "import sys, authsrv.outbound.client; sys.exit('httpcore' in sys.modules)"
         assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -378,25 +396,23 @@ class TestRetry:
             await outbound.post(server.base)
         assert len(server.requests) == 2
 
-    @pytest.mark.parametrize("error", [httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout])
-    async def test_R14_a_failed_connect_is_tried_once_more(
-        self, bench: Bench, error: type[httpx.TransportError]
-    ) -> None:
-        tried, transport = scripted(error("refused"), httpx.Response(200, content=b"{}"))
-        outbound = bench.outbound("https://api.example", transport=transport)
-        assert (await outbound.get("https://api.example/", retry=True)).status == 200
-        assert len(tried) == 2
+    @pytest.mark.parametrize("error", [httpcore.ConnectError, httpcore.ConnectTimeout])
+    async def test_R14_a_failed_connect_is_tried_once_more(self, bench: Bench, error: type[Exception]) -> None:
+        network = ScriptedNetwork(error("refused"), b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+        outbound = bench.outbound("http://api.example", network=network)
+        assert (await outbound.get("http://api.example/", retry=True)).status == 200
+        assert network.tried == 2
 
     async def test_R14_a_failed_connect_of_a_post_is_left_to_the_caller(self, bench: Bench) -> None:
-        tried, transport = scripted(httpx.ConnectError("refused"))
-        error = await failure(bench.outbound("https://api.example", transport=transport).post("https://api.example/"))
-        assert (len(tried), error.sent) == (1, False)
+        network = ScriptedNetwork(httpcore.ConnectError("refused"))
+        error = await failure(bench.outbound("http://api.example", network=network).post("http://api.example/"))
+        assert (network.tried, error.sent) == (1, False)
 
     async def test_R14_two_failed_connects_sent_nothing(self, bench: Bench) -> None:
-        tried, transport = scripted(httpx.ConnectError("refused"))
-        outbound = bench.outbound("https://api.example", transport=transport)
-        assert not (await failure(outbound.get("https://api.example/", retry=True))).sent
-        assert len(tried) == 2
+        network = ScriptedNetwork(httpcore.ConnectError("refused"))
+        outbound = bench.outbound("http://api.example", network=network)
+        assert not (await failure(outbound.get("http://api.example/", retry=True))).sent
+        assert network.tried == 2
 
     async def test_bytes_of_the_first_try_count_when_the_server_is_gone_at_the_second(self, bench: Bench) -> None:
         async def busy_then_gone(exchange: Exchange) -> None:
@@ -408,9 +424,10 @@ class TestRetry:
         assert (str(error), error.sent) == ("steam: no connection (ConnectError)", True)
 
     async def test_bytes_of_the_first_try_count_when_the_second_cannot_connect(self, bench: Bench) -> None:
-        _, transport = scripted(httpx.Response(503), httpx.ConnectError("refused"))
-        outbound = bench.outbound("https://api.example", transport=transport)
-        assert (await failure(outbound.get("https://api.example/", retry=True))).sent
+        busy = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        network = ScriptedNetwork(busy, httpcore.ConnectError("refused"))
+        outbound = bench.outbound("http://api.example", network=network)
+        assert (await failure(outbound.get("http://api.example/", retry=True))).sent
 
     async def test_no_second_try_is_begun_that_cannot_end_in_time(self, bench: Bench) -> None:
         async with serving(answer("503 Busy")) as server:
@@ -426,27 +443,20 @@ class TestRetry:
             assert (await outbound.get(server.base, retry=True)).status == 503
         assert len(server.requests) == 5
 
-    @pytest.mark.parametrize("error", [httpx.ReadTimeout, httpx.WriteError, httpx.RemoteProtocolError])
-    async def test_an_unknown_transport_is_taken_to_have_sent(
-        self, bench: Bench, error: type[httpx.TransportError]
-    ) -> None:
-        _, transport = scripted(error("broken"))
-        outbound = bench.outbound("https://api.example", transport=transport)
-        assert (await failure(outbound.post("https://api.example/"))).sent
 
+class ScriptedNetwork(httpcore.AsyncNetworkBackend):
+    """Each connection gives the next of these answers, or fails so; the last one for ever."""
 
-def scripted(*script: httpx.Response | Exception) -> tuple[list[httpx.Request], httpx.MockTransport]:
-    """A transport that gives each of these in turn, the last one for ever, and the list of what it was asked."""
-    asked: list[httpx.Request] = []
+    def __init__(self, *script: bytes | Exception) -> None:
+        self._script = script
+        self.tried = 0
 
-    def respond(request: httpx.Request) -> httpx.Response:
-        asked.append(request)
-        outcome = script[min(len(asked), len(script)) - 1]
+    async def connect_tcp(self, *_: Any, **__: Any) -> httpcore.AsyncNetworkStream:
+        self.tried += 1
+        outcome = self._script[min(self.tried, len(self._script)) - 1]
         if isinstance(outcome, Exception):
             raise outcome
-        return outcome
-
-    return asked, httpx.MockTransport(respond)
+        return httpcore.AsyncMockStream([outcome])
 
 
 class TestCircuit:
@@ -623,7 +633,7 @@ async def test_I02_the_libraries_stay_silent_even_when_their_loggers_are_opened(
         outbound = bench.to(server)
         await outbound.start()
         caplog.set_level(logging.DEBUG)
-        for name in ("httpx", "httpcore", "httpcore.connection", "httpcore.http11"):
+        for name in ("httpcore", "httpcore.connection", "httpcore.http11"):
             caplog.set_level(logging.DEBUG, logger=name)
             logging.getLogger(name).warning("a warning about %s", SECRET)
         await outbound.get(server.base, params={"key": SECRET})

@@ -29,13 +29,14 @@ ELSEWHERE = (
     "authsrv.storage.memory",
     "authsrv.storage.migrate",
     "authsrv.storage.postgres",
+    "httpx",
     "psycopg",
     "sqlalchemy",
 )
 """What a server on SQLite has no use for."""
 LATER = {
     "babel": "a page",
-    "httpx": "a call to a platform",
+    "httpcore": "a call to a platform",
     "jinja2": "a page",
     "joserfc": "an Xbox token",
     "limits": "a store of counts",
@@ -67,7 +68,7 @@ from authsrv.__main__ import main
 sys.argv[1:] = ["serve", "--config", sys.argv[1]]
 main()
 """
-CALL = "import json, sys, authsrv.outbound, httpx; print(json.dumps(sorted(sys.modules)))"
+CALL = "import json, sys, authsrv.outbound.connections; print(json.dumps(sorted(sys.modules)))"
 
 
 def modules_of(program: str, *arguments: str) -> frozenset[str]:
@@ -100,11 +101,11 @@ def test_the_first_answer_does_not_wait_for_what_it_does_without(loaded: frozens
     assert module not in loaded
 
 
-def test_a_call_to_a_platform_loads_no_command_line() -> None:
-    """httpx has one of its own, which takes rich, and rich is there beside typer."""
+def test_a_call_to_a_platform_loads_no_client() -> None:
+    """httpx is for those who verify tokens; its command line takes rich along, which is there beside typer."""
     loaded = modules_of(CALL)
-    assert "httpx" in loaded
-    assert {"rich", "pygments", "click"} & loaded == frozenset()
+    assert "httpcore" in loaded
+    assert {"httpx", "rich", "pygments", "click"} & loaded == frozenset()
 
 
 async def test_what_opens_an_xbox_token_is_there_before_the_first_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from authsrv import __version__
 from authsrv.platforms.base import OutboundError
+
+BASE_HEADERS = {"User-Agent": f"authsrv/{__version__}", "Accept-Encoding": "identity"}
+"""What every call says beside its own headers."""
 
 
 class NotConnected(OutboundError):
@@ -32,7 +36,7 @@ class NoPlace(OutboundError):
 
 @dataclass(slots=True, repr=False, eq=False)  # not frozen: it records its own progress; no repr: it holds secrets
 class Call:
-    """`deadline` is in the event loop's time. `opaque` is set when the transport does not tell when it writes."""
+    """`deadline` is in the event loop's time. The Host header and the content's length are left to who sends it."""
 
     platform: str
     method: str
@@ -40,13 +44,12 @@ class Call:
     headers: Mapping[str, str]
     content: bytes
     max_body: int
-    opaque: bool
     deadline: float
     sent: bool = False
     connection: Any = None
 
     async def trace(self, event: str, info: Mapping[str, Any]) -> None:
-        """Told by the transport before and after each of its steps (httpcore's `trace` extension)."""
+        """Told by the connection before and after each of its steps (httpcore's `trace` extension)."""
         if event == "http11.send_request_headers.started":
             self.sent = True
         if event == "connection.connect_tcp.complete":

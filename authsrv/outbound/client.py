@@ -1,34 +1,32 @@
 """How a platform is called: fixed addresses, deadlines, a bulkhead and a circuit breaker for each of them.
 
-Of httpx it takes only the transport: the client around it would follow redirects, keep cookies, read the environment's
-proxies and log addresses. Knows no platform; what an answer means is for the platform to say.
+Of httpcore it takes single connections: a client around them would follow redirects, keep cookies, read the
+environment's proxies and log addresses. Knows no platform; what an answer means is for the platform to say.
 """
 
 import asyncio
 import json as jsonlib
 import logging
 import secrets
-import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 from authsrv.outbound.allowed_urls import AllowedUrls
 from authsrv.outbound.breaker import Breaker, BreakerState, Permit, Verdict
-from authsrv.outbound.call import Call, CircuitOpen, NoAnswer, NoPlace, NotConnected, NotSendable
-from authsrv.outbound.exchange import BASE_HEADERS, exchange, quiet_libraries
+from authsrv.outbound.call import BASE_HEADERS, Call, CircuitOpen, NoAnswer, NoPlace, NotConnected, NotSendable
 from authsrv.outbound.figures import CallFigures, HostVitals
 from authsrv.platforms.base import Clock, OutboundError, OutboundResponse
 
 if TYPE_CHECKING:
-    # httpx takes 100 ms to import. It is imported where the first call needs it, so that a cold start does not wait.
-    import httpx
+    # httpcore takes its time to import. The first call does it, so that a cold start does not wait.
+    import httpcore
+
+    from authsrv.outbound.connections import KeptConnections
 
 _LOG = logging.getLogger(__name__)
 _BUSY = frozenset({502, 503, 504})
-_KEEP_ALIVE = 20.0
 _WORST_FIRST: tuple[BreakerState, ...] = ("open", "half_open", "closed")
 
 
@@ -65,7 +63,8 @@ class HttpOutbound:
 
     `allowed` are the address prefixes it may call, each with places and a circuit of its own. `denials_are_ours` says
     whether 401 and 403 concern our own key (Steam): three in a row then open the circuit. Where a platform uses them
-    for players (XSTS, Epic) it must be False, or three refused players would shut out everybody.
+    for players (XSTS, Epic) it must be False, or three refused players would shut out everybody. `network` stands in
+    place of TCP.
     """
 
     def __init__(
@@ -76,7 +75,7 @@ class HttpOutbound:
         clock: Clock,
         limits: OutboundLimits | None = None,
         denials_are_ours: bool = True,
-        transport: "httpx.AsyncBaseTransport | None" = None,
+        network: "httpcore.AsyncNetworkBackend | None" = None,
     ) -> None:
         self._name = name
         self._allowed = AllowedUrls(allowed)
@@ -87,8 +86,8 @@ class HttpOutbound:
             for prefix in self._allowed
         }
         self.figures = CallFigures()
-        self._transport = transport
-        self._opaque = transport is not None
+        self._network = network
+        self._connections: KeptConnections | None = None
         self._building = asyncio.Lock()
 
     @property
@@ -110,9 +109,9 @@ class HttpOutbound:
 
     async def aclose(self) -> None:
         """Close all connections. Safe to call twice and without `start`."""
-        transport, self._transport = self._transport, None
-        if transport is not None:
-            await transport.aclose()
+        connections, self._connections = self._connections, None
+        if connections is not None:
+            await connections.aclose()
 
     async def get(
         self,
@@ -150,7 +149,6 @@ class HttpOutbound:
             {**BASE_HEADERS, **headers},
             content,
             max_body,
-            opaque=self._opaque,
             deadline=asyncio.get_running_loop().time() + self._limits.total,
         )
 
@@ -212,7 +210,7 @@ class HttpOutbound:
             raise call.error("the circuit is open", CircuitOpen, retry_after=breaker.retry_after)
         try:
             async with asyncio.timeout_at(call.deadline):
-                response = await exchange(await self._ready(), call, self._limits.connect)
+                response = await (await self._ready()).exchange(call, self._limits.connect)
         except TimeoutError:
             self._record(breaker, permit, "failure")
             raise call.error("no answer in time", NoAnswer) from None
@@ -240,13 +238,13 @@ class HttpOutbound:
         if breaker.state != before:
             _LOG.warning("circuit to %s: %s, was %s", self._name, breaker.state, before)
 
-    async def _ready(self) -> "httpx.AsyncBaseTransport":
-        if self._transport is not None:
-            return self._transport
+    async def _ready(self) -> "KeptConnections":
+        if self._connections is not None:
+            return self._connections
         async with self._building:
-            if self._transport is None:
-                self._transport = await asyncio.to_thread(_build_transport)
-            return self._transport
+            if self._connections is None:
+                self._connections = await asyncio.to_thread(_build_connections, self._network)
+            return self._connections
 
 
 def _encoded(form: Mapping[str, str] | None, json: Mapping[str, Any] | None) -> tuple[bytes, dict[str, str]]:
@@ -259,18 +257,7 @@ def _host_of(prefix: str) -> str:
     return urlsplit(prefix).hostname or ""
 
 
-def _build_transport() -> "httpx.AsyncBaseTransport":
-    import httpx  # noqa: PLC0415 - see the top of the file
+def _build_connections(network: "httpcore.AsyncNetworkBackend | None") -> "KeptConnections":
+    from authsrv.outbound.connections import KeptConnections  # noqa: PLC0415 - see the top of the file
 
-    quiet_libraries()
-    # The places limit the connections; a limit here would only make a call wait where nobody counts.
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=_KEEP_ALIVE)
-    return httpx.AsyncHTTPTransport(verify=_public_authorities(), trust_env=False, limits=limits)
-
-
-@cache
-def _public_authorities() -> ssl.SSLContext:
-    """Whom every platform's certificate is trusted by; read once, not for each platform."""
-    import httpx  # noqa: PLC0415 - see the top of the file
-
-    return httpx.create_ssl_context(trust_env=False)
+    return KeptConnections(network)

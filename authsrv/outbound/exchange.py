@@ -1,25 +1,26 @@
-"""One request over a transport of httpx, and its whole answer: size limits, leftovers, errors in words of our own.
+"""One request over a connection of httpcore, and its whole answer: size limits, leftovers, errors in words of our own.
 
-Owns what every call outside has in common. Knows neither addresses nor circuits.
+Owns what every call outside has in common. Knows neither addresses nor circuits. Imports httpcore at its top, so
+nothing may import this module before the first call.
 """
 
 import logging
-from typing import TYPE_CHECKING, Any, cast
+import ssl
+from typing import Any
+from urllib.parse import urlsplit
 
-from authsrv import __version__
+import certifi
+import httpcore
+
 from authsrv.outbound.call import Call, NotConnected, NotSendable
 from authsrv.platforms.base import OutboundResponse
 
-if TYPE_CHECKING:
-    # httpx takes 100 ms to import. It is imported where the first call needs it, so that a cold start does not wait.
-    import httpx
-
-BASE_HEADERS = {"User-Agent": f"authsrv/{__version__}", "Accept-Encoding": "identity"}
-_LIBRARY_LOGGERS = ("httpx", "httpcore", "httpcore.connection", "httpcore.http11")
+_LIBRARY_LOGGERS = ("httpcore", "httpcore.connection", "httpcore.http11")
+_DEFAULT_PORTS = {"https": ":443", "http": ":80"}
 
 
 def quiet_libraries() -> None:
-    """Keep what the HTTP libraries know of a request out of the log, even where their loggers' level is lowered."""
+    """Keep what the HTTP library knows of a request out of the log, even where its loggers' level is lowered."""
     for name in _LIBRARY_LOGGERS:
         logger = logging.getLogger(name)
         logger.setLevel(logging.WARNING)
@@ -32,44 +33,66 @@ def _without_content(record: logging.LogRecord) -> bool:
     return True
 
 
-async def exchange(transport: "httpx.AsyncBaseTransport", call: Call, connect: float) -> OutboundResponse:
-    """One request and its whole answer. Errors are raised outside the handlers, so that they carry no foreign text."""
-    import httpx  # noqa: PLC0415 - see the top of the file
+def public_authorities() -> ssl.SSLContext:
+    """A context that trusts the public certificate authorities and nobody whom the environment names."""
+    return ssl.create_default_context(cafile=certifi.where())
 
+
+def url_of(call: Call) -> httpcore.URL:
+    """The address as it is written. httpcore's own reading leaves out what follows a semicolon."""
+    parts = urlsplit(call.url)
+    target = call.url.removeprefix(f"{parts.scheme}://{parts.netloc}")
+    rooted = target if target.startswith("/") else f"/{target}"
+    return httpcore.URL(scheme=parts.scheme, host=parts.hostname or "", port=parts.port, target=rooted)
+
+
+async def exchange(
+    connection: httpcore.AsyncConnectionInterface, call: Call, url: httpcore.URL, connect: float
+) -> OutboundResponse:
+    """One request and its whole answer; `connect` is in seconds.
+
+    Errors are raised outside the handlers, so that they carry no foreign text.
+    """
     sent_before = call.sent
-    if call.opaque:
-        call.sent = True
     try:
-        return await _read(await transport.handle_async_request(_request(call, connect)), call)
-    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+        return await _read(await connection.handle_async_request(_request(call, url, connect)), call)
+    except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
         call.sent = sent_before
         failure = call.error(f"no connection ({type(error).__name__})", NotConnected)
-    except (httpx.LocalProtocolError, httpx.InvalidURL, UnicodeEncodeError) as error:
+    except (httpcore.LocalProtocolError, UnicodeEncodeError) as error:
         call.sent = sent_before
         failure = call.error(f"the request cannot be written ({type(error).__name__})", NotSendable)
-    except (httpx.HTTPError, OSError) as error:
+    except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError, OSError) as error:
         failure = call.error(f"no whole answer ({type(error).__name__})")
     finally:
         await call.abandon()
     raise failure
 
 
-def _request(call: Call, connect: float) -> "httpx.Request":
-    import httpx  # noqa: PLC0415 - see the top of the file
-
+def _request(call: Call, url: httpcore.URL, connect: float) -> httpcore.Request:
+    headers = {"Host": "", **call.headers}
+    headers["Host"] = _authority(call.url)  # nobody's to choose
+    if call.method == "POST":
+        headers["Content-Length"] = str(len(call.content))
+    encoded = [(name.encode("ascii"), value.encode("ascii")) for name, value in headers.items()]
     # Reading and writing are limited by the deadline of the whole call.
-    extensions = {"timeout": {"connect": connect, "read": None, "write": None, "pool": None}, "trace": call.trace}
-    content = call.content if call.method == "POST" else None
-    return httpx.Request(call.method, call.url, headers=call.headers, content=content, extensions=extensions)
+    extensions = {"timeout": {"connect": connect}, "trace": call.trace}
+    return httpcore.Request(call.method, url, headers=encoded, content=call.content, extensions=extensions)
 
 
-async def _read(response: "httpx.Response", call: Call) -> OutboundResponse:
+def _authority(url: str) -> str:
+    """Host and port, but not the port that the scheme implies (RFC 9110 section 7.2)."""
+    parts = urlsplit(url)
+    return parts.netloc.removesuffix(_DEFAULT_PORTS[parts.scheme])
+
+
+async def _read(response: httpcore.Response, call: Call) -> OutboundResponse:
     body = bytearray()
     try:
-        headers = dict(response.headers.items())
+        headers = _headers(response)
         if headers.get("content-encoding", "identity") != "identity":
             raise call.error("the answer is encoded although we asked for identity")
-        async for chunk in cast("httpx.AsyncByteStream", response.stream):
+        async for chunk in response.aiter_stream():
             body += chunk
             if len(body) > call.max_body:
                 raise call.error("the answer is larger than allowed")
@@ -77,20 +100,26 @@ async def _read(response: "httpx.Response", call: Call) -> OutboundResponse:
             raise call.error("the answer is longer than announced")
     finally:
         await response.aclose()
-    return OutboundResponse(response.status_code, headers, bytes(body))
+    return OutboundResponse(response.status, headers, bytes(body))
 
 
-async def _surplus(response: "httpx.Response") -> bytes:
+def _headers(response: httpcore.Response) -> dict[str, str]:
+    """Lines of the same name are one list (RFC 9110 section 5.3)."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in response.headers:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
+
+
+async def _surplus(response: httpcore.Response) -> bytes:
     """What came after the end of the answer. It would be taken for the answer to the next call on this connection,
     so such a connection is closed; likewise one that cannot be judged, because httpcore keeps its parser elsewhere.
     """
-    connection = response.extensions.get("network_stream")
-    if connection is None:
-        return b""
     parser: Any = response.stream
-    for attribute in ("_httpcore_stream", "_stream", "_connection", "_h11_state"):
+    for attribute in ("_connection", "_h11_state"):
         parser = getattr(parser, attribute, None)
     surplus, _ = getattr(parser, "trailing_data", (None, True))
     if surplus != b"":
-        await connection.aclose()
+        await response.extensions["network_stream"].aclose()
     return surplus or b""

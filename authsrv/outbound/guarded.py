@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 from weakref import WeakValueDictionary
 
-from authsrv.outbound.call import Call, NotConnected
-from authsrv.outbound.exchange import BASE_HEADERS, exchange
+from authsrv.outbound.call import BASE_HEADERS, Call, NotConnected
 from authsrv.outbound.guarded_addresses import Address, Resolve, SystemResolver, is_public
 from authsrv.outbound.guarded_urls import Target, check_allowed, target_of
 from authsrv.platforms.base import OutboundError, OutboundResponse
 
 if TYPE_CHECKING:
-    # It imports httpx, which a cold start must not wait for.
-    from authsrv.outbound.guarded_transport import PinnedTransports
+    # It imports httpcore, which a cold start must not wait for.
+    from authsrv.outbound.guarded_connections import PinnedConnections
 
 _TRIED = 3
 """Addresses of one name that are tried in turn until one takes the connection."""
@@ -55,7 +54,7 @@ class GuardedOutbound:
         self._per_host = per_host
         self._places = asyncio.Semaphore(max_in_flight)
         self._hosts: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
-        self._transports: PinnedTransports | None = None
+        self._connections: PinnedConnections | None = None
         self._building = asyncio.Lock()
 
     async def aclose(self) -> None:
@@ -85,9 +84,7 @@ class GuardedOutbound:
     ) -> OutboundResponse:
         target = self._target(url)
         deadline = asyncio.get_running_loop().time() + self._total
-        # httpx would make Host itself, and reads the name as IDNA for that: it fails on names that are none.
-        everything = {**BASE_HEADERS, **headers, "Host": target.authority}
-        call = Call(target.host, method, url, everything, content, max_body, opaque=False, deadline=deadline)
+        call = Call(target.host, method, url, {**BASE_HEADERS, **headers}, content, max_body, deadline)
         try:
             async with asyncio.timeout_at(deadline), self._place(target.host):
                 return await self._try_each_address(call, await self._addresses(call, target))
@@ -129,23 +126,19 @@ class GuardedOutbound:
         return await self._try(call, last)
 
     async def _try(self, call: Call, address: Address) -> OutboundResponse:
-        transport = (await self._ready(call)).to(address)
-        try:
-            return await exchange(transport, call, self._connect)
-        finally:
-            await transport.aclose()
+        return await (await self._ready(call)).exchange(call, address, self._connect)
 
-    async def _ready(self, call: Call) -> "PinnedTransports":
+    async def _ready(self, call: Call) -> "PinnedConnections":
         async with self._building:
-            if self._transports is None:
+            if self._connections is None:
                 with contextlib.suppress(OSError):
-                    self._transports = await asyncio.to_thread(_build_transports, self._extra_ca)
-        if self._transports is None:
+                    self._connections = await asyncio.to_thread(_build_connections, self._extra_ca)
+        if self._connections is None:
             raise call.error("the extra CA file cannot be read")
-        return self._transports
+        return self._connections
 
 
-def _build_transports(extra_ca: Path | None) -> "PinnedTransports":
-    from authsrv.outbound.guarded_transport import PinnedTransports  # noqa: PLC0415 - see there
+def _build_connections(extra_ca: Path | None) -> "PinnedConnections":
+    from authsrv.outbound.guarded_connections import PinnedConnections  # noqa: PLC0415 - see there
 
-    return PinnedTransports(extra_ca)
+    return PinnedConnections(extra_ca)

@@ -23,13 +23,11 @@ _DEFAULT_PORTS = {"https": 443, "http": 80}
 class Target:
     """Where a call to a URL goes. `host` is written as in the URL; `address` is what it spells out, None for a name.
 
-    `authority` is for the Host header: the port is left out where the scheme implies it (RFC 9110 section 7.2).
     `listed` targets are exceptions of the configuration: they may be http, and lie anywhere.
     """
 
     scheme: str
     host: str
-    authority: str
     address: Address | None
     listed: bool
 
@@ -71,8 +69,7 @@ def _read(url: str, allow: Sequence[str]) -> Target:
         raise ValueError("the URL has no valid scheme, host and port; write https://host/path, the host in lower case")
     scheme, host = found["scheme"], found["host"]
     port = int(found["port"] or _DEFAULT_PORTS[scheme])
-    authority = host if port == _DEFAULT_PORTS[scheme] else f"{host}:{port}"
-    return Target(scheme, host, authority, _address(host), f"{host}:{port}" in allow)
+    return Target(scheme, host, _address(host), f"{host}:{port}" in allow)
 
 
 def _address(host: str) -> Address | None:
