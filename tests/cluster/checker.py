@@ -49,6 +49,8 @@ class Known:
     linked: dict[str, str] = field(default_factory=dict)
     unlinked: dict[str, str] = field(default_factory=dict)
     barred: dict[str, State] = field(default_factory=dict)
+    erasing: set[str] = field(default_factory=set)
+    """Who asked to be erased, whether or not the answer came."""
     erased: set[str] = field(default_factory=set)
     codes: Counter[str] = field(default_factory=Counter)
     replayed: set[str] = field(default_factory=set)
@@ -97,6 +99,10 @@ def _ending(found: Known, fact: Fact) -> None:
         found.replayed.add(fact["code"])
     if fact["how"] == "ban":
         found.barred[fact["sub"]] = "unknown"
+    if fact["how"] == "unlink":
+        found.linked.pop(fact["identity"], None)
+    if fact["how"] == "erase":
+        found.erasing.add(fact["sub"])
     for family in _hit(found, fact):
         family.state = "dead" if family.state == "dead" else "unknown"
 
@@ -104,7 +110,6 @@ def _ending(found: Known, fact: Fact) -> None:
 def _ended(found: Known, fact: Fact) -> None:
     if fact["how"] == "unlink":
         found.unlinked[fact["identity"]] = fact["sub"]
-        found.linked.pop(fact["identity"], None)
     if fact["how"] == "ban":
         found.barred[fact["sub"]] = "dead"
     if fact["how"] == "erase":
@@ -218,7 +223,7 @@ class Checker:
 
     async def _about_link(self, linked: tuple[str, str]) -> list[str]:
         identity, sub = linked
-        if sub in self._found.erased:
+        if sub in self._found.erasing:
             return []
         said = [await self._has(node, sub, identity) for node in self._nodes]
         return [] if all(said) else [f"lost: {identity} of {sub}, {said}"]
@@ -235,7 +240,7 @@ class Checker:
 
     async def _about_bar(self, barred: tuple[str, State]) -> list[str]:
         sub, state = barred
-        if sub in self._found.erased or state == "unknown":
+        if sub in self._found.erasing or state == "unknown":
             return []
         said = [self._is_barred(answer) for answer in await self._shown(sub)]
         return [] if all(said) else [f"a ban of {sub} was lost, {said}"]
