@@ -9,6 +9,8 @@ from types import FrameType
 LOOP = "event loop"
 PARTS = (
     ("signatures: PyJWT, OpenSSL", ("/jwt/", "/cryptography/", "authsrv/oauth/keys.py")),
+    ("platforms: tickets and answers", ("authsrv/platforms/",)),
+    ("the call: httpcore, h11, anyio", ("/httpcore/", "/h11/", "/anyio/", "authsrv/outbound/")),
     ("HTTP/1.1: uvicorn and its guard", ("/uvicorn/", "authsrv/serving/")),
     ("Starlette", ("/starlette/",)),
     ("Authlib", ("/authlib/",)),

@@ -1,4 +1,4 @@
-"""Where the CPU of a token request goes, part by part, seen by sampling a server under load.
+"""Where the CPU of a request goes, part by part, seen by sampling a server under load.
 
 Owns the rounds and the sums. The parts stand in `areas.py`; the server looks at itself in `sampled_server.py`.
 """
@@ -19,9 +19,17 @@ from bench.rounds import Extent, LoadProcess, Target
 from bench.servers import TICKS, ServerProcess
 from bench.systems.authsrv import Authsrv
 from bench.systems.base import Cores, Wanted
-from bench.workloads import CLIENT_CREDENTIALS, CODE_EXCHANGE, REFRESH, Workload
+from bench.workloads import (
+    CLIENT_CREDENTIALS,
+    CODE_EXCHANGE,
+    INTROSPECTION,
+    REFRESH,
+    SILENT_LOGIN,
+    USERINFO,
+    Workload,
+)
 
-WORKLOADS = (CODE_EXCHANGE, REFRESH, CLIENT_CREDENTIALS)
+WORKLOADS = (CODE_EXCHANGE, REFRESH, CLIENT_CREDENTIALS, SILENT_LOGIN, INTROSPECTION, USERINFO)
 CONNECTIONS = 32
 PROFILE = "profile, "
 """What the names of these findings begin with."""
@@ -32,7 +40,7 @@ WRITTEN_WITHIN = 10.0
 
 
 class Profiles:
-    """Three token requests with ES256, each in one long round."""
+    """Each in one long round, with ES256 where an answer is signed."""
 
     name = "profiles"
 

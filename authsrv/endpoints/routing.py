@@ -16,7 +16,8 @@ class RouteTable:
     def __init__(self, routes: Sequence[BaseRoute], default: ASGIApp) -> None:
         # The first of two counts, as it does in the router.
         self._fixed = {one.path: one for one in reversed(routes) if isinstance(one, Route) and not one.param_convertors}
-        self._router = Router(routes, redirect_slashes=False, default=default)
+        others = [one for one in routes if not isinstance(one, Route) or one.param_convertors]
+        self._router = Router(others, redirect_slashes=False, default=default)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, and leave the route in its scope."""

@@ -6,10 +6,20 @@ from typing import cast
 
 import pytest
 
-from bench.areas import AREAS, LOOP, PARTS, area_of
+from bench.areas import LOOP, PARTS, area_of
 from bench.servers import ROOT
 
-LIBRARIES = ("/jwt/", "/cryptography/", "/uvicorn/", "/starlette/", "/authlib/", "/aiosqlite/")
+LIBRARIES = (
+    "/jwt/",
+    "/cryptography/",
+    "/uvicorn/",
+    "/starlette/",
+    "/authlib/",
+    "/aiosqlite/",
+    "/httpcore/",
+    "/h11/",
+    "/anyio/",
+)
 
 
 def stack(*paths: str) -> FrameType:
@@ -23,8 +33,14 @@ def stack(*paths: str) -> FrameType:
 @pytest.mark.parametrize(
     ("paths", "area"),
     [
-        (["/x/uvicorn/protocol.py", "/x/authsrv/endpoints/token.py", "/lib/json/encoder.py"], AREAS[5]),
-        (["/x/authsrv/oauth/server.py", "/x/authlib/grants.py", "/x/authsrv/oauth/keys.py"], AREAS[0]),
+        (
+            ["/x/uvicorn/protocol.py", "/x/authsrv/endpoints/token.py", "/lib/json/encoder.py"],
+            "headers, routes, answers",
+        ),
+        (
+            ["/x/authsrv/oauth/server.py", "/x/authlib/grants.py", "/x/authsrv/oauth/keys.py"],
+            "signatures: PyJWT, OpenSSL",
+        ),
         (["/x/authsrv/oauth/server.py", "/x/authlib/grants.py"], "Authlib"),
         (["/x/authsrv/oauth/server.py"], "grants and their driver"),
         (["/lib/asyncio/runners.py"], LOOP),
