@@ -33,7 +33,7 @@ class Growth:
 
     def find(self, directory: Path, cores: Cores, *, quick: bool) -> Sequence[Finding]:
         """Of `Probe`. The first run for a schema fills the databases, which takes some minutes."""
-        sizes, repetitions, extent = (SIZES[:2], 2, Extent(600, 4.0)) if quick else (SIZES, 5, Extent(1200, 4.0))
+        sizes, repetitions, extent = (SIZES[:2], 2, Extent(600, 4.0)) if quick else (SIZES, 7, Extent(2000, 5.0))
         stock = repetitions * (extent.requests + extent.warm_up_requests)
         systems = {
             tokens: prepared(directory / str(tokens), Grown(tokens, expired=tokens // 10), Wanted(stock, stock))

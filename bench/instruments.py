@@ -23,7 +23,7 @@ class Instruments:
 
     def find(self, directory: Path, cores: Cores, *, quick: bool) -> Sequence[Finding]:
         """Of `Probe`."""
-        extent = ["5", "320"] if quick else ["15", "320"]
+        extent = ["5", "320"] if quick else ["31", "320"]
         with running_on(cores.server):
             ended = subprocess.run(
                 [sys.executable, "-m", "bench.overhead", str(directory), *extent],
