@@ -53,5 +53,5 @@ def authorization(request: Request) -> str:
 
 def refuse_secret_in_query(query: bytes) -> None:
     """Addresses end up in logs; whoever put a secret there must learn it (OAuth 2.1 section 2.4.1)."""
-    if b"client_secret" in query and "client_secret" in parse_form(query):
+    if query and "client_secret" in parse_form(query):
         raise InvalidRequest("Send client_secret in the body, never in the address.", parameter="client_secret")

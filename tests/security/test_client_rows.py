@@ -259,6 +259,7 @@ async def test_B15_guesses_count_together_at_all_endpoints(endpoint: Endpoint) -
         pytest.param(f"?client_secret={SECRET}", id="alone"),
         pytest.param(f"?a=b&client_secret={SECRET}&c=d", id="among others"),
         pytest.param(f"?client_id={ID}&client_secret={SECRET}", id="with the client"),
+        pytest.param(f"?client%5Fsecret={SECRET}", id="encoded"),
         pytest.param("?client_secret=", id="empty"),
         pytest.param("?client_secret=a&client_secret=b", id="twice"),
     ],
@@ -268,15 +269,6 @@ async def test_B16_a_secret_in_the_address_is_refused_also_beside_a_good_one(
 ) -> None:
     for form in ({"client_id": ID, "client_secret": SECRET}, {"client_id": ID}):
         assert token_error(await ask(server, endpoint, form, query=query)) == "invalid_request"
-    assert SECRET not in json.dumps(server.events)
-
-
-@everywhere
-async def test_B16_a_secret_whose_name_is_escaped_is_not_taken_from_the_address_either(
-    server: Server, endpoint: Endpoint
-) -> None:
-    answer = await ask(server, endpoint, {"client_id": ID}, query=f"?client%5Fsecret={SECRET}")
-    assert token_error(answer) in {"invalid_client", "invalid_request"}
     assert SECRET not in json.dumps(server.events)
 
 
