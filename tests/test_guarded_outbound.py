@@ -376,6 +376,23 @@ class TestAnswer:
             outbound, base = bench.to(server)
             assert (await failure(outbound.get(base))).sent
 
+    @pytest.mark.parametrize(
+        "flood",
+        [
+            pytest.param(b"HTTP/1.1 100 Continue\r\n\r\n" * 20_000 + b"HTTP/1.1 200 OK\r\n\r\n", id="interim-answers"),
+            pytest.param(
+                b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 5000 + b"0\r\n\r\n",
+                id="tiny-chunks",
+            ),
+        ],
+    )
+    async def test_G15_an_answer_that_only_keeps_us_busy_is_an_outbound_error(
+        self, bench: Bench, shop: ssl.SSLContext, flood: bytes
+    ) -> None:
+        async with serving(raw_then_hangup(flood), tls=shop) as server:
+            outbound, base = bench.to(server)
+            assert (await failure(outbound.get(base))).sent
+
     async def test_G15_a_closed_port_is_an_outbound_error(self, bench: Bench) -> None:
         async with serving(GOOD) as server:
             outbound, base = bench.to(server)

@@ -2,6 +2,7 @@ import asyncio
 import contextlib
 import datetime as dt
 import logging
+import re
 import socket
 import ssl
 import subprocess
@@ -119,6 +120,17 @@ class TestRequest:
             with contextlib.suppress(OutboundError):
                 await outbound.get(server.base, headers={host: "evil.example"})
         assert not any(b"evil" in request.head for request in server.requests)
+
+    async def test_what_frames_a_request_is_nobodys_to_choose(self, bench: Bench) -> None:
+        chosen = {"content-length": "5", "Transfer-Encoding": "chunked", "connection": "close"}
+        async with serving(GOOD) as server:
+            outbound = bench.to(server)
+            await outbound.get(server.base, headers=chosen)
+            await outbound.post(server.base, form={"a": "b"}, headers=chosen)
+        framing = [
+            re.findall(rb"(?i)\r\n(content-length: \d+|transfer-\w+|connection)", one.head) for one in server.requests
+        ]
+        assert framing == [[], [b"Content-Length: 3"]]
 
     async def test_a_form_is_posted(self, bench: Bench) -> None:
         async with serving(GOOD) as server:
@@ -442,6 +454,40 @@ class TestRetry:
                 await outbound.get(server.base)
             assert (await outbound.get(server.base, retry=True)).status == 503
         assert len(server.requests) == 5
+
+
+class TestLeftovers:
+    """An answer behind an answer is never taken for the answer to the next call, however it was received."""
+
+    SECOND = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nSTOLEN"
+
+    async def test_one_that_came_in_a_tls_record_of_its_own(
+        self, bench: Bench, self_signed: ssl.SSLContext, certificate: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        trust = ssl.create_default_context(cafile=certificate)
+        monkeypatch.setattr("authsrv.outbound.connections._public_authorities", lambda: trust)
+
+        async def two_records(exchange: Exchange) -> None:
+            exchange.writer.writelines([b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", self.SECOND])
+            await exchange.writer.drain()
+
+        async with serving(two_records, GOOD, tls=self_signed) as server:
+            await self.is_kept_apart(bench, server, server.base.replace("http:", "https:"))
+
+    async def test_one_that_was_received_behind_what_the_library_asks_for_at_once(self, bench: Bench) -> None:
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: 65490\r\n\r\n"
+        filled = head.replace(b"65490", str(65536 - len(head)).encode()) + b"x" * (65536 - len(head))
+        async with serving(raw(filled + self.SECOND), GOOD) as server:
+            await self.is_kept_apart(bench, server, server.base)
+
+    async def is_kept_apart(self, bench: Bench, server: FaultServer, base: str) -> None:
+        """The first answer may be refused for it; the second call has its own answer, over another connection."""
+        outbound = bench.outbound(base)
+        await outbound.start()
+        with contextlib.suppress(OutboundError):
+            await outbound.get(f"{base}/first", max_body=100_000)
+        assert (await outbound.get(f"{base}/second")).body == b"{}"
+        assert server.connections == 2
 
 
 class ScriptedNetwork(httpcore.AsyncNetworkBackend):

@@ -9,8 +9,9 @@ import pytest
 
 from authsrv.outbound.client import HttpOutbound
 
-API, OTHER = "http://api.example", "http://other.example"
+API, OTHER, SECURE = "http://api.example", "http://other.example", "https://api.example"
 OPEN = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+BUSY = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 CLOSING = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
 
 
@@ -22,6 +23,11 @@ class Stream(httpcore.AsyncMockStream):
         self._network = network
         self.ended = False
         self.closed = False
+
+    async def start_tls(self, *_: Any, **__: Any) -> httpcore.AsyncNetworkStream:
+        self._network.asked.put_nowait(self)
+        await self._network.shaking_hands.wait()
+        return self
 
     async def read(self, *_: Any, **__: Any) -> bytes:
         self._network.asked.put_nowait(self)
@@ -38,8 +44,9 @@ class Stream(httpcore.AsyncMockStream):
 class Network(httpcore.AsyncNetworkBackend):
     def __init__(self) -> None:
         self.answer = OPEN
-        self.answering = asyncio.Event()
+        self.answering, self.shaking_hands = asyncio.Event(), asyncio.Event()
         self.answering.set()
+        self.shaking_hands.set()
         self.asked: asyncio.Queue[Stream] = asyncio.Queue()
         self.streams: list[Stream] = []
 
@@ -59,7 +66,7 @@ def network() -> Network:
 
 @pytest.fixture
 async def outbound(network: Network) -> AsyncIterator[HttpOutbound]:
-    outbound = HttpOutbound("steam", allowed=[API, OTHER], clock=lambda: 0.0, network=network)
+    outbound = HttpOutbound("steam", allowed=[API, OTHER, SECURE], clock=lambda: 0.0, network=network)
     await outbound.start()
     yield outbound
     await outbound.aclose()
@@ -112,6 +119,35 @@ async def test_a_connection_on_which_a_call_was_given_up_is_not_kept(outbound: H
     network.answering.set()
     await outbound.get(API)
     assert [stream.closed for stream in network.streams] == [True, False]
+
+
+@pytest.mark.parametrize("steps", range(20))
+async def test_a_call_that_is_cancelled_at_any_step_leaves_no_connection_open(
+    outbound: HttpOutbound, network: Network, steps: int
+) -> None:
+    await outbound.get(API)
+    call = asyncio.ensure_future(outbound.get(API))
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    call.cancel()
+    await asyncio.gather(call, return_exceptions=True)
+    assert (await outbound.get(API)).status == 200
+    await outbound.aclose()
+    assert network.open == []
+
+
+async def test_a_second_try_that_is_given_up_in_its_handshake_leaves_no_connection_open(
+    outbound: HttpOutbound, network: Network
+) -> None:
+    network.answer = BUSY
+    call = asyncio.ensure_future(outbound.get(SECURE, retry=True))
+    for _ in ("handshake", "answer"):
+        await network.asked.get()
+    network.shaking_hands.clear()
+    await network.asked.get()
+    call.cancel()
+    await asyncio.gather(call, return_exceptions=True)
+    assert (len(network.streams), network.open) == (2, [])
 
 
 async def test_what_a_busy_hour_left_over_is_let_go_one_for_each_call(outbound: HttpOutbound, network: Network) -> None:

@@ -51,14 +51,15 @@ class Call:
     async def trace(self, event: str, info: Mapping[str, Any]) -> None:
         """Told by the connection before and after each of its steps (httpcore's `trace` extension)."""
         if event == "http11.send_request_headers.started":
-            self.sent = True
+            self.sent, self.connection = True, None
         if event == "connection.connect_tcp.complete":
             self.connection = info["return_value"]
 
     async def abandon(self) -> None:
         """Close a connection that was given up in its TLS handshake: httpcore forgets those, open."""
-        if self.connection is not None and not self.sent:
-            await self.connection.aclose()
+        connection, self.connection = self.connection, None
+        if connection is not None:
+            await connection.aclose()
 
     def error(
         self, what: str, kind: type[OutboundError] = OutboundError, *, retry_after: int | None = None

@@ -55,9 +55,10 @@ class KeptConnections:
         )
 
     async def _keep(self, kept: _Kept, connection: httpcore.AsyncHTTPConnection) -> None:
-        if self._closed:
+        # Not only where httpcore closed it: cancelled while an answer is closed, it forgets the connection, open.
+        if self._closed or not connection.is_available():
             await connection.aclose()
-        elif connection.is_available():
+        else:
             kept.append(connection)
 
 

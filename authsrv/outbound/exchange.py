@@ -17,6 +17,10 @@ from authsrv.platforms.base import OutboundResponse
 
 _LIBRARY_LOGGERS = ("httpcore", "httpcore.connection", "httpcore.http11")
 _DEFAULT_PORTS = {"https": ":443", "http": ":80"}
+_FRAMING = frozenset({"host", "content-length", "transfer-encoding", "connection"})
+"""Headers that are nobody's to choose: they say where a request goes and where it ends."""
+_MOST_PIECES = 4096
+"""Of one answer. Each takes some microseconds of the event loop, however small it is."""
 
 
 def quiet_libraries() -> None:
@@ -70,8 +74,8 @@ async def exchange(
 
 
 def _request(call: Call, url: httpcore.URL, connect: float) -> httpcore.Request:
-    headers = {"Host": "", **call.headers}
-    headers["Host"] = _authority(call.url)  # nobody's to choose
+    headers = {"Host": _authority(call.url)}
+    headers |= {name: value for name, value in call.headers.items() if name.lower() not in _FRAMING}
     if call.method == "POST":
         headers["Content-Length"] = str(len(call.content))
     encoded = [(name.encode("ascii"), value.encode("ascii")) for name, value in headers.items()]
@@ -87,14 +91,15 @@ def _authority(url: str) -> str:
 
 
 async def _read(response: httpcore.Response, call: Call) -> OutboundResponse:
-    body = bytearray()
+    body, pieces = bytearray(), 0
     try:
         headers = _headers(response)
         if headers.get("content-encoding", "identity") != "identity":
             raise call.error("the answer is encoded although we asked for identity")
         async for chunk in response.aiter_stream():
             body += chunk
-            if len(body) > call.max_body:
+            pieces += 1
+            if len(body) > call.max_body or pieces > _MOST_PIECES:
                 raise call.error("the answer is larger than allowed")
         if await _surplus(response):
             raise call.error("the answer is longer than announced")
@@ -116,10 +121,31 @@ async def _surplus(response: httpcore.Response) -> bytes:
     """What came after the end of the answer. It would be taken for the answer to the next call on this connection,
     so such a connection is closed; likewise one that cannot be judged, because httpcore keeps its parser elsewhere.
     """
+    connection = response.extensions["network_stream"]
     parser: Any = response.stream
     for attribute in ("_connection", "_h11_state"):
         parser = getattr(parser, attribute, None)
     surplus, _ = getattr(parser, "trailing_data", (None, True))
+    if surplus == b"":
+        surplus = _undelivered(connection)
     if surplus != b"":
-        await response.extensions["network_stream"].aclose()
+        await connection.aclose()
     return surplus or b""
+
+
+def _undelivered(connection: httpcore.AsyncNetworkStream) -> bytes | None:
+    """What has been received and not given to the parser; None when the other end is done with the connection.
+
+    TLS gives one record at a time, and anyio keeps what is more than it was asked for.
+    """
+    ssl_object = connection.get_extra_info("ssl_object")
+    if isinstance(ssl_object, ssl.SSLObject):
+        try:
+            return ssl_object.read(1) or None
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLError:
+            return None
+    transport: Any = getattr(connection, "_stream", None)
+    transport = getattr(transport, "transport_stream", transport)
+    return b"".join(getattr(getattr(transport, "_protocol", None), "read_queue", ()))
