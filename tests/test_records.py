@@ -189,3 +189,14 @@ def is_dear(source: str) -> bool:
     made = [line.partition("  #")[0] for line in source.splitlines() if line.startswith("@dataclass")]
     theirs = re.search(r"^from dataclasses import .*\bdataclass\b", source, re.MULTILINE)
     return bool(theirs) and set(made) == {"@dataclass(frozen=True, slots=True)"}
+
+
+def test_no_signature_is_written_for_a_record_without_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The standard library would, which takes longer than everything else about a record."""
+    monkeypatch.setattr(inspect, "signature", None)
+
+    @records.dataclass(frozen=True, slots=True)
+    class Silent:
+        value: int
+
+    assert (Silent.__doc__, Spoken.__doc__) == ("Silent", "A record with words of its own.")
