@@ -6,11 +6,11 @@ filter that keeps new connections out meanwhile. Knows no protocol above TCP.
 """
 
 import asyncio
-import ctypes
 import os
 import socket
 import struct
 import sys
+from array import array
 from collections.abc import Iterable
 from contextlib import suppress
 
@@ -39,7 +39,8 @@ async def take_the_last(listening: Iterable[int]) -> None:
 
 
 def _keep_out(descriptor: int) -> None:
-    program = ctypes.create_string_buffer(_NO_SYN, len(_NO_SYN))
-    described = struct.pack("HP", len(_NO_SYN) // 8, ctypes.addressof(program))
+    program = array("B", _NO_SYN)
+    address, size = program.buffer_info()
+    described = struct.pack("HP", size // 8, address)
     with socket.socket(fileno=os.dup(descriptor)) as listener, suppress(OSError):
         listener.setsockopt(socket.SOL_SOCKET, _ATTACH_FILTER, described)
