@@ -20,9 +20,20 @@ def main() -> None:
 
 
 def _serve(arguments: list[str]) -> None:
-    from authsrv.commands.serving import app  # noqa: PLC0415 - without the other commands
+    from authsrv.commands.plain_serve import plain  # noqa: PLC0415 - the other commands have no use for it
 
-    app(arguments, prog_name="authsrv serve")
+    asked = plain(arguments)
+    if asked is None:
+        from authsrv.commands.serving import app  # noqa: PLC0415 - without the other commands
+
+        app(arguments, prog_name="authsrv serve")
+        return
+    try:
+        from authsrv.commands.starting import start  # noqa: PLC0415 - the server itself, heavy
+
+        sys.exit(start(asked))
+    except KeyboardInterrupt:  # before there is a server that would stop in order
+        sys.exit("Aborted!")
 
 
 def _command() -> None:

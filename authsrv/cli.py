@@ -120,6 +120,7 @@ def demo(
     One project with a client of every kind, emulated Steam, Xbox and Epic beside it, and commands to try. Its files
     stay in the state directory for the next time.
     """
+    from authsrv.commands.starting import migrate_in_own_process  # noqa: PLC0415 - heavy
     from authsrv.demo import run  # noqa: PLC0415 - heavy
     from authsrv.serving import process  # noqa: PLC0415 - heavy
 
@@ -127,7 +128,8 @@ def demo(
         path = run.prepare(port, emulator_port, state)
         with run.emulator_running(emulator_port, state):
             config = load(path)
-            serving.migrate_in_own_process(path)
+            if status := migrate_in_own_process(path):
+                raise typer.Exit(status)
             run.seed(config)
             announce = run.announcer(config.issuer, emulator_port, typer.echo)
             status = process.run(config, path, on_ready=announce, stop_on_hangup=True)

@@ -142,7 +142,7 @@ ALLOWED: dict[str, tuple[str, ...]] = {
         "authsrv.orders",
     ),
     "authsrv.commands.backups": ("authsrv.commands", "authsrv.restoring"),
-    "authsrv.commands.serving": ("authsrv.commands", "authsrv.config", "authsrv.serving", "authsrv.storage.base"),
+    "authsrv.commands.starting": ("authsrv.commands", "authsrv.config", "authsrv.serving", "authsrv.storage.base"),
     "authsrv.commands.moving": ("authsrv.commands", "authsrv.database_url", "authsrv.storage"),
     "authsrv.config": (
         *NOUNS,

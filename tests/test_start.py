@@ -32,6 +32,7 @@ ELSEWHERE = (
     "httpx",
     "psycopg",
     "sqlalchemy",
+    "typer",
 )
 """What a server on SQLite has no use for."""
 LATER = {

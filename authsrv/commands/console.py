@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
 
+from authsrv.commands import complaints
+
 if TYPE_CHECKING:
     from authsrv.config import Config, ConfigError
     from authsrv.log import Emit
@@ -123,10 +125,11 @@ def _width(text: str) -> int:
 
 def unusable(error: "ConfigError") -> NoReturn:
     """End the command with every mistake of its configuration."""
-    fail(f"the configuration cannot be used\n\n{error}")
+    typer.echo(complaints.unusable(error), err=True)
+    raise typer.Exit(1)
 
 
 def fail(text: str, status: int = 1) -> NoReturn:
     """End the command with a text and an exit status."""
-    typer.echo(f"authsrv: {text}", err=True)
+    typer.echo(complaints.complaint(text), err=True)
     raise typer.Exit(status)
