@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bench import profiles
 from bench.goals import AUTHSRV, FLOOR, fastest_peer, goals, wrong_answers
+from bench.imports import IMPORTS, WHOLE
 from bench.keeping import RESULTS, load, newest
 from bench.plan import CONNECTIONS
 from bench.profiles import PROFILE
@@ -82,7 +83,7 @@ def _systems(results: Results, _: str) -> Iterator[str]:
 def _findings(results: Results, _: str) -> Iterator[str]:
     yield from _table("", "median", "spread", "goal")
     for one in results.findings:
-        if one.name.startswith(PROFILE):
+        if one.name.startswith((PROFILE, IMPORTS)):
             continue
         digits = 0 if one.unit == "us" else 1 if one.unit == "MB" else 2
         goal = "" if one.at_most is None else f"{one.at_most:g} {one.unit}"
@@ -96,6 +97,16 @@ def _profile(results: Results, _: str) -> Iterator[str]:
     for line in profiles.LINES:
         cells = (found.get(f"{PROFILE}{workload.name}: {line}", 0.0) for workload in profiles.WORKLOADS)
         yield _line(line, *(f"{cell:,.0f}" for cell in cells))
+
+
+def _imports(results: Results, _: str) -> Iterator[str]:
+    found = {one.name.removeprefix(IMPORTS): one.median for one in results.findings if one.name.startswith(IMPORTS)}
+    if not found:
+        yield "The run before this probe was there has no such figures."
+        return
+    yield from _table("part of a start", "milliseconds", "share")
+    for name, took in found.items():
+        yield _line(name, f"{took:,.1f}", f"{took / found[WHOLE]:.0%}")
 
 
 def _goals(results: Results, _: str) -> Iterator[str]:
@@ -114,6 +125,7 @@ BLOCKS: Mapping[str, Callable[[Results, str], Iterator[str]]] = {
     "findings": _findings,
     "goals": _goals,
     "profile": _profile,
+    "imports": _imports,
 }
 
 

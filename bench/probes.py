@@ -5,6 +5,7 @@ from bench.disk import Disk
 from bench.findings import Probe
 from bench.first_sight import FirstSight
 from bench.growth import Growth
+from bench.imports import Imports
 from bench.instruments import Instruments
 from bench.profiles import Profiles
 from bench.sizes import Sizes
@@ -15,6 +16,7 @@ from bench.wrk import SecondOpinion
 PROBES: tuple[Probe, ...] = (
     Disk(),
     Starts(),
+    Imports(),
     Calls(),
     FirstSight(),
     Instruments(),
