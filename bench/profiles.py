@@ -81,8 +81,8 @@ def _profile(target: Target, workload: Workload, extent: Extent, seen: Path) -> 
 
 def _findings(name: str, seen: Mapping[str, int], loop_us: float, whole_us: float) -> list[Finding]:
     """The loop's CPU shared out by what was seen; the rest is that of the other threads. Microseconds per request."""
-    moments = sum(seen.values())
-    parts = {area: loop_us * seen.get(area, 0) / moments for area in AREAS}
+    whole_seen = sum(seen.values())
+    parts = {area: loop_us * seen.get(area, 0) / whole_seen for area in AREAS}
     parts |= {THREADS: whole_us - loop_us, WHOLE: whole_us}
     return [Finding(f"{PROFILE}{name}: {part}", [value], "us") for part, value in parts.items()]
 

@@ -1,12 +1,14 @@
 """`authsrv serve` that can look at itself: SIGUSR1 begins, SIGUSR2 ends and writes what was seen to a file.
 
 Run as `python -m bench.sampled_server FILE CONFIG`. Each millisecond of CPU it notes in which part of the server the
-loop's thread is. What other threads spend is seen at the loop's next moment, so it is counted apart by the caller.
+loop's thread is, and what CPU that thread took since the last look: while it waits for another thread, none. What the
+others spend is counted apart by the caller.
 """
 
 import json
 import signal
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from types import FrameType
@@ -18,15 +20,17 @@ INTERVAL = 0.001
 
 
 class Sampler:
-    """Counts moments by part."""
+    """Adds up the nanoseconds of each part."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
         self._seen: Counter[str] = Counter()
+        self._looked = 0
 
     def begin(self, _: int, __: FrameType | None) -> None:
         """Look from now on."""
         self._seen.clear()
+        self._looked = time.thread_time_ns()
         signal.signal(signal.SIGPROF, self._look)
         signal.setitimer(signal.ITIMER_PROF, INTERVAL, INTERVAL)
 
@@ -38,7 +42,9 @@ class Sampler:
         written.rename(self._file)
 
     def _look(self, _: int, frame: FrameType | None) -> None:
-        self._seen[area_of(frame)] += 1
+        now = time.thread_time_ns()
+        self._seen[area_of(frame)] += now - self._looked
+        self._looked = now
 
 
 def main() -> None:
