@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import uvicorn
@@ -129,6 +130,50 @@ async def test_requests_within_the_limits_are_served_on_one_connection() -> None
         client.send(POST + b"Transfer-Encoding: chunked\r\n\r\n2\r\nde\r\n0\r\n\r\n")
         assert (await client.answer()).endswith(b"\r\n\r\nde")
     assert len(app.seen) == 4
+
+
+async def test_an_answer_is_sent_as_one_piece() -> None:
+    sending: list[Mock] = []
+
+    class Watched(guarded_protocol(SMALL)):  # type: ignore[misc]  # a class made at run time
+        def connection_made(self, transport: asyncio.Transport) -> None:
+            sending.append(Mock(wraps=transport))
+            super().connection_made(sending[-1])
+
+    async with serving(Recorder(), Watched) as server, connection(server) as client:
+        client.send(POST + b"Content-Length: 3\r\n\r\nabc")
+        assert (await client.answer()).endswith(b"\r\n\r\nabc")
+        ((head, body),) = sending[0].writelines.call_args.args
+    assert (head[:9], body) == (b"HTTP/1.1 ", b"abc")
+    sending[0].writelines.assert_called_once()
+    sending[0].write.assert_not_called()
+
+
+async def test_the_head_of_an_answer_does_not_wait_for_a_slow_body() -> None:
+    rest = asyncio.Event()
+
+    async def slow(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"1")]})
+        await rest.wait()
+        await send({"type": "http.response.body", "body": b"x"})
+
+    async with serving(slow, guarded_protocol(SMALL)) as server, connection(server) as client:
+        client.send(GET + b"\r\n")
+        assert (await asyncio.wait_for(client.reader.readuntil(b"\r\n\r\n"), 5)).startswith(b"HTTP/1.1 200 ")
+        rest.set()
+        assert await asyncio.wait_for(client.reader.readexactly(1), 5) == b"x"
+
+
+async def test_an_answer_to_head_is_sent_before_a_shutdown_in_the_same_turn_closes_the_connection() -> None:
+    async def answer(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"7")]})
+        await send({"type": "http.response.body", "body": b""})
+        for open_connection in server.server_state.connections:
+            open_connection.shutdown()
+
+    async with serving(answer, guarded_protocol(SMALL)) as server, connection(server) as client:
+        client.send(b"HEAD /a HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await client.rest()).startswith(b"HTTP/1.1 200 ")
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from authsrv.records import dataclass
+from authsrv.serving.outgoing import Outgoing
 
 _logger = logging.getLogger("authsrv.serving.protocol")
 
@@ -95,6 +96,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._upgrading = False
         self._refused = False
         self._stopping = False
+        self._outgoing: Outgoing | None = None
 
     def draining(self) -> bool:
         """Whether answers should ask the client to close the connection, because the server is about to stop."""
@@ -107,6 +109,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn declares it
         super().connection_made(transport)
+        self._outgoing = Outgoing(transport, self.loop)
         self._begin()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -189,11 +192,17 @@ class GuardedProtocol(HttpToolsProtocol):
             return
         self._check_head()
         super().on_headers_complete()
+        self.cycle.transport = self._outgoing  # type: ignore[assignment]  # all of a transport that a cycle uses
         self._in_head = False
         self._pending_bytes = 0
         self.headers = []  # trailers are never merged into the headers (RFC 9110 section 6.5.1)
         if self._stopping or self.draining():
             self.cycle.keep_alive = False
+
+    def on_response_complete(self) -> None:
+        if self._outgoing is not None:
+            self._outgoing.flush()  # an answer to HEAD has no second piece, and whoever closes next must not cut it off
+        super().on_response_complete()
 
     def _check_head(self) -> None:
         if len(self.url) > self.limits.url_bytes:
