@@ -4,7 +4,7 @@ Pure functions over headers; `authsrv.endpoints.hygiene` applies them. Credentia
 origin's permission is worth nothing without a token. Knows no client; it is given their origins.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, Literal
 
 PathClass = Literal["open", "clients", "closed"]
@@ -31,6 +31,8 @@ _COMPATIBLE_HEADERS: Final = (
 )
 _READABLE: Final = b"WWW-Authenticate, Retry-After, X-Request-Id, RateLimit, RateLimit-Policy"
 _VARY: Final[Header] = (b"vary", b"Origin")
+_EXPOSED: Final[Header] = (b"access-control-expose-headers", _READABLE)
+_OPEN_HEADERS: Final[Sequence[Header]] = ((b"access-control-allow-origin", b"*"), _EXPOSED)
 
 
 def path_class(path: str) -> PathClass:
@@ -44,20 +46,14 @@ def path_class(path: str) -> PathClass:
     return "open" if path.startswith("/api/projects/") and path.endswith("/keys") else "clients"
 
 
-def answer_headers(path: str, origin: bytes | None, allowed_origins: Origins) -> list[Header]:
-    """What to add to an answer on this path for a request with this Origin (None without one)."""
-    rule = path_class(path)
-    if rule == "closed":
-        return []
-    if rule == "open":
-        return [(b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", _READABLE)]
+def answer_headers(rule: PathClass, sent: Sequence[Header], allowed_origins: Origins) -> Sequence[Header]:
+    """What to add to an answer under this rule to a request with these headers."""
+    if rule != "clients":
+        return _OPEN_HEADERS if rule == "open" else ()
+    origin = next(iter([value for name, value in sent if name == b"origin"]), None)
     if not _allowed(origin, allowed_origins):
-        return [_VARY]
-    return [
-        _VARY,
-        (b"access-control-allow-origin", origin or b""),
-        (b"access-control-expose-headers", _READABLE),
-    ]
+        return (_VARY,)
+    return (_VARY, (b"access-control-allow-origin", origin or b""), _EXPOSED)
 
 
 def preflight_headers(path: str, origin: bytes, allowed_origins: Origins) -> list[Header] | None:

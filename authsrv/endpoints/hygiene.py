@@ -48,7 +48,8 @@ _SECURITY: Final[tuple[Header, ...]] = (
 )
 _TRANSPORT: Final[Header] = (b"strict-transport-security", b"max-age=63072000; includeSubDomains")
 _IDENTIFIER: Final = re.compile(r"(?<=/)(?=[^/]{0,99}\d)[^/]{8,}")
-_RESOURCE_POLICY: Final = b"cross-origin-resource-policy"
+_CLOSED: Final[tuple[Header, ...]] = ((b"cross-origin-resource-policy", b"same-origin"),)
+_CROSS: Final[tuple[Header, ...]] = ((b"cross-origin-resource-policy", b"cross-origin"),)
 
 _FROM_ROUTER: Final[dict[int, type[AuthsrvError]]] = {
     404: NotFound,
@@ -71,7 +72,8 @@ class _Exchange:
 
     scope: Scope
     receive: Receive
-    send: Send
+    server: Send
+    complete: "Callable[[_Exchange, Sequence[Header]], list[Header]]"
     reference: str
     client: ClientAddress
     preflight: bool = False
@@ -81,6 +83,15 @@ class _Exchange:
     reason: str = ""
     detail: str = ""
     exception: str = ""
+
+    async def send(self, message: Message) -> None:
+        """Send the answer, or a part of it, with the headers that every answer has."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message = {**message, "headers": self.complete(self, message.get("headers", ()))}
+        else:
+            self.sent += len(message.get("body", b""))
+        await self.server(message)
 
 
 class Hygiene:
@@ -134,14 +145,12 @@ class Hygiene:
         reference = f"{self._randomness.getrandbits(64):016x}"
         scope.setdefault("app", self)  # Starlette's router then raises 404 and 405 instead of answering in plain text
         scope.setdefault("state", {}).update(request_id=reference, client_address=client)
-        exchange = _Exchange(scope, receive, send, reference, client)
-        exchange.send = self._completing(exchange, send)
-        return exchange
+        return _Exchange(scope, receive, send, self._completed, reference, client)
 
     async def _serve(self, exchange: _Exchange) -> None:
         try:
             self._hosts.require(exchange.scope)
-            if not await self._answered_preflight(exchange):
+            if exchange.scope["method"] != "OPTIONS" or not await self._answered_preflight(exchange):
                 await self._app(exchange.scope, exchange.receive, exchange.send)
         except ClientDisconnect:
             exchange.status = exchange.status or _CLIENT_CLOSED
@@ -165,8 +174,6 @@ class Hygiene:
         await answer(exchange.scope, exchange.receive, exchange.send)
 
     async def _answered_preflight(self, exchange: _Exchange) -> bool:
-        if exchange.scope["method"] != "OPTIONS":
-            return False
         sent = dict(exchange.scope["headers"])
         if b"origin" not in sent or b"access-control-request-method" not in sent:
             return False
@@ -178,30 +185,20 @@ class Hygiene:
         await exchange.send({"type": "http.response.body", "body": b""})
         return True
 
-    def _completing(self, exchange: _Exchange, send: Send) -> Send:
-        async def send_completed(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                exchange.status = message["status"]
-                message = {**message, "headers": self._completed(exchange, list(message.get("headers", ())))}
-            else:
-                exchange.sent += len(message.get("body", b""))
-            await send(message)
-
-        return send_completed
-
-    def _completed(self, exchange: _Exchange, headers: list[Header]) -> list[Header]:
+    def _completed(self, exchange: _Exchange, headers: Sequence[Header]) -> list[Header]:
         present = {name for name, _ in headers}
-        headers += self._headers if self._names.isdisjoint(present) else self._absent(present)
-        headers.append((b"x-request-id", exchange.reference.encode()))
-        path = exchange.scope["path"]
-        if cors.path_class(path) == "closed":
-            headers.append((_RESOURCE_POLICY, b"same-origin"))
-            return headers
-        headers.append((_RESOURCE_POLICY, b"cross-origin"))
-        if not exchange.preflight:
-            origin = next((value for name, value in exchange.scope["headers"] if name == b"origin"), None)
-            headers += cors.answer_headers(path, origin, self._allowed_origins)
-        return headers
+        own = self._headers if self._names.isdisjoint(present) else self._absent(present)
+        request_id = (b"x-request-id", exchange.reference.encode())
+        return [*headers, *own, request_id, *self._cross_origin(exchange)]
+
+    def _cross_origin(self, exchange: _Exchange) -> Sequence[Header]:
+        scope = exchange.scope
+        rule = cors.path_class(scope["path"])
+        if rule == "closed":
+            return _CLOSED
+        if exchange.preflight:
+            return _CROSS
+        return [*_CROSS, *cors.answer_headers(rule, scope["headers"], self._allowed_origins)]
 
     def _absent(self, present: Collection[bytes]) -> list[Header]:
         """What an answer does not say itself."""
@@ -231,18 +228,27 @@ def _access_event(exchange: _Exchange, seconds: float) -> Event:
         "client": exchange.client.cut,
         "bytes": exchange.sent,
     }
+    if exchange.error:
+        _tell_refusal(event, exchange)
+    _tell_noted(event, exchange.scope["state"])
+    return event
+
+
+def _tell_refusal(event: Event, exchange: _Exchange) -> None:
     for name in ("error", "reason", "detail", "exception"):
         value = getattr(exchange, name)
         if value:
             event[name] = value
-    return event | _noted(exchange.scope["state"])
 
 
-def _noted(state: Mapping[str, Any]) -> Event:
+def _tell_noted(event: Event, state: Mapping[str, Any]) -> None:
     """What an endpoint noted for the log: of its own words only, and the error that a redirect told."""
+    for name in ("grant", "provider"):
+        if name in state:
+            event[name] = state[name]
     told: AuthsrvError | None = state.get("told")
-    facts: Event = {name: state[name] for name in ("grant", "provider") if name in state}
-    return facts | {"error": told.error, "reason": told.reason} if told else facts
+    if told:
+        event |= {"error": told.error, "reason": told.reason}
 
 
 def _route(scope: Scope) -> str:
