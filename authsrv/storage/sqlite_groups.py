@@ -32,8 +32,18 @@ def write_group(driver: sqlite3.Connection, units: Sequence[Unit]) -> list[objec
 
 
 def read_group(driver: sqlite3.Connection, units: Sequence[Unit]) -> list[object]:
-    """Every unit by itself, each reading what is committed then; returns the result or the error of each, in order."""
-    return [_read(driver, unit) for unit in units]
+    """Every unit by itself, all at one moment after they were asked; returns the result or the error of each, in order.
+
+    What a transaction of its own costs a SELECT is a third of a look-up by a key.
+    """
+    if len(units) == 1:
+        return [_read(driver, units[0])]
+    driver.execute("BEGIN")
+    try:
+        return [_read(driver, unit) for unit in units]
+    finally:
+        if driver.in_transaction:
+            driver.execute("COMMIT")
 
 
 def _read(driver: sqlite3.Connection, unit: Unit) -> object:

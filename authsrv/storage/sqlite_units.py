@@ -58,7 +58,9 @@ def follow(driver: sqlite3.Connection, reading: Reading[T]) -> T:
 
 
 def follow_at_one_moment(driver: sqlite3.Connection, reading: Reading[T]) -> T:
-    """The same, in one read transaction."""
+    """The same, in one read transaction: that of its group, if there is one."""
+    if driver.in_transaction:
+        return follow(driver, reading)
     driver.execute("BEGIN")
     try:
         return follow(driver, reading)

@@ -123,6 +123,33 @@ async def test_each_load_is_one_select_on_the_reader(storage: SqliteStorage) -> 
     assert writes == []
 
 
+async def test_what_is_asked_together_is_read_at_one_moment(storage: SqliteStorage) -> None:
+    await with_grants(storage, 3)
+    async with traced(reading_connection(storage)) as reads:
+        first, dossier, third = await asyncio.gather(
+            storage.load_grant(1), storage.load_dossier(player().id), storage.load_grant(3)
+        )
+    assert first is not None
+    assert dossier is not None
+    assert third is not None
+    words = [statement.split()[0] for statement in reads]
+    assert (words[0], words[-1], set(words[1:-1])) == ("BEGIN", "COMMIT", {"SELECT"})
+
+
+async def test_a_read_that_fails_fails_alone_and_leaves_no_transaction(storage: SqliteStorage) -> None:
+    await with_grants(storage, 2)
+    first, failed, second = await asyncio.gather(
+        storage.load_grant(1),
+        storage._read("SELECT nothing FROM nowhere", {}),  # no load of ours is wrong by itself
+        storage.load_grant(2),
+        return_exceptions=True,
+    )
+    assert isinstance(failed, StorageError)
+    assert not isinstance(first, BaseException | None)
+    assert not isinstance(second, BaseException | None)
+    assert not reading_connection(storage).in_transaction
+
+
 async def test_R01_many_units_share_one_commit(storage: SqliteStorage, path: Path) -> None:
     await with_grants(storage, 30)
     async with traced(writing_connection(storage)) as statements:
