@@ -74,7 +74,8 @@ INSERT_GRANT = """
         :claims)
     ON CONFLICT DO NOTHING"""
 
-# Whoever was merged into another account since is that one now.
+# Whoever was merged into another account since is that one now. Two values are compared one by one: for `IN` SQLite
+# fills a table anew in each execution, and two of them were a quarter of the whole.
 SELECT_GRANT = f"""
     SELECT g.id, g.project, g.client_id, g.player_id, g.scope, g.audience, g.platform, g.idp, g.idp_subject,
         g.auth_time, g.created_at, g.expires_at, g.absolute_expires_at, g.nonce, g.redirect_uri, g.delivered_as_json,
@@ -83,9 +84,11 @@ SELECT_GRANT = f"""
         g.revoked_reason, g.session_id, g.claims,
         {PLAYER}, coalesce(f.profile, ''),
         coalesce((SELECT max(n.not_before) FROM not_befores n
-            WHERE (n.kind = 'player' AND n.subject IN (p.sub, o.sub)) OR (n.kind = 'project' AND n.subject = g.project)
+            WHERE (n.kind = 'player' AND n.subject = p.sub) OR (n.kind = 'player' AND n.subject = o.sub)
+                OR (n.kind = 'project' AND n.subject = g.project)
                 OR (n.kind = 'client' AND n.subject = g.client_id)), 0) AS not_before,
-        EXISTS (SELECT 1 FROM revoked_tokens t WHERE t.jti IN (:jti, :origin_jti)) AS token_revoked,
+        EXISTS (SELECT 1 FROM revoked_tokens t WHERE t.jti = :jti)
+            OR EXISTS (SELECT 1 FROM revoked_tokens t WHERE t.jti = :origin_jti) AS token_revoked,
         coalesce((SELECT n.not_before FROM not_befores n WHERE n.kind = 'client' AND n.subject = :client_id), 0)
             AS client_not_before,
         o.sub,
