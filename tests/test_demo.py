@@ -7,7 +7,7 @@ import shlex
 import signal
 import subprocess
 import sys
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -20,7 +20,7 @@ from authsrv.config import Config
 from authsrv.demo import curl, page, run
 from authsrv.demo.pkce import Pkce
 from authsrv.emulator.client import Credential
-from authsrv.emulator.server import listen
+from authsrv.emulator.server import is_free, listen
 from authsrv.models import TOKEN_EXCHANGE
 from authsrv.platforms import PLATFORMS
 from tests.support.processes import free_port, listens, running
@@ -86,14 +86,25 @@ def test_the_demo_keeps_its_keys(prepared: Path) -> None:
     assert set(after) == {"steam.json", "xbox.json", "epic.json"}
 
 
-@pytest.mark.parametrize("variable", ["PORT", "EMULATOR_PORT"])
-def test_a_taken_port_is_named_with_the_way_out(variable: str, tmp_path: Path) -> None:
-    free, taken = free_port(), free_port()
-    ports = (taken, free) if variable == "PORT" else (free, taken)
-    with listen("127.0.0.1", taken) as listener:
+@pytest.mark.parametrize("taken", [["PORT"], ["EMULATOR_PORT"], ["PORT", "EMULATOR_PORT"]])
+def test_a_taken_port_is_named_with_a_command_that_works(taken: list[str], tmp_path: Path) -> None:
+    first = next(one for one in range(20000, 30000) if all(is_free("127.0.0.1", one + i) for i in range(4)))
+    ports = {"PORT": first, "EMULATOR_PORT": first + 1}
+    with ExitStack() as stack:
+        for name in taken:
+            stack.enter_context(listen("127.0.0.1", ports[name])).listen()
+        with pytest.raises(run.DemoError, match=rf"127\.0\.0\.1:{ports[taken[0]]} is taken") as refused:
+            run.prepare(ports["PORT"], ports["EMULATOR_PORT"], tmp_path)
+        advice = re.search(r"make run PORT=(\d+) EMULATOR_PORT=(\d+)$", str(refused.value))
+        assert advice
+        run.prepare(int(advice[1]), int(advice[2]), tmp_path)
+
+
+def test_the_search_for_a_port_goes_on_from_the_first_one(tmp_path: Path) -> None:
+    with listen("127.0.0.1", 65535) as listener:
         listener.listen()
-        with pytest.raises(run.DemoError, match=rf"127\.0\.0\.1:{taken} is taken .* make run {variable}={taken + 10}"):
-            run.prepare(*ports, tmp_path)
+        with pytest.raises(run.DemoError, match=r"make run PORT=\d{4,5} EMULATOR_PORT=8191$"):
+            run.prepare(65535, 8191, tmp_path)
 
 
 def test_one_port_for_both_is_refused(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 from authsrv.config import Config
@@ -23,6 +24,7 @@ from authsrv.storage.base import StorageError
 START_SECONDS = 20.0
 STOP_SECONDS = 5.0
 POLL_SECONDS = 0.05
+LAST_PORT = 65535
 
 
 class DemoError(Exception):
@@ -36,19 +38,30 @@ def prepare(port: int, emulator_port: int, state: Path) -> Path:
     """
     if port == emulator_port:
         raise DemoError("PORT and EMULATOR_PORT are the same; choose two ports")
-    _require_free(port, "PORT")
-    _require_free(emulator_port, "EMULATOR_PORT")
+    _require_free(port, emulator_port)
     try:
         return _write(port, emulator_port, state)
     except (OSError, host.UnreadableKeys) as error:
         raise DemoError(str(error)) from error
 
 
-def _require_free(port: int, variable: str) -> None:
+def _require_free(port: int, emulator_port: int) -> None:
     try:
-        server.listen("127.0.0.1", port).close()
+        for each in (port, emulator_port):
+            server.listen("127.0.0.1", each).close()
     except server.PortTaken as error:
-        raise DemoError(f"{error}; choose another port: make run {variable}={port + 10}") from error
+        raise DemoError(f"{error}; choose another port: {_advice(port, emulator_port)}") from error
+
+
+def _advice(port: int, emulator_port: int) -> str:
+    """The command with both ports, so that one advice is enough whichever of them is taken."""
+    free = _free_from(port, emulator_port)
+    return f"make run PORT={free} EMULATOR_PORT={_free_from(emulator_port, free)}"
+
+
+def _free_from(port: int, other: int) -> int:
+    candidates = chain(range(port, LAST_PORT + 1), range(configuration.USUAL_PORT, port))
+    return next(one for one in candidates if one != other and server.is_free("127.0.0.1", one))
 
 
 def _write(port: int, emulator_port: int, state: Path) -> Path:

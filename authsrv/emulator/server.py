@@ -46,6 +46,15 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
+def is_free(host: str, port: int) -> bool:
+    """Whether nobody listens there."""
+    try:
+        listen(host, port).close()
+    except PortTaken:
+        return False
+    return True
+
+
 def serve(app: ASGIApp, listener: socket.socket, *, until_stdin_closes: bool) -> None:
     """Serve until SIGINT, SIGTERM or, if asked, until standard input ends, as it does when a parent dies."""
     config = uvicorn.Config(
