@@ -163,6 +163,36 @@ async def test_the_address_without_a_path_leads_to_the_page(browser: httpx.Async
     assert (answer.status_code, answer.headers["location"]) == (302, "/demo")
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("path", ["/", *PAGES, "/demo/shop/login", "/demo/spa.js"])
+async def test_a_page_under_the_hosts_other_name_leads_to_the_issuer(
+    browser: httpx.AsyncClient, config: Config, method: str, path: str
+) -> None:
+    localhost = config.issuer.replace("127.0.0.1", "localhost")
+    answer = await browser.request(method, f"{localhost}{path}?state=a%20b&iss=c%2Fd")
+    assert (answer.status_code, answer.headers["location"]) == (302, f"{config.issuer}{path}?state=a%20b&iss=c%2Fd")
+    bare = await browser.request(method, f"{localhost}{path}")
+    assert bare.headers["location"] == f"{config.issuer}{path}"
+
+
+@pytest.mark.parametrize("host", ["localhost", "localhost:1", "localhost.example:{port}", "[::1]:{port}"])
+async def test_no_other_host_leads_to_the_issuer(browser: httpx.AsyncClient, config: Config, host: str) -> None:
+    named = host.format(port=config.issuer.rpartition(":")[2])
+    assert (await browser.get("/demo/shop", headers={"Host": named})).status_code == 200
+
+
+async def test_what_a_page_sends_is_not_led_elsewhere(browser: httpx.AsyncClient, config: Config) -> None:
+    localhost = config.issuer.replace("127.0.0.1", "localhost")
+    assert (await browser.post(f"{localhost}/demo/shop/logout")).status_code == 303
+
+
+async def test_an_issuer_of_another_name_leads_nobody_away(config: Config) -> None:
+    other = config.model_copy(update={"issuer": "http://localhost:8080"})
+    app = Starlette(routes=page.routes(other))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=other.issuer) as elsewhere:
+        assert (await elsewhere.get("/demo")).status_code == 200
+
+
 async def test_every_link_on_a_page_leads_somewhere(browser: httpx.AsyncClient) -> None:
     paths = {path for page in PAGES for path in re.findall(r'href="(/demo[^"]*)"', (await browser.get(page)).text)}
     answers = {path: (await browser.get(path)).status_code for path in paths - {"/demo/shop/login"}}

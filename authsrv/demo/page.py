@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Route
 from authsrv.config import Config
 from authsrv.demo import curl, shop, spa
 from authsrv.demo.logins import Login, fresh_logins, guest_commands
+from authsrv.demo.one_host import at_one_host
 from authsrv.demo.pkce import Pkce
 from authsrv.demo.templates import Templates
 from authsrv.emulator import client as emulator
@@ -35,13 +36,14 @@ def routes(config: Config) -> list[BaseRoute]:
     templates = Templates()
     web_clients = [*shop.routes(config, templates), *spa.routes(config, templates)]
     pages = Pages(config, templates, {route.path for route in web_clients})
-    return [
+    table = [
         Route("/", pages.entrance, methods=["GET"]),
         Route("/demo", pages.overview, methods=["GET"]),
         Route("/demo/privacy", pages.privacy, methods=["GET"]),
         Route("/demo/terms", pages.terms, methods=["GET"]),
         *web_clients,
     ]
+    return [at_one_host(route, config.issuer) for route in table]
 
 
 class Pages:
