@@ -157,7 +157,10 @@ class InvalidClient(AuthsrvError):
 
 class InvalidGrant(AuthsrvError):
     error = "invalid_grant"
-    text = "The code, token or credential is wrong, expired, used or meant for another client."
+    text = (
+        "The code, token or credential is wrong, expired, used or meant for another client, "
+        "or redirect_uri or code_verifier does not fit it."
+    )
 
 
 class UnauthorizedClient(AuthsrvError):

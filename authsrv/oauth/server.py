@@ -4,6 +4,7 @@ Owns the order of those steps and the translation of Authlib's errors into ours.
 HTTP framework, no platform by name and no database.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -42,6 +43,7 @@ TOKEN_PARAMETERS = CLIENT_PARAMETERS.union({"grant_type"}, *(grant.PARAMETERS fo
 GRANT_TYPES = frozenset(grant.GRANT_TYPE for grant in GRANTS)
 """What a token request may ask for."""
 
+_MISSING = re.compile(r"Missing '(?P<name>[a-z_]+)'")
 _OURS: Mapping[str, type[errors.AuthsrvError]] = {
     "invalid_request": errors.InvalidRequest,
     "invalid_client": errors.InvalidClient,
@@ -260,4 +262,5 @@ def translated(error: OAuth2Error | errors.AuthsrvError) -> errors.AuthsrvError:
         return error
     code, text = error.error, error.description or ""
     kind = _OURS.get(code, errors.InvalidRequest)
-    return kind(text if text.startswith("Missing ") else "", detail=f"{code}: {text}")
+    missing = _MISSING.match(text)
+    return kind(text if missing else "", parameter=missing["name"] if missing else "", detail=f"{code}: {text}")

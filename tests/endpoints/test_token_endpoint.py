@@ -95,6 +95,25 @@ async def test_a_wrong_parameter_is_refused_and_the_code_stays_usable(
     assert (await server.redeem(code)).status_code == 200
 
 
+@pytest.mark.parametrize("name", ["code", "code_verifier"])
+async def test_a_missing_parameter_is_named(server: Server, name: str) -> None:
+    refused = await server.redeem(await server.code("steam"), **{name: None})
+    assert refused.json() == {
+        "error": "invalid_request",
+        "error_description": refused.json()["error_description"],
+        "parameter": name,
+    }
+
+
+@pytest.mark.parametrize("change", [{"redirect_uri": "http://127.0.0.1/other"}, {"code_verifier": "x" * 43}], ids=str)
+async def test_a_code_whose_companion_does_not_fit_is_refused_with_words_that_name_it(
+    server: Server, change: dict[str, str]
+) -> None:
+    refused = (await server.redeem(await server.code("steam"), **change)).json()
+    assert refused["error"] == "invalid_grant"
+    assert next(iter(change)) in refused["error_description"]
+
+
 async def test_refresh_rotates_and_keeps_the_player(server: Server) -> None:
     tokens = await server.login("steam")
     answer = await server.refresh(tokens["refresh_token"])

@@ -61,6 +61,20 @@ async def test_B22_a_family_that_ended_punishes_no_second_time(server: Server) -
     assert len(server.audited("refresh.reused")) == 1
 
 
+async def test_B22_the_log_alone_tells_what_was_wrong_with_a_refresh_token(server: Server) -> None:
+    reused = (await server.login("steam"))["refresh_token"]
+    await rotated(server, reused)
+    server.clock.now += 30
+    answers = [await server.refresh(token) for token in (reused, reused, "asr_unknown")]
+    assert len({answer.content for answer in answers}) == 1
+    told = [event.get("detail") for event in server.events if event["event"] == "request"][-3:]
+    assert told == [
+        "the refresh token was used before and came back; all of its family ends",
+        "the refresh token is revoked, expired or none of its family",
+        "no refresh token of this client, or one that was revoked",
+    ]
+
+
 async def test_B22_the_other_families_of_the_player_live_on(server: Server) -> None:
     robbed, other = await server.login("steam"), await server.login("steam")
     await rotated(server, robbed["refresh_token"])

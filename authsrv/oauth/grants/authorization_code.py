@@ -48,7 +48,7 @@ class AuthorizationCodeGrant(StoredGrant, AuthlibCodeGrant):
             return
         self.penalties.append(RevokeGrant(self.found.id, self.request.now, "code_replayed"))
         self.notices.append("code.replayed")
-        raise InvalidGrant
+        raise InvalidGrant(detail="the code was used before; all that it gave ends")
 
     def authenticate_user(self, authorization_code: CodeAdapter) -> Player | None:
         """The player who authorized."""

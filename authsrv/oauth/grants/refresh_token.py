@@ -3,6 +3,9 @@
 Owns what follows from how a presented refresh token is judged. Knows no endpoint.
 """
 
+from collections.abc import Mapping
+from typing import Final
+
 from authlib.oauth2.rfc6749.grants import RefreshTokenGrant as AuthlibRefreshGrant
 
 from authsrv.errors import InvalidGrant, InvalidScope
@@ -15,6 +18,12 @@ from authsrv.oauth.standing import Judgement, judge, may_refresh
 from authsrv.oauth.tokens import TokenFacts
 from authsrv.storage.base import Conflict
 from authsrv.storage.changes import RevokeGrant, RotateRefreshToken
+
+_REFUSED: Final[Mapping[Judgement, str]] = {
+    "reused": "the refresh token was used before and came back; all of its family ends",
+    "worthless": "the refresh token is revoked, expired or none of its family",
+}
+"""What only the log is told."""
 
 
 class RefreshTokenGrant(StoredGrant, AuthlibRefreshGrant):
@@ -32,18 +41,20 @@ class RefreshTokenGrant(StoredGrant, AuthlibRefreshGrant):
         """Two refreshes at once: the loser reads again and gets the winner's successor."""
         return isinstance(conflict.change, RotateRefreshToken)
 
-    def authenticate_refresh_token(self, refresh_token: str) -> RefreshAdapter | None:
-        """The token if it may be refreshed. Reuse by its own client ends the family."""
+    def authenticate_refresh_token(self, refresh_token: str) -> RefreshAdapter:
+        """The token if it may be refreshed. Reuse by its own client ends the family. Raises `AuthsrvError`."""
         candidate = self.candidate()
-        if candidate is None or not may_refresh(self.registered):
-            return None
+        if candidate is None:
+            raise InvalidGrant(detail="no refresh token of this client, or one that was revoked")
+        if not may_refresh(self.registered):
+            raise InvalidGrant(detail="the client may not have refresh tokens any more")
         grant = candidate.grant
         self._judgement = judge(grant, self.presented, self.request.now, self.registered.lifetimes.refresh_grace)
         if self._judgement == "reused":
             self.penalties.append(RevokeGrant(grant.id, self.request.now, "refresh_reused"))
             self.notices.append("refresh.reused")
         if self._judgement not in {"current", "repeated"}:
-            return None
+            raise InvalidGrant(detail=_REFUSED[self._judgement])
         self.require_welcome()
         return RefreshAdapter(grant)
 
