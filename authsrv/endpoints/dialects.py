@@ -60,10 +60,8 @@ class Standard:
 
     def redirect_error(self, error: AuthsrvError) -> Sequence[tuple[str, str]]:
         """One of the four codes that a silent login puts into a redirect; `reason` tells them apart further."""
-        code = _redirect_code(error)
-        reason = error.reason or (error.error if error.error != code else "")
-        parameters = [("error", code), ("error_description", error.description)]
-        parameters += [("reason", reason)] if reason else []
+        parameters = [("error", _redirect_code(error)), ("error_description", error.description)]
+        parameters += [("reason", error.reason or error.error)]
         parameters += [("until", str(error.facts["until"]))] if "until" in error.facts else []
         return parameters + ([("interaction_url", error.interaction_url)] if error.interaction_url else [])
 

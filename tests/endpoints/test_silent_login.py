@@ -175,6 +175,8 @@ async def test_with_redirect_the_refusal_goes_to_the_client_by_one_of_four_codes
     assert answer.status_code == 303
     sent = location(answer).params
     assert sent["error"] in {"invalid_request", "access_denied"}
+    as_json = (await server.silent("steam", **changes)).json()
+    assert sent["reason"] == as_json.get("reason", error)
     assert "code" not in sent
     assert sent["iss"] == ISSUER
     assert ("state" in sent) == ("state" not in changes)
