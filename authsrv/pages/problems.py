@@ -84,8 +84,11 @@ EXPLANATIONS: Final[Mapping[Problem, Explanation]] = {
         _TELL_ITS_MAKERS,
     ),
     "expired": Explanation(
-        N_("That took too long"),
-        N_("To keep your account safe, a sign-in has to be finished within a limited time. That time is over."),
+        N_("This sign-in can no longer be finished"),
+        N_(
+            "It took too long, or too many were begun in other tabs. To keep your account safe, a sign-in is open for "
+            "a limited time only."
+        ),
         _START_AGAIN,
     ),
     "already_done": Explanation(
@@ -99,9 +102,15 @@ EXPLANATIONS: Final[Mapping[Problem, Explanation]] = {
         N_("Start again from the game or app. If somebody sent you a link to this page, do not use it."),
     ),
     "cookies_blocked": Explanation(
-        N_("Your browser blocks cookies"),
-        N_("We need one cookie during the sign-in, so that nobody else can take it over. It did not come back to us."),
-        N_("Allow cookies for this site, then start again from the game or app."),
+        N_("This sign-in cannot go on in this browser"),
+        N_(
+            "It began in another browser, or this one blocks cookies. We need one cookie during the sign-in, so that "
+            "nobody else can take it over, and it did not come back to us."
+        ),
+        N_(
+            "If you began in another browser, go on there. Otherwise allow cookies for this site, then start again "
+            "from the game or app. If somebody sent you a link to this page, do not use it."
+        ),
     ),
     "not_found": Explanation(
         N_("This page does not exist"),

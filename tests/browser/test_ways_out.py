@@ -51,7 +51,7 @@ async def test_a_sign_in_page_that_was_left_open_too_long_says_so_and_the_next_o
     await visitor.open("/demo/shop/login")
     expire(visitor, "requests")
     await visitor.press("#sign-in-steam")
-    await visitor.is_titled("That took too long")
+    await visitor.is_titled("This sign-in can no longer be finished")
     await visitor.sign_in()
 
 
@@ -60,7 +60,7 @@ async def test_a_platforms_page_that_was_left_open_too_long_says_so_and_the_next
     await visitor.press("#sign-in-steam")
     expire(visitor, "trips")
     await visitor.press("button[value=amber]")
-    await visitor.is_titled("That took too long")
+    await visitor.is_titled("This sign-in can no longer be finished")
     await visitor.sign_in()
 
 
@@ -74,7 +74,7 @@ async def test_a_sign_in_goes_on_in_its_own_browser_only(visitors: Visitors, vis
     await visitor.open("/demo/shop/login")
     other = await visitors.come()
     await other.page.goto(visitor.page.url)
-    await other.is_titled("Your browser blocks cookies")
+    await other.is_titled("This sign-in cannot go on in this browser")
     await visitor.prove()
     await visitor.is_at("/demo/shop")
 

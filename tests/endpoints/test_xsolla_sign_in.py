@@ -21,7 +21,7 @@ PLATFORMS = ["steam", "xbox", "epicgames"]
 REDIRECT, URL = "/api/oauth2/social/{}/login_redirect", "/api/oauth2/social/{}/login_url"
 LOOPBACK = "http://localhost:65421"
 ERROR_PAGE = "https://game.example/sorry"
-OUT_OF_TIME = "That took too long"
+OUT_OF_TIME = "This sign-in can no longer be finished"
 UNCLAIMED, REQUEST = 600, 3600
 either = pytest.mark.parametrize("address", [REDIRECT, URL], ids=["login_redirect", "login_url"])
 everywhere = pytest.mark.parametrize("platform", PLATFORMS)

@@ -19,6 +19,7 @@ def says(page: Page, title: str) -> bool:
 
 
 DONE = "This sign-in is complete"
+NO_MORE = "This sign-in can no longer be finished"
 
 
 async def test_two_tabs_each_get_the_answer_to_their_own_request(server: Server, browser: Browser) -> None:
@@ -89,12 +90,22 @@ async def test_a_request_grows_old_in_an_hour(server: Server, browser: Browser) 
     assert (await browser.open(page.url)).find("sign-in-steam")
     server.clock.now += 1
     for answer in (await browser.open(page.url), await browser.press(page, "sign-in-steam")):
-        assert says(answer, "That took too long")
+        assert says(answer, NO_MORE)
 
 
 async def test_an_address_that_is_no_request_of_ours_says_so(browser: Browser) -> None:
-    for handle in ("A" * 22, "x", "%00", "A" * 3000):
-        assert (await browser.open(f"/login?request={handle}")).status == 400
+    for handle in ("A" * 22, "x"):
+        assert says(await browser.open(f"/login?request={handle}"), NO_MORE)
+    for unreadable in ("%00", "A" * 3000):
+        assert (await browser.open(f"/login?request={unreadable}")).status == 400
+
+
+async def test_the_oldest_of_more_than_eight_tabs_is_told_that_they_were_too_many(browser: Browser) -> None:
+    tabs = [await browser.authorize(state=f"tab-{number}") for number in range(9)]
+    oldest = await browser.open(tabs[0].url)
+    assert says(oldest, NO_MORE)
+    assert "It took too long, or too many were begun in other tabs." in oldest.html
+    assert (await browser.open(tabs[1].url)).status == 200
 
 
 async def test_another_browser_cannot_go_on_with_a_request(server: Server, browser: Browser) -> None:
@@ -104,8 +115,9 @@ async def test_another_browser_cannot_go_on_with_a_request(server: Server, brows
     assert (await other.open(page.url)).status == 400
     other.cookies = {}
     refused = await other.open(page.url)
-    assert refused.status == 400
-    assert "cookie" in refused.html.lower()
+    assert says(refused, "This sign-in cannot go on in this browser")
+    for both in ("It began in another browser, or this one blocks cookies.", "go on there. Otherwise allow cookies"):
+        assert both in refused.html
 
 
 async def test_a_request_by_post_belongs_to_the_browser_that_comes_for_it_first(
