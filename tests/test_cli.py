@@ -247,6 +247,28 @@ def test_a_ticket_is_one_line_and_nothing_else(platform: str) -> None:
     assert len(done.stdout) > 30
 
 
+@pytest.mark.usefixtures("emulator")
+def test_epic_has_the_name_of_the_servers_addresses_too() -> None:
+    cases = [RUN.invoke(app, ["emulator", "ticket", name, "--case", "list"]).stdout for name in ("epic", "epicgames")]
+    assert cases[0] == cases[1] != ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "choices"),
+    [
+        (["ticket", "psn"], "steam, xbox, epic"),
+        (["fault", "psn", "--mode", "down"], "steam, xbox, epic, playfab"),
+        (["fault", "steam", "--mode", "up"], "down, slow, garbage, throttle, none"),
+        (["case", "steam", "good"], "playfab"),
+    ],
+)
+def test_what_there_is_not_is_refused_with_what_there_is(arguments: list[str], choices: str) -> None:
+    done = RUN.invoke(app, ["emulator", *arguments])
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert f": choose one of: {choices}\n" in done.stderr
+    assert "Value error" not in done.stderr
+
+
 @pytest.mark.parametrize("platform", ["steam", "xbox", "epic"])
 @pytest.mark.usefixtures("emulator")
 def test_json_adds_how_a_ticket_is_sent(platform: str) -> None:

@@ -157,6 +157,10 @@ def test_who_and_why_are_texts_that_can_be_shown(desk: Office, arguments: tuple[
     assert done.stderr.startswith(f"authsrv: {name} is a text of at most ")
 
 
+def test_the_help_says_whose_name_stands_in_the_journal(desk: Office) -> None:
+    assert "[default: (who is logged in)]" in " ".join(desk.run("ban", "--help").stdout.split())
+
+
 @pytest.mark.parametrize(
     ("environment", "name"),
     [({"SUDO_USER": "eve", "LOGNAME": "root"}, "eve"), ({"SUDO_USER": "", "LOGNAME": "ann"}, "ann")],

@@ -67,7 +67,16 @@ def test_an_unknown_player_has_an_exit_status_of_its_own_and_nothing_else_is_sai
     desk: Office, command: str, naming: tuple[str, ...], as_json: bool
 ) -> None:
     done = desk.run(command, *naming, *(["--json"] if as_json else []))
-    assert (done.exit_code, done.stdout, done.stderr) == (3, "", "authsrv: there is no such player\n")
+    assert (done.exit_code, done.stdout) == (3, "")
+    complaint, _, hint = done.stderr.partition("\n")
+    assert complaint == "authsrv: there is no such player"
+    assert hint.startswith("This looked for a sub.") == (command == "find" and "--platform" not in naming)
+
+
+def test_who_looks_for_a_name_as_a_sub_is_told_the_option_for_names(desk: Office) -> None:
+    hint = desk.run("find", "Ann Vale").stderr.splitlines()[1]
+    assert hint == "This looked for a sub. To look for a name: --name 'Ann Vale'"
+    assert "name" not in desk.run("find", "--name", "Zoe").stderr
 
 
 @pytest.mark.parametrize("name", ["nn", "%", "Annabel"])

@@ -1,12 +1,14 @@
 """The commands that look for players and at them."""
 
 import json
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
 
-from authsrv.commands.console import CONFIG, ConfigOption, JsonOption, moment, order, printable, table
+from authsrv.commands.console import CONFIG, STATUSES, ConfigOption, JsonOption, moment, order, printable, table
 from authsrv.commands.players.naming import AccountOption, PlatformOption, ProjectOption, SubArgument, named
 
 Told = Mapping[str, Any]
@@ -33,12 +35,24 @@ def find(
     By the sub, by a platform account, or by how the display name begins. The exit status is 3 if there is none.
     """
     if not name:
-        found = order(config, "players.find", **named(sub, platform, account, project))
+        with _a_name_is_no_sub(sub):
+            found = order(config, "players.find", **named(sub, platform, account, project))
     elif sub or platform or account:
         raise typer.BadParameter("look for the sub, for a platform account, or for a name")
     else:
         found = order(config, "players.find", name=name, project=project, limit=limit, after=after)
     typer.echo(json.dumps(found, indent=2) if as_json else _listed(found))
+
+
+@contextmanager
+def _a_name_is_no_sub(sub: str) -> Iterator[None]:
+    """Tell those who look for nobody's sub how to look for a name."""
+    try:
+        yield
+    except typer.Exit as ended:
+        if sub and ended.exit_code == STATUSES["unknown_player"]:
+            typer.echo(f"This looked for a sub. To look for a name: --name {shlex.quote(printable(sub))}", err=True)
+        raise
 
 
 def show(

@@ -17,7 +17,13 @@ def operator() -> str:
 
 OperatorOption = Annotated[
     str,
-    typer.Option("--as", metavar="NAME", help="Your name, for the journal.", default_factory=operator),
+    typer.Option(
+        "--as",
+        metavar="NAME",
+        help="Your name, for the journal.",
+        default_factory=operator,
+        show_default="who is logged in",
+    ),
 ]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would happen.")]
 ReasonOption = Annotated[
