@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from authsrv import __version__
 from authsrv.commands import backups, clients, keys, moving, nodes, players, privacy, serving, tokens
 from authsrv.commands.console import CONFIG, ConfigOption, fail, load
 from authsrv.emulator.commands import app as emulator_commands
@@ -28,6 +29,22 @@ app.add_typer(privacy.app)
 app.add_typer(emulator_commands)
 
 DEMO_STATE = Path("var/demo")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"authsrv {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def program(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """What holds for every command."""
 
 
 app.command()(serving.serve)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from authsrv import __version__
 from authsrv.cli import app
 from authsrv.emulator import client
 from tests.support.processes import free_port, listens, running
@@ -99,6 +100,16 @@ def test_serve_speaks_as_it_does_among_the_other_commands(arguments: list[str]) 
     alone = subprocess.run(command, capture_output=True, text=True, check=False)
     among = RUN.invoke(app, ["serve", *arguments], prog_name="authsrv")
     assert (alone.returncode, alone.stdout, alone.stderr) == (among.exit_code, among.stdout, among.stderr)
+
+
+def test_the_program_tells_its_version() -> None:
+    code = (
+        "import sys, authsrv.cli\n"
+        "try: authsrv.cli.app(['--version'])\n"
+        f"finally: print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"authsrv {__version__}\n[]\n", "")
 
 
 def test_the_program_lists_its_commands() -> None:
