@@ -20,15 +20,27 @@ PAGE_HEADERS: Mapping[str, str] = MappingProxyType(
 """For the answer that carries one of these documents."""
 
 _STYLE = """
-:root { color-scheme: light dark; background: Canvas; color: CanvasText; --line: #8885; --well: #8882; }
+:root { color-scheme: light dark; background: var(--page);
+  --page: #fff; --text: #1a1d23; --line: #dfe2e8; --edge: #858c99; --well: #f3f4f7; --link: #0b5cad; }
+@media (prefers-color-scheme: dark) {
+  :root { --page: #1b1e24; --text: #eceef2; --line: #333943; --edge: #7c8594; --well: #252932; --link: #8ab8ff; }
+}
 * { box-sizing: border-box; }
-body { margin: 0; font: 1rem/1.5 system-ui, sans-serif; }
+body { margin: 0; font: 1rem/1.5 system-ui, sans-serif; color: var(--text); overflow-wrap: anywhere; }
 main { max-width: 32rem; margin: 0 auto; padding: 1.5rem 1rem 3rem; }
 h1 { font-size: 1.5rem; line-height: 1.25; }
-button, select { width: 100%; margin: 0.25rem 0; padding: 0.6rem 0.75rem; font: inherit; border-radius: 6px; }
+button, select { display: block; width: 100%; margin: 0.75rem 0 0; padding: 0.75rem 1rem; font: inherit;
+  line-height: 1.4; color: var(--text); background: var(--page); border: 1px solid var(--edge); border-radius: 0.6rem; }
+button { font-weight: 600; cursor: pointer; }
+button:hover { background: var(--well); }
+:focus-visible { outline: 3px solid var(--link); outline-offset: 2px; }
 label { display: block; margin-top: 1.5rem; font-weight: 600; }
-select { margin-bottom: 1.5rem; }
-.note { padding: 0.6rem 0.75rem; background: var(--well); border: 1px solid var(--line); border-radius: 6px; }
+select { margin: 0.25rem 0 1.5rem; padding-inline-end: 2.75rem; appearance: none; white-space: normal;
+  background: var(--page) no-repeat; background-size: 0.375rem 0.375rem;
+  background-position: calc(100% - 1.375rem) 50%, calc(100% - 1rem) 50%;
+  background-image: linear-gradient(45deg, #0000 50%, currentcolor 50%),
+    linear-gradient(-45deg, #0000 50%, currentcolor 50%); }
+.note { padding: 0.75rem 1rem; background: var(--well); border: 1px solid var(--line); border-radius: 0.6rem; }
 .cancel { margin-top: 1.5rem; }
 """
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.browser.visitor import MARKS, PHONE, PLATFORMS, Visitor, Visitors
+from tests.browser.visitor import DESKTOP, MARKS, PHONE, PLATFORMS, Visitor, Visitors
 
 pytestmark = MARKS
 
@@ -14,6 +14,33 @@ async def test_a_new_user_is_signed_in_three_clicks_after_opening_the_demo(visit
     await visitor.press("button[value=amber]")
     await visitor.is_at("/demo/shop")
     await visitor.reads("Welcome, Amber Vale")
+
+
+LACKING = """
+select => {
+  const { paddingLeft, paddingRight, paddingTop, paddingBottom, font } = getComputedStyle(select)
+  const [width, height] = [[paddingLeft, paddingRight], [paddingTop, paddingBottom]]
+    .map((sides) => sides.map(parseFloat).reduce((one, other) => one + other))
+  const text = document.createElement("div")
+  Object.assign(text.style, { font, width: `${select.clientWidth - width}px` })
+  text.textContent = select.selectedOptions[0].text
+  document.body.append(text)
+  return text.offsetHeight - (select.clientHeight - height)
+}
+"""
+"""By how much the text of a choice is higher than the room that it has."""
+
+
+@pytest.mark.parametrize("width", [PHONE, DESKTOP])
+@pytest.mark.parametrize("platform", PLATFORMS)
+async def test_the_case_to_try_is_not_cut_on_the_page_of_an_emulated_platform(
+    visitors: Visitors, platform: str, width: int
+) -> None:
+    visitor = await visitors.come(width)
+    await visitor.open("/demo/shop/login")
+    await visitor.press(f"#sign-in-{platform}")
+    assert await visitor.page.locator("#case").evaluate(LACKING) <= 1
+    assert await visitor.fits()
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
