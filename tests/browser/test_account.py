@@ -44,6 +44,18 @@ async def test_who_cancels_is_not_signed_in(visitor: Visitor) -> None:
     await visitor.is_titled("Sign in")
 
 
+async def test_the_mark_of_this_browser_stays_in_one_line_on_the_smallest_phone(visitors: Visitors) -> None:
+    visitor = await visitors.come(320, locale="de-DE")
+    await visitor.sign_in(*RESIDENT)
+    await visitor.open("/account")
+    mark = visitor.page.locator(".badge")
+    assert await mark.inner_text() == "Dieser Browser"
+    box = await mark.bounding_box()
+    assert box is not None
+    assert box["height"] < 24
+    assert await visitor.fits()
+
+
 async def test_an_account_is_deleted_and_its_platform_linked_to_another_without_a_script(visitors: Visitors) -> None:
     leaving, staying = [await visitors.come(java_script_enabled=False) for _ in range(2)]
     await leaving.open("/account")
