@@ -533,10 +533,10 @@ TOKEN_REFUSALS = [
     pytest.param({"client_id": "44"}, (400, "010-023", {}), id="code of another client"),
     pytest.param({"redirect_uri": "https://evil.test/"}, (400, "010-023", {}), id="redirect URI"),
     pytest.param({"grant_type": "refresh_token", "refresh_token": "junk"}, (400, "010-023", {}), id="junk refresh"),
-    pytest.param({"code": None}, (400, "0", {"reason": "invalid_parameter"}), id="no code"),
+    pytest.param({"code": None}, invalid("code"), id="no code"),
     pytest.param({"grant_type": None}, invalid("grant_type"), id="no grant_type"),
     pytest.param({"grant_type": "password"}, (400, "0", {}), id="unknown grant_type"),
-    pytest.param({"grant_type": "refresh_token"}, (400, "0", {"reason": "invalid_parameter"}), id="no refresh token"),
+    pytest.param({"grant_type": "refresh_token"}, invalid("refresh_token"), id="no refresh token"),
 ]
 
 
