@@ -76,6 +76,11 @@ def _require_mergeable(loser: Account, survivor: Account, occasion: Occasion) ->
     require_changeable(survivor, occasion)
     if loser.player.id == survivor.player.id:
         raise InvalidRequest("Name another player.", parameter="into")
+    require_one_age_group(loser, survivor, occasion)
+
+
+def require_one_age_group(loser: Account, survivor: Account, occasion: Occasion) -> None:
+    """Raise `AccountConflict` with the reason `age_group` if the groups differ and the project forbids that."""
     groups = {account.player.age_group for account in (loser, survivor)} - {""}
     if len(groups) > 1 and not occasion.project.accounts.merge_across_age_groups:
         raise AccountConflict("The two players are of different age groups.", reason="age_group")

@@ -13,6 +13,8 @@ from authsrv.accounts.banning import in_force, spread
 from authsrv.accounts.changing import advanced, lost, of_kind, require_changeable
 from authsrv.accounts.effects import Effect, Held, Move, Union, effect_of_event, ghosts_of, held
 from authsrv.accounts.journal import REVERSIBLE, Happening, Occasion, Planned
+from authsrv.accounts.merging import require_one_age_group
+from authsrv.ages import stricter
 from authsrv.errors import AccessDenied, LastIdentity, LaterChanges, LinkLimit, UserNotFound
 from authsrv.models import IdentityKey, Player
 from authsrv.oauth.marks import IdentityMarks
@@ -108,7 +110,7 @@ def _stands(effect: Effect, scene: Scene, now: int) -> bool:
     if not all(_is_there(move, scene) for move in effect.moves):
         return False
     if effect.union:
-        return _is_united(effect.union, scene, now)
+        return _is_united(effect, effect.union, scene, now)
     return all(scene.accounts[player_id].player.merged_into is None for player_id in effect.players)
 
 
@@ -119,7 +121,7 @@ def _is_there(move: Move, scene: Scene) -> bool:
     return (move.key, move.after) in [(linked.key, held(linked)) for linked in mine]
 
 
-def _is_united(union: Union, scene: Scene, now: int) -> bool:
+def _is_united(effect: Effect, union: Union, scene: Scene, now: int) -> bool:
     loser, survivor = scene.accounts[union.loser_id], scene.accounts[union.survivor_id]
     barred = _in_force(survivor.player.barred_until, survivor.player.barred_as, now)
     if survivor.player.merged_into is not None or barred != _in_force(
@@ -127,8 +129,17 @@ def _is_united(union: Union, scene: Scene, now: int) -> bool:
     ):
         return False
     if union.parted:
-        return loser.player.merged_into is None and _ids(loser) == set(union.aliases)
+        return _ids(loser) == set(union.aliases) and _is_as_parted(loser, effect, now)
     return {union.loser_id, *union.aliases} <= _ids(survivor)
+
+
+def _is_as_parted(loser: Account, effect: Effect, now: int) -> bool:
+    """Whether an account that came out of another has what it came with and no more: the rest would stay behind with
+    an alias, where no ban of the survivor reaches it.
+    """
+    came_with = {move.key for move in effect.moves if _holder(move.after) == loser.player.id}
+    is_free = loser.player.merged_into is None and not loser.player.is_barred(now)
+    return is_free and {linked.key for linked in loser.identities} <= came_with
 
 
 def _ids(account: Account) -> set[int]:
@@ -151,8 +162,14 @@ def _later(event: JournalEvent, effect: Effect, scene: Scene) -> LaterChanges:
 def _touches(later: JournalEvent, effect: Effect) -> bool:
     if cause(later) == "merged" or (effect.union and later.kind in _BARRING):
         return True
+    if effect.union and effect.union.parted and later.kind in REVERSIBLE and _concerns(later, effect.union.loser_id):
+        return True
     slots = {(move.key.kind, move.key.environment) for move in effect.moves}
     return later.identity is not None and (later.identity.kind, later.identity.environment) in slots
+
+
+def _concerns(later: JournalEvent, player_id: int) -> bool:
+    return player_id in {later.player_id, later.other_id}
 
 
 # --- whether it may be ---
@@ -164,6 +181,8 @@ def _require_possible(event: JournalEvent, effect: Effect, back: Effect, scene: 
     if not _has_room(back, scene, occasion.project.accounts.identities):
         later = _later(event, effect, scene)
         raise later if later.facts["events"] else LinkLimit
+    if back.union and not back.union.parted:
+        require_one_age_group(scene.accounts[back.union.loser_id], scene.accounts[back.union.survivor_id], occasion)
     _require_unbanned(back, scene, occasion)
     for player_id in {move.before.player_id for move in back.moves if move.before} - _merged_then(back):
         _require_way_in(player_id, effect, back, scene)
@@ -243,11 +262,19 @@ def _united(back: Union, scene: Scene, now: int) -> Iterator[Change]:
     else:
         yield MergePlayers(back.loser_id, back.survivor_id)
         yield EndSessions(back.loser_id, now, UNDONE)
-    if survivor.age_group == back.before.age_group != back.after.age_group:
-        yield SetAgeGroup(survivor.id, back.after.age_group)
+    age_group = _age_group(back, scene.accounts[back.loser_id].player, survivor)
+    if age_group != survivor.age_group:
+        yield SetAgeGroup(survivor.id, age_group)
     if back.ban_id:
         yield from (LiftBan(ban.id, now) for ban in in_force(scene.accounts[survivor.id], now) if ban.id == back.ban_id)
         yield BarPlayer(survivor.id, back.after.barred_until, back.after.barred_as or None)
+
+
+def _age_group(back: Union, loser: Player, survivor: Player) -> str:
+    """The survivor's: the stricter of two that become one, and what it was before if it is that of the merge yet."""
+    if not back.parted:
+        return stricter(loser.age_group, survivor.age_group)
+    return back.after.age_group if survivor.age_group == back.before.age_group else survivor.age_group
 
 
 def _of(account: Account, aliases: tuple[int, ...]) -> list[Player]:

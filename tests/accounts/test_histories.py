@@ -305,6 +305,7 @@ class Game:
         if player in self.world.gone:
             assert told["error"] == "user_not_found"
             return
+        assert player == now or not self.world.of(player), "an alias owns nothing"
         assert told.get("sub") == self.subs[now], (player, told)
         shown = {(one["provider"], one["subject"]) for one in told["identities"]}
         assert shown == {(name[0], self.subject(name)) for name in self.world.of(now)}

@@ -15,7 +15,7 @@ from authsrv.accounts.linking import link
 from authsrv.accounts.merging import merge
 from authsrv.accounts.transferring import transfer
 from authsrv.accounts.undoing import Scene, undo
-from authsrv.errors import AccessDenied, LastIdentity, LaterChanges, LinkLimit, UserNotFound
+from authsrv.errors import AccessDenied, AccountConflict, LastIdentity, LaterChanges, LinkLimit, UserNotFound
 from authsrv.models import NEVER, IdentityKey, Player
 from authsrv.storage.account_changes import AdvanceVersion, RecordEvent, SetAgeGroup, UnlinkIdentity
 from authsrv.storage.base import Storage
@@ -397,6 +397,65 @@ async def test_a_detached_identity_that_became_a_new_players_stays_theirs(storag
     merged = await performed(storage, merge(twin, FIRST, occasion(), MARKS, drop_duplicates=True))
     taken = await performed(storage, link(key("steam", "steam-4"), THIRD, occasion(now=NOW + 150), MARKS))
     assert await refusal_of(storage, merged) == [f"ev-{taken.id}"]
+
+
+# --- a merge that was undone, and comes back ---
+
+
+async def parted(storage: Storage, **rules: object) -> JournalEvent:
+    """The event by which the first player came out of the second again."""
+    merged = await performed(
+        storage, merge(await reloaded(storage, 1), await reloaded(storage, 2), occasion(**rules), MARKS)
+    )
+    return (await undone(storage, merged, occasion(now=NOW + 120, **rules))).event
+
+
+async def test_a_merge_does_not_come_back_once_the_other_player_has_another_platform_account(storage: Storage) -> None:
+    """It would stay with the alias, where no ban of the survivor reaches it."""
+    event = await parted(storage)
+    linked = await performed(storage, link(NEW, await reloaded(storage, 1), occasion(now=NOW + 150), MARKS))
+    assert await refusal_of(storage, event) == [f"ev-{linked.id}"]
+    await done(storage, unlink(NEW, await reloaded(storage, 1), occasion(now=NOW + 160)))
+    await undone(storage, event)
+    assert (await reloaded(storage, 1)).identities == ()
+
+
+async def test_a_merge_comes_back_whatever_its_survivor_was_given_meanwhile(storage: Storage) -> None:
+    event = await parted(storage)
+    await done(storage, link(NEW, await reloaded(storage, 2), occasion(now=NOW + 150), MARKS))
+    await undone(storage, event)
+    kinds = [linked.key.kind for linked in (await reloaded(storage, 2)).identities]
+    assert sorted(kinds) == ["eos_puid", "epic", "steam", "xbox"]
+
+
+@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("doer", [BACKEND, ADMIN])
+async def test_a_merge_does_not_come_back_once_either_player_was_banned(
+    storage: Storage, number: int, doer: Doer
+) -> None:
+    event = await parted(storage)
+    sentence = await performed(
+        storage, sentenced([await reloaded(storage, number)], Sentence("banned"), occasion(ADMIN, now=NOW + 150), MARKS)
+    )
+    with pytest.raises(LaterChanges) as refused:
+        await undone(storage, event, occasion(doer, now=NOW + 200))
+    assert refused.value.facts == {"events": [f"ev-{sentence.id}"]}
+
+
+async def test_when_a_merge_comes_back_the_stricter_age_group_of_the_day_remains(storage: Storage) -> None:
+    await storage.apply([SetAgeGroup(1, "adult"), SetAgeGroup(2, "adult")])
+    event = await parted(storage)
+    await storage.apply([SetAgeGroup(1, "child")])
+    await undone(storage, event, occasion(now=NOW + 200, merge_across_age_groups=True))
+    assert (await reloaded(storage, 2)).player.age_group == "child"
+
+
+async def test_no_merge_comes_back_of_players_whose_age_groups_differ_by_now(storage: Storage) -> None:
+    event = await parted(storage)
+    await storage.apply([SetAgeGroup(1, "child"), SetAgeGroup(2, "adult")])
+    with pytest.raises(AccountConflict) as refused:
+        await undone(storage, event)
+    assert refused.value.reason == "age_group"
 
 
 # --- who must not lose, or get, what ---

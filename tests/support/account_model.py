@@ -284,7 +284,9 @@ class World:
         if survivor in self.into or self.is_barred(survivor):
             return False
         if event.parted:
-            return loser not in self.into and self.aliases(loser) == aliases
+            came_with = {name for name, (_, after) in event.moves.items() if after and after.player == loser}
+            is_free = loser not in self.into and not self.is_barred(loser)
+            return is_free and self.of(loser) <= came_with and self.aliases(loser) == aliases
         return {loser, *aliases} <= self.aliases(survivor)
 
     def _require_undoable(self, event: Happened) -> None:
