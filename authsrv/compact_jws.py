@@ -12,6 +12,8 @@ from typing import Any
 from authsrv.strict_json import strict_json
 
 _COMPACT = re.compile(r"([A-Za-z0-9_-]++)\.([A-Za-z0-9_-]++)\.([A-Za-z0-9_-]++)")
+_LONGEST_HEADER = 8192
+"""Characters; room for a chain of certificates. A longer one would be read for nothing: nobody has signed it yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +29,10 @@ class CompactJws:
 def take_apart(text: str, longest: int) -> CompactJws:
     """The parts of a token of at most `longest` characters, whose header and payload are strict JSON objects.
 
-    Raises ValueError, whose text never holds a part of the token.
+    A header has 8,192 characters at most. Raises ValueError, whose text never holds a part of the token.
     """
     parts = _COMPACT.fullmatch(text) if len(text) <= longest else None
-    if parts is None:
+    if parts is None or parts.end(1) > _LONGEST_HEADER:
         raise ValueError("not a compact JWS, or too long")
     head, body, tail = parts.groups()
     return CompactJws(_object(head), _object(body), f"{head}.{body}".encode("ascii"), _decoded(tail))

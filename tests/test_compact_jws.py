@@ -71,3 +71,14 @@ def test_any_other_text_is_refused_and_not_repeated_in_the_error(text: str) -> N
         take_apart(text, LONGEST)
     assert not any(len(part) > 3 and part in str(refused.value) for part in text.split("."))
     assert refused.value.__context__ is None or refused.value.__suppress_context__
+
+
+@pytest.mark.parametrize(("filling", "allowed"), [(6124, True), (6125, False)])
+def test_C13_a_header_has_8192_characters_at_most(filling: int, *, allowed: bool) -> None:
+    head = encoded(b'{"alg":"x","x5c":"' + b"A" * filling + b'"}')
+    assert (len(head) <= 8192) == allowed
+    if allowed:
+        assert take_apart(f"{head}.{BODY}.{TAIL}", 16_000).header["alg"] == "x"
+        return
+    with pytest.raises(ValueError, match="not a compact JWS, or too long"):
+        take_apart(f"{head}.{BODY}.{TAIL}", 16_000)

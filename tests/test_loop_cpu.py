@@ -5,8 +5,8 @@ The bounds catch a slow hash, a key that is made or read anew, or a query on the
 
 import hashlib
 import sys
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -17,6 +17,7 @@ from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 from authsrv.oauth import key_material
 from tests.support.exchange import exchange, exchanging, narrow, ticket
+from tests.support.loop_cpu import Call, cpu_of_both
 from tests.support.server import Server, running
 
 ROUNDS = 12
@@ -26,24 +27,6 @@ ROUNDS = 12
 async def server(tmp_path: Path) -> AsyncIterator[Server]:
     async with running(tmp_path, edit=exchanging) as started:
         yield started
-
-
-Call = Callable[[], Awaitable[object]]
-
-
-async def cpu_of(call: Call) -> float:
-    """CPU seconds that one call takes of this thread."""
-    began = time.thread_time()
-    await call()
-    return time.thread_time() - began
-
-
-async def cpu_of_both(call: Call, reference: Call) -> tuple[float, float]:
-    """The best of some rounds in turns, which a busy machine disturbs least and both alike."""
-    await call()
-    await reference()
-    rounds = [(await cpu_of(call), await cpu_of(reference)) for _ in range(ROUNDS)]
-    return min(taken for taken, _ in rounds), min(taken for _, taken in rounds)
 
 
 async def prepared(server: Server, name: str) -> Call:
@@ -98,7 +81,8 @@ async def test_a_request_costs_the_loop_a_few_reference_requests(
     server: Server, name: str, bound: float, capsys: pytest.CaptureFixture[str]
 ) -> None:
     call = await prepared(server, name)
-    found, reference = await cpu_of_both(call, lambda: server.http.get("/.well-known/openid-configuration"))
+    discovery = partial(server.http.get, "/.well-known/openid-configuration")
+    found, reference = await cpu_of_both(call, discovery, ROUNDS)
     with capsys.disabled():
         sys.stdout.write(f"\n{name}: {found * 1000:.2f} ms of CPU, {found / reference:.1f} reference requests\n")
     assert found < bound * reference
