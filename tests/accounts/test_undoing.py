@@ -402,12 +402,10 @@ async def test_a_detached_identity_that_became_a_new_players_stays_theirs(storag
 # --- a merge that was undone, and comes back ---
 
 
-async def parted(storage: Storage, **rules: object) -> JournalEvent:
+async def parted(storage: Storage) -> JournalEvent:
     """The event by which the first player came out of the second again."""
-    merged = await performed(
-        storage, merge(await reloaded(storage, 1), await reloaded(storage, 2), occasion(**rules), MARKS)
-    )
-    return (await undone(storage, merged, occasion(now=NOW + 120, **rules))).event
+    merged = await performed(storage, merge_both(await reloaded(storage, 1), await reloaded(storage, 2), occasion()))
+    return (await undone(storage, merged, occasion(now=NOW + 120))).event
 
 
 async def test_a_merge_does_not_come_back_once_the_other_player_has_another_platform_account(storage: Storage) -> None:
