@@ -27,7 +27,7 @@ COPY --from=build /opt/authsrv /opt/authsrv
 RUN useradd --system --uid 10001 --no-create-home authsrv \
  && install --directory --owner=authsrv --mode=0700 /var/lib/authsrv
 # The base image comes without the bytecode of Python's own library, which every start would compile again otherwise.
-RUN /opt/authsrv/bin/python -c "import authsrv.commands.serving, authsrv.serving.process, authsrv.storage.postgres"
+RUN /opt/authsrv/bin/python -c "import authsrv.commands.serving, authsrv.serving.process, authsrv.storage.postgres.storage"
 # Nothing outside of /var/lib/authsrv is ever written, so the root file system may be read-only.
 ENV PATH=/opt/authsrv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER 10001

@@ -27,10 +27,10 @@ from authsrv.storage.erasure_ledger import ErasureLedger, Ledger, LedgerDirector
 from authsrv.storage.files import create, path_of, refuse_network, tighten
 from authsrv.storage.lock import ProcessLock
 from authsrv.storage.migrate import migrate
-from authsrv.storage.server_backup import fill_server, making_room, refuse_served, write_server_backup
-from authsrv.storage.sqlite_backup import write_backup
-from authsrv.storage.sqlite_restore import cut_file, hold_ids_back, holds_players, present, put_in_place, take_in
-from authsrv.storage.sqlite_start import StartMark
+from authsrv.storage.moving.server_backup import fill_server, making_room, refuse_served, write_server_backup
+from authsrv.storage.sqlite.backup import write_backup
+from authsrv.storage.sqlite.restore import cut_file, hold_ids_back, holds_players, present, put_in_place, take_in
+from authsrv.storage.sqlite.start import StartMark
 
 
 @dataclass(frozen=True, slots=True)

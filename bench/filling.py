@@ -16,9 +16,9 @@ from itertools import islice
 from pathlib import Path
 
 from authsrv.models import Digest, Grant, IdentityKey, Player, Reservation
-from authsrv.storage import sql
-from authsrv.storage.rows import Values, grant_values, identity_values, player_values, reservation_values, row_ids
+from authsrv.storage.rows.base import Values, grant_values, identity_values, player_values, reservation_values, row_ids
 from authsrv.storage.schema import REVISIONS
+from authsrv.storage.statements import base as sql
 from bench.site import CHALLENGE, GAMES, REDIRECT_URI
 
 GRANTS_PER_PLAYER = 5

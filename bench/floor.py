@@ -28,7 +28,7 @@ from authsrv.models import Digest
 from authsrv.oauth.key_material import Vault
 from authsrv.oauth.keys import KeyRing, SigningKey
 from authsrv.storage.changes import RedeemCode, RotateRefreshToken
-from authsrv.storage.sqlite import SqliteStorage
+from authsrv.storage.sqlite.storage import SqliteStorage
 from bench.servers import DISCOVERY
 
 NAMES = frozenset(

@@ -302,7 +302,8 @@ import os, signal, sys, time
 from pathlib import Path
 from authsrv import restoring
 from authsrv.config import Config
-from authsrv.storage import sqlite_backup, sqlite_restore
+from authsrv.storage.sqlite import backup as sqlite_backup
+from authsrv.storage.sqlite import restore as sqlite_restore
 
 def die(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)

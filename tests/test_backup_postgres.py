@@ -11,10 +11,10 @@ from authsrv.account_models import Erasure
 from authsrv.config import Config
 from authsrv.database_url import Database
 from authsrv.restoring import Plan, Restorer, RestoreRefused
-from authsrv.storage import server_backup
 from authsrv.storage.base import SchemaMismatch
 from authsrv.storage.erasure_ledger import LedgerDirectory
-from authsrv.storage.postgres import PostgresStorage
+from authsrv.storage.moving import server_backup
+from authsrv.storage.postgres.storage import PostgresStorage
 from tests.support import postgres
 from tests.support.refusals import token_error
 from tests.support.residents import Resident, resident

@@ -200,7 +200,12 @@ def test_migrate_says_what_is_wrong_with_a_foreign_file(config: Path) -> None:
 def test_without_the_driver_of_the_database_the_command_says_what_to_install(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("psycopg", "psycopg_pool", "authsrv.storage.postgres", "authsrv.storage.postgres_connection"):
+    for module in (
+        "psycopg",
+        "psycopg_pool",
+        "authsrv.storage.postgres.storage",
+        "authsrv.storage.postgres.connection",
+    ):
         monkeypatch.setitem(sys.modules, module, None)
     config = tmp_path / "authsrv.toml"
     config.write_text(GOOD.replace("sqlite:///{directory}/authsrv.db", "postgresql://localhost/authsrv"))

@@ -12,7 +12,7 @@ from authsrv.demo.run import seed as seed_or_say_why
 from authsrv.models import Player
 from authsrv.oauth.claims import SCOPE_CLAIMS
 from authsrv.storage.changes import AddPlayer, LinkIdentity
-from authsrv.storage.sqlite import SqliteStorage
+from authsrv.storage.sqlite.storage import SqliteStorage
 from tests.support.browser import Browser
 from tests.support.server import ManualClock, demo_config, emulators, running
 from tests.support.storage import migrated_file

@@ -12,7 +12,7 @@ from authsrv.account_models import Doer
 from authsrv.accounts.forgetting import Order
 from authsrv.database_url import Database
 from authsrv.emulator.base import MintedCredential
-from authsrv.storage.house_move import move
+from authsrv.storage.moving.house_move import move
 from tests.support.banning import ban, is_dead
 from tests.support.browser import Browser
 from tests.support.copying import Watched

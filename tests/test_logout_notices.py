@@ -13,7 +13,7 @@ from authsrv.models import Client, LogoutNotice, LogoutRules
 from authsrv.platforms.base import OutboundError, OutboundResponse
 from authsrv.storage.base import StorageUnavailable
 from authsrv.storage.changes import AddNotice
-from authsrv.storage.memory import MemoryStorage
+from authsrv.storage.memory.storage import MemoryStorage
 from tests.support.oauth import ISSUER, LAUNCHER, OTHER, Bench, bench, ring
 from tests.support.storage import NOW
 

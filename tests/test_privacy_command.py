@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from authsrv.cli import app
 from authsrv.storage.changes import AddNotice, AddPlayer
-from authsrv.storage.sqlite import SqliteStorage
+from authsrv.storage.sqlite.storage import SqliteStorage
 from tests.support.storage import NOW, migrated_file, player
 from tests.support.storage_browsers import notice
 

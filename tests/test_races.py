@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from authsrv.platforms.base import OutboundError, OutboundResponse
-from authsrv.storage.memory import MemoryStorage
+from authsrv.storage.memory.storage import MemoryStorage
 from tests.support.gates import Gate
 from tests.support.server import Server, running_on
 from tests.support.storage import BACKENDS

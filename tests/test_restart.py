@@ -20,7 +20,7 @@ import jwt
 import pytest
 
 from authsrv.storage.changes import AddKeys
-from authsrv.storage.sqlite import SqliteStorage
+from authsrv.storage.sqlite.storage import SqliteStorage
 from tests.node.packages import DIRECTORY, install
 from tests.support import launcher
 from tests.support.oauth import stored_keys

@@ -15,7 +15,7 @@ from authsrv.jobs.rate_exchange import BATCH, INTERVAL, PAUSE, RateExchange
 from authsrv.limits import Quotas, RateLimiter, Rule
 from authsrv.models import SharedCount
 from authsrv.storage.base import StorageUnavailable
-from authsrv.storage.memory import MemoryStorage
+from authsrv.storage.memory.storage import MemoryStorage
 
 QUOTAS = Quotas(
     client_logins=100,

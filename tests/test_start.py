@@ -26,9 +26,9 @@ ELSEWHERE = (
     "authsrv.commands.players",
     "authsrv.demo",
     "authsrv.emulator.app",
-    "authsrv.storage.memory",
+    "authsrv.storage.memory.storage",
     "authsrv.storage.migrate",
-    "authsrv.storage.postgres",
+    "authsrv.storage.postgres.storage",
     "httpx",
     "psycopg",
     "sqlalchemy",
@@ -93,7 +93,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> frozenset[str]:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("module", ELSEWHERE)
 def test_a_server_never_loads_what_others_are_for(loaded: frozenset[str], module: str) -> None:
-    assert "authsrv.storage.sqlite" in loaded
+    assert "authsrv.storage.sqlite.storage" in loaded
     assert module not in loaded
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from authsrv.storage.sqlite import SqliteStorage
+from authsrv.storage.sqlite.storage import SqliteStorage
 from tests.support.browser import Browser, shop_request
 from tests.support.ending import FEED, introspect, is_active, own_token, revoke, with_everybody
 from tests.support.exchange import (

@@ -10,7 +10,7 @@ from authsrv.jobs.sweeper import BATCH, INTERVAL, MANY, PACE, PAUSE, Sweeper
 from authsrv.models import Retention
 from authsrv.storage.base import KEPT, StorageUnavailable, Swept
 from authsrv.storage.changes import AddGrant, AddPlayer
-from authsrv.storage.memory import MemoryStorage
+from authsrv.storage.memory.storage import MemoryStorage
 from tests.support.storage import NOW, grant, memory_storage, player
 
 

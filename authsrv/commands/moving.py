@@ -16,8 +16,8 @@ from authsrv.commands.console import JsonOption, fail, table
 from authsrv.database_url import Database
 
 if TYPE_CHECKING:
-    from authsrv.storage.comparing import Comparison
-    from authsrv.storage.house_move import Moved
+    from authsrv.storage.moving.comparing import Comparison
+    from authsrv.storage.moving.house_move import Moved
 
 _AGAIN = "The new database is not to be used. Begin again with an empty one, and look what is wrong with this one."
 _DONE = """\
@@ -54,7 +54,7 @@ def migrate_data(
     row is copied and compared; tokens, sessions and players go on. After an interruption, give the same command again.
     """
     from authsrv.storage.base import StorageError  # noqa: PLC0415 - heavy
-    from authsrv.storage.house_move import move  # noqa: PLC0415 - heavy
+    from authsrv.storage.moving.house_move import move  # noqa: PLC0415 - heavy
 
     sides = _database(source, source_password), _database(target, target_password)
     try:

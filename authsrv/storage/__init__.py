@@ -3,33 +3,33 @@
 from collections.abc import Callable, Mapping
 
 from authsrv.database_url import Database
-from authsrv.storage import (  # noqa: F401 - they register what writes their changes
-    account_steps,
-    browser_steps,
-    client_steps,
-    key_steps,
-    node_steps,
-    privacy_steps,
-    revocation_steps,
-)
 from authsrv.storage.base import Storage, StorageError
+from authsrv.storage.steps import (  # noqa: F401 - they register what writes their changes
+    accounts,
+    browsers,
+    clients,
+    keys,
+    nodes,
+    privacy,
+    revocations,
+)
 
 
 def _memory(database: Database) -> Storage:
-    from authsrv.storage.memory import MemoryStorage  # noqa: PLC0415 - a dozen modules that a real server has no use for
+    from authsrv.storage.memory.storage import MemoryStorage  # noqa: PLC0415 - a dozen modules for tests and trials
 
     return MemoryStorage.from_url(database.url)
 
 
 def _sqlite(database: Database) -> Storage:
-    from authsrv.storage.sqlite import SqliteStorage  # noqa: PLC0415 - nothing for a server on PostgreSQL
+    from authsrv.storage.sqlite.storage import SqliteStorage  # noqa: PLC0415 - nothing for a server on PostgreSQL
 
     return SqliteStorage.from_url(database.url)
 
 
 def _postgres(database: Database) -> Storage:
     try:
-        from authsrv.storage.postgres import PostgresStorage  # noqa: PLC0415 - an extra, and heavy
+        from authsrv.storage.postgres.storage import PostgresStorage  # noqa: PLC0415 - an extra, and heavy
     except ImportError as error:
         raise StorageError("PostgreSQL needs the extra of this name: pip install 'authsrv[postgres]'") from error
     return PostgresStorage(database)

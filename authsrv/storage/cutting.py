@@ -5,11 +5,11 @@ Owns which statements that takes and in which order. Knows no driver and no tran
 
 from collections.abc import Collection
 
-from authsrv.storage import restore_sql as sql
 from authsrv.storage.base import RESTORED, Cut
 from authsrv.storage.dialogues import Writing
-from authsrv.storage.revocation_sql import RAISE_NOT_BEFORE
-from authsrv.storage.rows import checked, required
+from authsrv.storage.rows.base import checked, required
+from authsrv.storage.statements import restored as sql
+from authsrv.storage.statements.revocations import RAISE_NOT_BEFORE
 
 STARTS_SKIPPED = 4096
 """How many starts of the server may lie between a backup and its restore: their row ids are never given again."""

@@ -9,11 +9,17 @@ from typing import TypeVar
 
 from authsrv.account_models import Account, Census, Dossier, Erasure
 from authsrv.models import Player
-from authsrv.storage import account_sql, browser_sql, node_sql, privacy_sql, rate_sql, revocation_sql, sql
-from authsrv.storage.account_rows import account_of
 from authsrv.storage.base import LAST_ROW
-from authsrv.storage.privacy_rows import RecordRows, dossier_of
-from authsrv.storage.rows import Row, Values, player_of
+from authsrv.storage.rows.accounts import account_of
+from authsrv.storage.rows.base import Row, Values, player_of
+from authsrv.storage.rows.privacy import RecordRows, dossier_of
+from authsrv.storage.statements import accounts as account_sql
+from authsrv.storage.statements import base as sql
+from authsrv.storage.statements import browsers as browser_sql
+from authsrv.storage.statements import nodes as node_sql
+from authsrv.storage.statements import privacy as privacy_sql
+from authsrv.storage.statements import rates as rate_sql
+from authsrv.storage.statements import revocations as revocation_sql
 
 T = TypeVar("T")
 Query = tuple[str, Values]

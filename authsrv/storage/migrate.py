@@ -15,11 +15,11 @@ from authsrv.database_url import names_postgres
 from authsrv.storage.base import StorageError
 from authsrv.storage.files import create, path_of, refuse_network, tighten
 from authsrv.storage.lock import ProcessLock
-from authsrv.storage.migrate_postgres import migrate_postgres
 from authsrv.storage.migrations import HEAD, configuration
+from authsrv.storage.postgres.migrate import migrate_postgres
 from authsrv.storage.schema import check_known
-from authsrv.storage.sqlite_backup import back_up
-from authsrv.storage.sqlite_connection import opening_error, read_revision
+from authsrv.storage.sqlite.backup import back_up
+from authsrv.storage.sqlite.connection import opening_error, read_revision
 
 
 def migrate(url: str, password: str = "") -> None:

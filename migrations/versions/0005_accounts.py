@@ -63,7 +63,7 @@ def extend_players() -> None:
 
 
 def write_name_keys() -> None:
-    """As `authsrv.storage.rows.name_key` makes them, some rows at a time: there may be millions."""
+    """As `authsrv.storage.rows.base.name_key` makes them, some rows at a time: there may be millions."""
     players = sa.table("players", sa.column("id", INT64), sa.column("display_name", TEXT), sa.column("name_key", TEXT))
     page = sa.select(players.c.id, players.c.display_name).order_by(players.c.id).limit(ROWS_AT_A_TIME)
     write = sa.update(players).where(players.c.id == sa.bindparam("row")).values(name_key=sa.bindparam("key"))

@@ -16,7 +16,7 @@ import pytest
 
 from authsrv.models import IdentityKey, Player
 from authsrv.storage.changes import AddPlayer, LinkIdentity
-from authsrv.storage.sqlite import SqliteStorage
+from authsrv.storage.sqlite.storage import SqliteStorage
 from tests.support.managing import BACKEND
 from tests.support.serving import Place, emulator_running
 from tests.support.storage import migrated_file

@@ -10,10 +10,10 @@ from typer.testing import CliRunner, Result
 from authsrv.cli import app
 from authsrv.commands import moving
 from authsrv.database_url import Database
-from authsrv.storage import house_move
 from authsrv.storage.base import StorageError
-from authsrv.storage.copied_tables import TABLES
-from authsrv.storage.sqlite_copying import SqliteSide
+from authsrv.storage.moving import house_move
+from authsrv.storage.moving.tables import TABLES
+from authsrv.storage.sqlite.copying import SqliteSide
 from tests.support.copying import empty, filled
 
 ROWS = 7 * len(TABLES)

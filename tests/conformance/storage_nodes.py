@@ -10,7 +10,6 @@ from typing import get_args
 import pytest
 
 from authsrv.models import Lease
-from authsrv.storage import client_steps, key_steps
 from authsrv.storage.base import Conflict, Storage, StorageError
 from authsrv.storage.changes import (
     MOVES,
@@ -29,6 +28,8 @@ from authsrv.storage.changes import (
     VersionName,
 )
 from authsrv.storage.node_changes import ReleaseLease, TakeLease
+from authsrv.storage.steps import clients as client_steps
+from authsrv.storage.steps import keys as key_steps
 from tests.conformance.storage_races import RACERS, outcomes
 from tests.support.storage import NOW, player, signing_key
 from tests.support.storage_clients import registered_client

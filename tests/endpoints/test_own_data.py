@@ -14,7 +14,7 @@ from authsrv.accounts.forgetting import Order
 from authsrv.models import TOKEN_EXCHANGE
 from authsrv.storage.account_changes import MergePlayers, SetSegments
 from authsrv.storage.changes import SetProfile
-from authsrv.storage.memory import MemoryStorage
+from authsrv.storage.memory.storage import MemoryStorage
 from tests.support.browser import Browser
 from tests.support.ending import FEED, is_active, with_everybody
 from tests.support.exchange import ACCESS_TOKEN

@@ -14,7 +14,7 @@ from authsrv.emulator.playfab.cases import CASES, SECRET_KEY, TITLE
 from authsrv.models import Grant
 from authsrv.storage.base import Conflict
 from authsrv.storage.changes import Change, RevokeGrant, RotateRefreshToken
-from authsrv.storage.memory import MemoryStorage
+from authsrv.storage.memory.storage import MemoryStorage
 from tests.support.browser import Browser
 from tests.support.server import ISSUER, Server, demo_config, running
 

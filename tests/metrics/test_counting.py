@@ -12,7 +12,7 @@ from authsrv.outbound.client import HttpOutbound, OutboundLimits
 from authsrv.platforms.base import OutboundError
 from authsrv.storage.base import Conflict, StorageUnavailable
 from authsrv.storage.changes import AddKeys
-from authsrv.storage.sqlite import SqliteStorage
+from authsrv.storage.sqlite.storage import SqliteStorage
 from tests.support.fault_server import Fault, answer, black_hole, raw, serving
 from tests.support.storage import migrated_sqlite, signing_key
 

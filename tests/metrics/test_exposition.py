@@ -18,7 +18,7 @@ from authsrv.models import TOKEN_EXCHANGE
 from authsrv.outbound.figures import HostVitals
 from authsrv.storage.base import Conflict, StorageUnavailable
 from authsrv.storage.node_changes import TakeLease
-from authsrv.storage.postgres import PostgresStorage
+from authsrv.storage.postgres.storage import PostgresStorage
 from authsrv.storage.schema import REVISIONS
 from authsrv.storage.vitals import PoolVitals
 from tests.support.metrics import exposed, families, measured, rendered, samples, value

@@ -9,7 +9,7 @@ from authsrv.errors import InvalidGrant, TemporarilyUnavailable
 from authsrv.oauth import credentials
 from authsrv.oauth.credentials import LEASE, VERIFY_SECONDS, CredentialDesk, Presented
 from authsrv.platforms.base import Credential, PlatformIdentity, SingleUse, Submission
-from authsrv.storage.memory import MemoryStorage
+from authsrv.storage.memory.storage import MemoryStorage
 from tests.support.platforms import SilentOnly
 from tests.support.storage import NOW, digest
 

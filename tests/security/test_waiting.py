@@ -8,7 +8,7 @@ import pytest
 from authsrv.errors import TemporarilyUnavailable
 from authsrv.oauth.credentials import MOST_WAITING, CredentialDesk, Presented
 from authsrv.platforms.base import Credential, PlatformIdentity, SingleUse, Submission
-from authsrv.storage.memory import MemoryStorage
+from authsrv.storage.memory.storage import MemoryStorage
 from tests.support.platforms import SilentOnly
 from tests.support.storage import NOW, digest
 

@@ -12,18 +12,18 @@ from pathlib import Path
 import pytest
 
 from authsrv.database_url import Database
-from authsrv.storage import copying
 from authsrv.storage.base import SchemaMismatch, StorageError
-from authsrv.storage.comparing import canonical
-from authsrv.storage.copied_tables import NOT_COPIED, TABLES, Table
-from authsrv.storage.house_move import Moved, move
 from authsrv.storage.lock import ProcessLock
 from authsrv.storage.migrate import migrate
-from authsrv.storage.rows import Row
+from authsrv.storage.moving import copying
+from authsrv.storage.moving.comparing import canonical
+from authsrv.storage.moving.house_move import Moved, move
+from authsrv.storage.moving.tables import NOT_COPIED, TABLES, Table
+from authsrv.storage.rows.base import Row
 from authsrv.storage.schema import REVISIONS
-from authsrv.storage.sqlite import SqliteStorage
-from authsrv.storage.sqlite_connection import WRITER
-from authsrv.storage.sqlite_copying import SqliteSide
+from authsrv.storage.sqlite.connection import WRITER
+from authsrv.storage.sqlite.copying import SqliteSide
+from authsrv.storage.sqlite.storage import SqliteStorage
 from tests.support.copying import Watched, empty, filled
 from tests.support.storage import migrated_file, rows
 
@@ -222,8 +222,8 @@ def is_done(source: Path, target: Path) -> bool:
 _CHILD = """
 import signal, sys
 from authsrv.database_url import Database
-from authsrv.storage import copying
-from authsrv.storage.house_move import move
+from authsrv.storage.moving import copying
+from authsrv.storage.moving.house_move import move
 from tests.support.copying import Watched
 copying.ROWS_AT_A_TIME = 1
 # Nobody handles this signal: the process is gone at once.
@@ -305,7 +305,7 @@ def test_one_database_cannot_be_moved_to_itself(tmp_path: Path) -> None:
 
 def test_without_the_driver_it_is_said_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    monkeypatch.delitem(sys.modules, "authsrv.storage.postgres_copying", raising=False)
+    monkeypatch.delitem(sys.modules, "authsrv.storage.postgres.copying", raising=False)
     with pytest.raises(StorageError, match=r"pip install 'authsrv\[postgres\]'"):
         move(Database(url(filled(tmp_path / "a"))), Database("postgresql://amber@127.0.0.1/authsrv"), Watched())
 
@@ -359,7 +359,7 @@ def test_a_full_disk_is_told_and_the_same_command_goes_on(tmp_path: Path, monkey
     ((pages,),) = rows(target, "PRAGMA page_count")
     limit = (("max_page_count", str(pages), pages),)
     with monkeypatch.context() as patched:
-        patched.setattr("authsrv.storage.sqlite_copying.WRITER", (*WRITER, *limit))
+        patched.setattr("authsrv.storage.sqlite.copying.WRITER", (*WRITER, *limit))
         with pytest.raises(StorageError, match=r"disk of .*/b/.* is full; make room"):
             moved(source, target)
     assert moved(source, target).is_whole

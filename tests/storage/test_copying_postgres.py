@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from authsrv.database_url import Database
-from authsrv.storage import copying
 from authsrv.storage.base import SchemaMismatch, StorageError
-from authsrv.storage.copied_tables import TABLES
-from authsrv.storage.house_move import Moved, move
 from authsrv.storage.migrate import migrate
-from authsrv.storage.postgres import PostgresStorage
+from authsrv.storage.moving import copying
+from authsrv.storage.moving.house_move import Moved, move
+from authsrv.storage.moving.tables import TABLES
+from authsrv.storage.postgres.storage import PostgresStorage
 from authsrv.storage.schema import REVISIONS
-from authsrv.storage.sqlite import SqliteStorage
+from authsrv.storage.sqlite.storage import SqliteStorage
 from tests.support.copying import Watched, empty, filled
 from tests.support.postgres import database, execute, fresh_database, private_server, shared_server
 from tests.support.storage import NOW, rows
@@ -118,11 +118,11 @@ async def test_a_database_whose_ids_are_ahead_of_the_clock_has_to_wait(tmp_path:
 _CHILD = """
 import signal, sys
 from authsrv.database_url import Database
-from authsrv.storage import copying
-from authsrv.storage.house_move import move
+from authsrv.storage.moving import copying
+from authsrv.storage.moving.house_move import move
 from tests.support.copying import Watched
 copying.ROWS_AT_A_TIME = 1
-import authsrv.storage.postgres_copying  # before the clock runs
+import authsrv.storage.postgres.copying  # before the clock runs
 # Nobody handles this signal: the process is gone at once.
 signal.setitimer(signal.ITIMER_REAL, float(sys.argv[3]))
 sys.exit(not move(Database(sys.argv[1]), Database(sys.argv[2]), Watched()).is_whole)

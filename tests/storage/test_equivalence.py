@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from authsrv.storage import browser_steps, memory_browsers
 from authsrv.storage.base import Storage, StorageError
+from authsrv.storage.memory import browsers as memory_browsers
+from authsrv.storage.steps import browsers as browser_steps
 from tests.support.storage import BACKENDS, NOW, digest, identity, player, storage_on
 from tests.support.storage_changes import BEGINNING, CALLS, Call, applying
 

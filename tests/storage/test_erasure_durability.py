@@ -27,7 +27,7 @@ from authsrv.storage.changes import (
     UseSession,
 )
 from authsrv.storage.privacy_changes import ErasePlayer
-from authsrv.storage.sqlite import SqliteStorage
+from authsrv.storage.sqlite.storage import SqliteStorage
 from tests.support.storage import NOW, digest, full_grant, identity, migrated_file, player
 from tests.support.storage_accounts import ban, full_event, link_code
 from tests.support.storage_browsers import browser, session
@@ -69,7 +69,7 @@ def erased(number: int) -> Change:
 WORKER = """
 import asyncio, sys
 from pathlib import Path
-from authsrv.storage.sqlite import SqliteStorage
+from authsrv.storage.sqlite.storage import SqliteStorage
 from tests.storage.test_erasure_durability import erased
 
 async def erase(storage, numbers):

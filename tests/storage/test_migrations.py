@@ -31,8 +31,8 @@ from authsrv.storage.lock import ProcessLock
 from authsrv.storage.migrate import engine_of, main, migrate
 from authsrv.storage.migrations import configuration, scripts
 from authsrv.storage.schema import REVISIONS
-from authsrv.storage.sqlite import SqliteStorage
-from authsrv.storage.sqlite_backup import back_up
+from authsrv.storage.sqlite.backup import back_up
+from authsrv.storage.sqlite.storage import SqliteStorage
 from tests.support.storage import NOW, digest, full_grant, migrated_file, player, rows
 from tests.support.storage_browsers import PROFILE, browser, notice, pending, session, trip
 

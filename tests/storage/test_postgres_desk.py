@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from authsrv.database_url import Database
-from authsrv.storage import postgres_desk
 from authsrv.storage.base import StorageUnavailable
-from authsrv.storage.postgres import PostgresStorage
-from authsrv.storage.postgres_connection import Connection
+from authsrv.storage.postgres import desk as postgres_desk
+from authsrv.storage.postgres.connection import Connection
+from authsrv.storage.postgres.storage import PostgresStorage
 from authsrv.storage.vitals import PoolVitals
 from tests.support import postgres
 from tests.support.postgres import execute

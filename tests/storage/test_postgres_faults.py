@@ -15,8 +15,8 @@ from authsrv.database_url import Database
 from authsrv.storage import open_storage
 from authsrv.storage.base import Conflict, Storage, StorageUnavailable
 from authsrv.storage.changes import AddGrant, AddPlayer, Change, CountCodeFailure, LinkIdentity, RedeemCode
-from authsrv.storage.postgres import PostgresStorage
-from authsrv.storage.postgres_connection import Connection
+from authsrv.storage.postgres.connection import Connection
+from authsrv.storage.postgres.storage import PostgresStorage
 from tests.support import postgres
 from tests.support.postgres import PostgresServer, execute, private_server
 from tests.support.postgres_waiting import WAITING, somebody, until, until_waiting

@@ -10,7 +10,7 @@ import pytest
 
 from authsrv.database_url import Database
 from authsrv.storage.base import StorageUnavailable
-from authsrv.storage.postgres import PostgresStorage
+from authsrv.storage.postgres.storage import PostgresStorage
 from tests.support.postgres import MIGRATED, PostgresServer, private_server
 
 pytestmark = pytest.mark.postgres

@@ -30,7 +30,7 @@ from authsrv.storage.changes import (
     WithdrawConsent,
 )
 from authsrv.storage.node_changes import TakeLease
-from authsrv.storage.postgres import PostgresStorage
+from authsrv.storage.postgres.storage import PostgresStorage
 from authsrv.storage.privacy_changes import ErasePlayer
 from tests.support import postgres
 from tests.support.postgres import execute

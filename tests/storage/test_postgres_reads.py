@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from authsrv.database_url import Database
-from authsrv.storage import postgres_statements
 from authsrv.storage.base import StorageError, StorageUnavailable
 from authsrv.storage.changes import AddGrant, AddPlayer
-from authsrv.storage.postgres import PostgresStorage
-from authsrv.storage.postgres_connection import Connection
-from authsrv.storage.postgres_desk import MOST_WAITING
-from authsrv.storage.postgres_pipeline import ask, converse
-from authsrv.storage.postgres_reads import GROUP_LIMIT
+from authsrv.storage.postgres import statements as postgres_statements
+from authsrv.storage.postgres.connection import Connection
+from authsrv.storage.postgres.desk import MOST_WAITING
+from authsrv.storage.postgres.pipeline import ask, converse
+from authsrv.storage.postgres.reads import GROUP_LIMIT
+from authsrv.storage.postgres.storage import PostgresStorage
 from tests.support import postgres
 from tests.support.postgres import execute
 from tests.support.postgres_waiting import somebody, until_unused, until_waiting

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from authsrv import storage as package
-from authsrv.storage.compiled import compiled
+from authsrv.storage.postgres.compiled import compiled
 from tests.support.postgres import database, fresh_database, shared_server
 
 pytestmark = pytest.mark.postgres
@@ -23,13 +23,14 @@ VERBS = ("SELECT ", "INSERT ", "UPDATE ", "DELETE ", "WITH ")
 
 
 def written() -> dict[str, str]:
-    """Every statement of the modules `*sql.py`, by module and name, and those that stand in the PostgreSQL modules."""
+    """Every statement that has a name, by module and name, and those that stand in the code for PostgreSQL, by line."""
     found = {}
-    for path in sorted([*STORAGE.glob("*sql.py"), *STORAGE.glob("postgres*.py")]):
-        for name, text in vars(importlib.import_module(f"authsrv.storage.{path.stem}")).items():
+    for path in sorted([*STORAGE.glob("statements/*.py"), *STORAGE.glob("postgres/*.py")]):
+        module = f"{path.parent.name}.{path.stem}"
+        for name, text in vars(importlib.import_module(f"authsrv.storage.{module}")).items():
             if isinstance(text, str) and text.lstrip().startswith(VERBS):
-                found[f"{path.stem}.{name}"] = text
-    for path in sorted(STORAGE.glob("postgres*.py")):
+                found[f"{module}.{name}"] = text
+    for path in sorted(STORAGE.glob("postgres/*.py")):
         found |= {f"{path.stem}:{line}": text for line, text in literals(ast.parse(path.read_text("utf-8")))}
     return found
 
@@ -43,7 +44,7 @@ def literals(module: ast.Module) -> Iterator[tuple[int, str]]:
 
 
 STATEMENTS = written()
-GROWING = sorted({name for name in STATEMENTS if not name.startswith("restore_sql.")})
+GROWING = sorted({name for name in STATEMENTS if not name.startswith("statements.restored.")})
 """What runs while players are served. What a restore cuts it looks for everywhere."""
 SMALL = {"alembic_version", "epochs", "keys", "clients", "registered_clients", "leases", "versions", "candidates"}
 """Tables with as many rows as the configuration has entries, or allows."""
@@ -70,8 +71,10 @@ def plan(connection: psycopg.Connection[tuple[object, ...]], statement: str) -> 
 
 def test_there_are_statements_of_every_module() -> None:
     assert len(STATEMENTS) > 150
-    assert {name.partition(".")[0] for name in STATEMENTS} >= {path.stem for path in STORAGE.glob("*_sql.py")}
-    assert {re.split("[.:]", name)[0] for name in STATEMENTS} >= {"postgres", "postgres_copying", "postgres_writes"}
+    modules = {path.stem for path in (STORAGE / "statements").iterdir() if path.suffix == ".py"} - {"__init__"}
+    assert len(modules) > 9
+    assert {name.split(".")[1] for name in STATEMENTS if name.startswith("statements.")} == modules
+    assert {name.partition(":")[0] for name in STATEMENTS} >= {"storage", "copying", "writes"}
 
 
 @pytest.mark.parametrize("name", STATEMENTS)

@@ -24,17 +24,15 @@ from authsrv.models import (
     StoredKey,
     Trip,
 )
-from authsrv.storage import (
-    account_sql,
-    browser_sql,
-    client_sql,
-    key_sql,
-    node_sql,
-    privacy_sql,
-    rate_sql,
-    revocation_sql,
-    sql,
-)
+from authsrv.storage.statements import accounts as account_sql
+from authsrv.storage.statements import base as sql
+from authsrv.storage.statements import browsers as browser_sql
+from authsrv.storage.statements import clients as client_sql
+from authsrv.storage.statements import keys as key_sql
+from authsrv.storage.statements import nodes as node_sql
+from authsrv.storage.statements import privacy as privacy_sql
+from authsrv.storage.statements import rates as rate_sql
+from authsrv.storage.statements import revocations as revocation_sql
 from tests.support.storage import migrated_file, rows
 
 STATEMENTS = {

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import pytest
 
 from authsrv.storage.changes import AddGrant, AddPlayer, Change, LinkIdentity, RedeemCode
-from authsrv.storage.sqlite import SqliteStorage
+from authsrv.storage.sqlite.storage import SqliteStorage
 from tests.support.storage import NOW, digest, grant, identity, migrated_file, migrated_sqlite, player
 
 WAL_HEADER = 32
@@ -118,7 +118,7 @@ async def test_a_crashed_database_is_served_at_once_with_new_ids(tmp_path: Path)
 WORKER = """
 import asyncio, sys
 from pathlib import Path
-from authsrv.storage.sqlite import SqliteStorage
+from authsrv.storage.sqlite.storage import SqliteStorage
 from tests.storage.test_sqlite_durability import first_login
 
 async def log_in(storage):

@@ -15,11 +15,12 @@ import pytest
 
 from authsrv.account_models import Erasure
 from authsrv.models import Retention
-from authsrv.storage import sqlite_erasures, sqlite_lane
 from authsrv.storage.base import StorageError
 from authsrv.storage.changes import AddGrant, AddPlayer, LinkIdentity, SetProfile
 from authsrv.storage.privacy_changes import ErasePlayer
-from authsrv.storage.sqlite import SqliteStorage
+from authsrv.storage.sqlite import erasures as sqlite_erasures
+from authsrv.storage.sqlite import lane as sqlite_lane
+from authsrv.storage.sqlite.storage import SqliteStorage
 from tests.support.storage import NOW, grant, identity, migrated_file, player, rows, writing_connection
 
 DAY = 86400

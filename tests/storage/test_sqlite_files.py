@@ -12,15 +12,16 @@ from pathlib import Path
 import pytest
 
 from authsrv.database_url import Database
-from authsrv.storage import BACKENDS, files, open_storage, sqlite_connection
+from authsrv.storage import BACKENDS, files, open_storage
 from authsrv.storage.base import SchemaMismatch, StorageError, StorageUnavailable
 from authsrv.storage.changes import AddPlayer
 from authsrv.storage.files import path_of
-from authsrv.storage.memory import MemoryStorage
-from authsrv.storage.postgres import PostgresStorage
+from authsrv.storage.memory.storage import MemoryStorage
+from authsrv.storage.postgres.storage import PostgresStorage
 from authsrv.storage.schema import REVISIONS
-from authsrv.storage.sqlite import SqliteStorage
-from authsrv.storage.sqlite_connection import READER, WRITER, Pragmas
+from authsrv.storage.sqlite import connection as sqlite_connection
+from authsrv.storage.sqlite.connection import READER, WRITER, Pragmas
+from authsrv.storage.sqlite.storage import SqliteStorage
 from tests.support.storage import migrated_file, migrated_sqlite, player, reading_connection, writing_connection
 
 # --- urls ---

@@ -14,7 +14,6 @@ from pathlib import Path
 import aiosqlite
 import pytest
 
-from authsrv.storage import sqlite_lane
 from authsrv.storage.base import Conflict, StorageError, StorageUnavailable
 from authsrv.storage.changes import (
     AddBrowser,
@@ -31,8 +30,9 @@ from authsrv.storage.changes import (
     StartSession,
     UseSession,
 )
-from authsrv.storage.sqlite import SqliteStorage
-from authsrv.storage.sqlite_connection import WRITER, Connection
+from authsrv.storage.sqlite import lane as sqlite_lane
+from authsrv.storage.sqlite.connection import WRITER, Connection
+from authsrv.storage.sqlite.storage import SqliteStorage
 from tests.support.storage import (
     NOW,
     digest,

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
-from authsrv.storage.copied_tables import TABLES, Table
-from authsrv.storage.rows import Column
+from authsrv.storage.moving.tables import TABLES, Table
+from authsrv.storage.rows.base import Column
 from tests.support.storage import migrated_file
 
 TEXTS = ("", "plain", "a\nline's end, a ' and a \"", "Z", "a", "\u00e4", "\ufffd", "\U0001f980", "\\x00", "NULL")

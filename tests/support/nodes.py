@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from authsrv.storage.base import StorageUnavailable
-from authsrv.storage.memory import MemoryStorage
-from authsrv.storage.memory_tables import Tables
+from authsrv.storage.memory.storage import MemoryStorage
+from authsrv.storage.memory.tables import Tables
 from tests.support.server import ManualClock, Server, running
 
 _SETTLING = 200

@@ -28,7 +28,7 @@ from authsrv.oauth.server import TokenServer
 from authsrv.oauth.silent.nonces import TicketNonces
 from authsrv.oauth.tokens import TokenIssuer
 from authsrv.storage.changes import AddGrant, AddPlayer
-from authsrv.storage.memory import MemoryStorage
+from authsrv.storage.memory.storage import MemoryStorage
 from tests.support.storage import NOW, grant, player
 
 ISSUER = "https://login.studio.example"

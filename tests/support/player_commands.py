@@ -19,7 +19,7 @@ from authsrv.app import World
 from authsrv.cli import app
 from authsrv.models import IdentityKey, Player
 from authsrv.storage.changes import AddPlayer, Change, LinkIdentity
-from authsrv.storage.sqlite import SqliteStorage
+from authsrv.storage.sqlite.storage import SqliteStorage
 from tests.support.oauth import stored_keys
 from tests.support.storage import NOW, migrated_file
 

@@ -290,7 +290,7 @@ def _template(binaries: Binaries) -> Iterator[Path]:
 
 def _digest() -> str:
     """Of everything that decides what an empty database looks like."""
-    files = sorted([*_ROOT.glob("migrations/**/*.py"), *_ROOT.glob("authsrv/storage/*migrat*.py")])
+    files = sorted([*_ROOT.glob("migrations/**/*.py"), *_ROOT.glob("authsrv/storage/**/migrat*.py")])
     return hashlib.sha256(b"\0".join(each.read_bytes() for each in [Path(__file__), *files])).hexdigest()[:16]
 
 

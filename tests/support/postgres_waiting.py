@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 
-from authsrv.storage.postgres import PostgresStorage
+from authsrv.storage.postgres.storage import PostgresStorage
 from tests.support.postgres import execute
 
 WAITING = """SELECT count(*) FROM pg_stat_activity

@@ -7,8 +7,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 
-from authsrv.storage.memory import MemoryStorage
-from authsrv.storage.memory_tables import Tables
+from authsrv.storage.memory.storage import MemoryStorage
+from authsrv.storage.memory.tables import Tables
 from tests.support.browser import SHOP_CALLBACK, Page
 from tests.support.server import Server
 

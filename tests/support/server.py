@@ -29,7 +29,7 @@ from authsrv.nodes import SPREADING
 from authsrv.pages.engine import environment
 from authsrv.platforms.base import Clock, OutboundResponse, PlatformSettings
 from authsrv.storage.base import Storage
-from authsrv.storage.memory import MemoryStorage
+from authsrv.storage.memory.storage import MemoryStorage
 from tests.support.oauth import stored_keys
 from tests.support.outbound import BASE_URL, AsgiOutbound
 from tests.support.postgres import execute

@@ -14,10 +14,10 @@ from authsrv.database_url import Database
 from authsrv.models import Digest, Grant, IdentityKey, Player, Reservation, StoredKey
 from authsrv.storage import open_storage
 from authsrv.storage.base import Storage
-from authsrv.storage.memory import MemoryStorage
+from authsrv.storage.memory.storage import MemoryStorage
 from authsrv.storage.migrate import migrate
-from authsrv.storage.sqlite import SqliteStorage
-from authsrv.storage.sqlite_connection import Connection
+from authsrv.storage.sqlite.connection import Connection
+from authsrv.storage.sqlite.storage import SqliteStorage
 from tests.support import postgres
 
 NOW = 1_800_000_000
