@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from itertools import permutations
 
 import pytest
 
@@ -443,6 +444,17 @@ async def test_a_ban_is_lifted_once(storage: Storage) -> None:
 async def test_a_mark_of_no_ban_is_a_conflict(storage: Storage) -> None:
     with pytest.raises(Conflict):
         await storage.apply([MarkIdentity(MARK, 1)])
+
+
+MISSED: list[Change] = [ReverseEvent(1, 2), MarkIdentity(MARK, 1), AdvanceVersion(9, 1)]
+"""Changes of what nobody has; a database finds some of them by a row count and some by a foreign key."""
+
+
+@pytest.mark.parametrize("changes", list(permutations(MISSED)), ids=lambda found: type(found[0]).__name__)
+async def test_the_first_guard_that_does_not_hold_is_the_conflict(storage: Storage, changes: Sequence[Change]) -> None:
+    with pytest.raises(Conflict) as conflict:
+        await storage.apply(changes)
+    assert conflict.value.change == changes[0]
 
 
 # --- the journal ---

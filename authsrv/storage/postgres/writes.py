@@ -89,10 +89,11 @@ async def _transact(connection: Connection, statements: Sequence[Statement], beg
 async def _run(
     connection: Connection, statements: Sequence[Statement], *, first: Sequence[str] = (), last: Sequence[str] = ()
 ) -> None:
-    """One round trip. Raises `Conflict` for a guard that touched another number of rows than one."""
+    """One round trip. Raises `Conflict` for the first guard that touched another number of rows than one."""
     queries = [*((text, {}) for text in first), *(query for _, query, _ in statements), *((text, {}) for text in last)]
     answers, error = await converse(connection, queries)
     if isinstance(error, errors.ForeignKeyViolation):
+        _judge(statements, answers[len(first) :])
         # A row that this one belongs to went away meanwhile: somebody was first.
         raise Conflict(_failed(statements, len(answers) - len(first))) from error
     if error is not None:
