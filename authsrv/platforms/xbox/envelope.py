@@ -13,8 +13,6 @@ from joserfc.errors import JoseError
 from joserfc.jwa import DeflateZipModel, JWEZipModel
 from joserfc.jwk import RSAKey
 
-from authsrv.platforms.xbox.token import MAX_OUTER_HEADER
-
 MAX_INFLATED = 250 * 1024
 
 
@@ -22,10 +20,10 @@ class Sealed(Exception):
     """It does not open. The text is the kind of the error."""
 
 
-def opened(token: str, key: RSAPrivateKey) -> bytes:
-    """The text inside. Raises `Sealed`."""
+def opened(token: str, key: RSAPrivateKey, longest_header: int) -> bytes:
+    """The text inside a token whose header has at most so many bytes. Raises `Sealed`."""
     try:
-        plain = jwe.decrypt_compact(token, RSAKey.import_key(key), registry=_registry()).plaintext
+        plain = jwe.decrypt_compact(token, RSAKey.import_key(key), registry=_registry(longest_header)).plaintext
     except (JoseError, ValueError, TypeError, zlib.error) as error:
         raise Sealed(type(error).__name__) from None
     return plain or b""
@@ -48,7 +46,6 @@ class _RawDeflate(DeflateZipModel):
 class _Registry(jwe.JWERegistry):
     """joserfc's limits count encoded characters; these leave room for our own limits and for RSA keys of 8192 bits."""
 
-    max_protected_header_length = MAX_OUTER_HEADER * 4 // 3
     max_encrypted_key_length = 1368
 
     def get_zip(self, name: str) -> JWEZipModel:
@@ -56,5 +53,7 @@ class _Registry(jwe.JWERegistry):
         return _RawDeflate()
 
 
-def _registry() -> jwe.JWERegistry:
-    return _Registry(algorithms=["RSA-OAEP", "A128CBC-HS256", "DEF"], strict_check_header=False)
+def _registry(longest_header: int) -> jwe.JWERegistry:
+    registry = _Registry(algorithms=["RSA-OAEP", "A128CBC-HS256", "DEF"], strict_check_header=False)
+    registry.max_protected_header_length = longest_header * 4 // 3
+    return registry

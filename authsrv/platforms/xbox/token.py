@@ -22,7 +22,7 @@ UnverifiedClaims = NewType("UnverifiedClaims", Mapping[str, Any])
 """Claims whose signature nobody has checked; good for rate limits and for finding a key, for nothing else."""
 
 MAX_TOKEN = 64 * 1024
-MAX_OUTER_HEADER = 1024
+_MAX_OUTER_HEADER = 1024
 _MAX_PARAMETER = (MAX_TOKEN + 64) * 4 // 3 + 4
 _MAX_INNER_HEADER = 2048
 _MAX_PATH = 128
@@ -160,13 +160,13 @@ def decrypt(token: str, ring: Mapping[bytes, RSAPrivateKey]) -> bytes:
     from authsrv.platforms.xbox import envelope  # noqa: PLC0415 - loads joserfc
 
     try:
-        return envelope.opened(token, key)
+        return envelope.opened(token, key, _MAX_OUTER_HEADER)
     except envelope.Sealed as error:
         raise rejected(f"the token cannot be decrypted: {error}") from None
 
 
 def _outer_header(segment: str) -> Mapping[str, Any]:
-    header = _header(segment.encode("ascii"), MAX_OUTER_HEADER)
+    header = _header(segment.encode("ascii"), _MAX_OUTER_HEADER)
     if header is None:
         raise _unsupported("the outer header is not a JSON object of moderate size")
     if header.get("enc") in _LEGACY:
