@@ -128,7 +128,27 @@ class Application:
         self._reloading = asyncio.Lock()
         self._projects = config.project_models()
         self._metadata = MetadataEndpoint(metadata_of(config))
-        self.node = Node(
+        self.node = self._joining()
+        self.rate_exchange: RateExchange | None = None
+        self.readiness = self._watched()
+        self._logos = Logos()
+        facts = self._facts()
+        self._screens = Screens(Pages(random=world.random), facts)
+        self._parts = self._shared(facts)
+        self.router = Router(lifespan=self._lifespan)
+        self._serving: ASGIApp = not_found
+        self._hygiene = self._guard(emit)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve the lifespan and requests."""
+        await (self.router if scope["type"] == "lifespan" else self._hygiene)(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._serving(scope, receive, send)
+
+    def _joining(self) -> Node:
+        world = self._world
+        return Node(
             self.storage,
             clock=world.clock,
             sleep=world.sleep,
@@ -138,21 +158,21 @@ class Application:
             own_life=self._registry.present_token_life,
             heard_life=self._registry.remember_token_life,
         )
+
+    def _watched(self) -> Readiness:
         providers: dict[str, Probe] = {name: partial(self._verifiers.probe, name) for name in PLATFORMS}
         providers[playfab.NAME] = partial(self._playfab.probe, playfab.NAME)
         providers.update(self.node.probes)
         providers["limits"] = self._check_limits
-        self.rate_exchange: RateExchange | None = None
-        self.readiness = Readiness({"storage": self.storage.ping, "keys": self._check_keys}, providers)
-        self._logos = Logos()
-        facts = self._facts()
-        self._screens = Screens(Pages(random=world.random), facts)
-        self._parts = Parts(
-            issuer=config.issuer,
-            quotas=config.limits.quotas(),
-            rules=config.sessions.rules(),
-            clock=world.clock,
-            random=world.random,
+        return Readiness({"storage": self.storage.ping, "keys": self._check_keys}, providers)
+
+    def _shared(self, facts: Facts) -> Parts:
+        return Parts(
+            issuer=self.config.issuer,
+            quotas=self.config.limits.quotas(),
+            rules=self.config.sessions.rules(),
+            clock=self._world.clock,
+            random=self._world.random,
             storage=self.storage,
             registry=self._registry,
             registered=self._registered,
@@ -167,24 +187,17 @@ class Application:
             retention=self._retention,
             spread=self.node.spread,
         )
-        self.router = Router(lifespan=self._lifespan)
-        self._serving: ASGIApp = not_found
-        self._hygiene = Hygiene(
+
+    def _guard(self, emit: Emit) -> Hygiene:
+        return Hygiene(
             self._serve,
-            issuer=config.issuer,
+            issuer=self.config.issuer,
             render_error=ErrorRenderer(self._screens),
             emit=emit,
             allowed_origins=self._registry.cors_origins,
-            addresses=AddressResolver(config.server.trusted_proxies),
-            hosts=HostCheck(config.issuer, dev=config.dev),
+            addresses=AddressResolver(self.config.server.trusted_proxies),
+            hosts=HostCheck(self.config.issuer, dev=self.config.dev),
         )
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve the lifespan and requests."""
-        await (self.router if scope["type"] == "lifespan" else self._hygiene)(scope, receive, send)
-
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._serving(scope, receive, send)
 
     def _facts(self) -> Facts:
         return Facts(
