@@ -201,6 +201,20 @@ MISTAKES = [
         "create it",
         id="missing secret file",
     ),
+    pytest.param(
+        PROJECT.replace("[projects.p]", "[projects.p]\nname = ''", 1),
+        "projects.p.name",
+        "the name is empty, and players read it on pages",
+        "leave it out: then it is p",
+        id="empty project name",
+    ),
+    pytest.param(
+        client("name = '  '"),
+        "projects.p.clients.web.name",
+        "the name is empty",
+        "leave it out: then it is web",
+        id="blank client name",
+    ),
     # the issuer
     pytest.param(
         issuer("http://login.studio.example"), "issuer", "the issuer is on plain http", "use https", id="H06 http"

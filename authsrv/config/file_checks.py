@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from authsrv.config.client_checks import MIN_SECRET, RUNTIME_PREFIX, audience_finding, is_audience
 from authsrv.config.clients import ClientSettings
 from authsrv.config.problems import Finding, Path
-from authsrv.config.schema import Config, default_project_id
+from authsrv.config.schema import Config, ProjectSettings, default_project_id
 from authsrv.config.web_addresses import HOST, is_loopback
 from authsrv.database_url import crosses_network, names_postgres, tls_mode
 
@@ -204,6 +204,23 @@ def _projects(config: Config, _dev: bool) -> Iterator[Finding]:
                 yield audience_finding(("projects", key, "default_audience", place))
 
 
+def _names(config: Config, _dev: bool) -> Iterator[Finding]:
+    for path, settings, stand_in in _named(config):
+        if "name" in settings.model_fields_set and not settings.name.strip():
+            yield Finding(
+                (*path, "name"),
+                "the name is empty, and players read it on pages",
+                f"write the name that they know, or leave it out: then it is {stand_in}",
+            )
+
+
+def _named(config: Config) -> Iterator[tuple[Path, ProjectSettings | ClientSettings, str]]:
+    for key, project in config.projects.items():
+        yield ("projects", key), project, key
+    for path, client in _clients(config):
+        yield path, client, str(path[-1])
+
+
 def _same_client_ids(config: Config, _dev: bool) -> Iterator[Finding]:
     seen: dict[str, str] = {}
     for key, project in config.projects.items():
@@ -283,6 +300,7 @@ FILE_CHECKS: tuple[tuple[tuple[Path, ...], FileCheck], ...] = (
     ((("sessions", "idle"), ("sessions", "absolute")), _session_lifetimes),
     ((("projects",),), _any_project),
     ((), _projects),
+    ((), _names),
     ((), _same_client_ids),
     ((("issuer",),), _id_token_audiences),
     ((), _exchange_from),
