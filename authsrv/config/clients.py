@@ -186,7 +186,7 @@ class ClientSettings(Settings):
     profile_in_id_token: Flag = Field(
         False, description="Put the claims of profile, email, address and phone into the id_token as well."
     )
-    client_uri: str = Field("", description="The client's own page, linked where a sign-in ends.")
+    client_uri: str = Field("", description="The client's own page, linked where a sign-in or a session ends.")
     policy_uri: str = Field("", description="The client's privacy policy, linked on the sign-in page.")
     tos_uri: str = Field("", description="The client's terms of service, linked on the sign-in page.")
     initiate_login_uri: str = Field(

@@ -31,6 +31,7 @@ from authsrv.pages.views import (
     Form,
     FormPostPage,
     HomePage,
+    Link,
     LoggedOutPage,
     LoginPage,
     LogoutPage,
@@ -146,11 +147,15 @@ class Screens:
 
     def logged_out(self, request: Request, ended: SignedOut) -> Response:
         """The end of a logout."""
-        if ended.client:
-            remember(request, ended.client.project)
-        client = card_of(ended.client) if ended.client else None
-        native = ended.client is not None and asks_every_time(ended.client, ended.continue_to) and ended.client.native
-        return self._draw(request.scope, LoggedOutPage(client, ended.continue_to, ended.frames, native))
+        if ended.client is None:
+            page = LoggedOutPage(None, ended.continue_to, ended.frames, account=self._account_page)
+            return self._draw(request.scope, page)
+        remember(request, ended.client.project)
+        native = asks_every_time(ended.client, ended.continue_to) and ended.client.native
+        back = self._way_back(ended.client)
+        return self._draw(
+            request.scope, LoggedOutPage(card_of(ended.client), ended.continue_to, ended.frames, native, back)
+        )
 
     def error(self, scope: Scope, error: AuthsrvError, reference: str) -> Response:
         """What went wrong, what to do, and under which reference the log knows more.
@@ -215,6 +220,11 @@ class Screens:
         """Who is signed in, as pages call them."""
         platform = signed_in.session.platform
         return PlayerCard(signed_in.player.display_name, self._facts.titles.get(platform, platform))
+
+    def _way_back(self, client: Client) -> Link | None:
+        """To the client's own page, or else to where it begins a sign-in, if its entry has one of them."""
+        url = client.links.client_uri or (self.opening(client) if client.links.initiate_login_uri else "")
+        return Link(client.name, url) if url else None
 
     def opening(self, client: Client) -> str:
         """The address at which a game begins a sign-in by itself (OpenID Connect Core section 4)."""

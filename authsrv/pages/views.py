@@ -92,7 +92,7 @@ class PlatformButton:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A way on from an error: "Back to <name>"."""
+    """A way on from where a player ended up: "Back to <name>"."""
 
     name: str
     url: str
@@ -440,7 +440,8 @@ class LogoutPage:
 class LoggedOutPage:
     """Signed out. Loads `frames` (front-channel logout), then goes on to `continue_to`, whether they load or not.
 
-    `native` says that `continue_to` leads into an application on the player's device.
+    `native` says that `continue_to` leads into an application on the player's device. Without `continue_to` the player
+    stays; `return_to` or `account`, the account page, is offered as a way on.
     """
 
     TEMPLATE: ClassVar[str] = "logged_out.html"
@@ -449,6 +450,8 @@ class LoggedOutPage:
     continue_to: str = ""
     frames: tuple[str, ...] = ()
     native: bool = False
+    return_to: Link | None = None
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,11 @@ from typing import Any
 
 import jwt
 import pytest
+from starlette.responses import HTMLResponse
 
 from tests.oidc.clients import changed, clients_of, from_older, player_of
 from tests.oidc.forgery import forged
+from tests.pages.documents import Document, read
 from tests.support.browser import SHOP_CALLBACK, Browser, Page
 from tests.support.server import Server, running
 from tests.support.verification import verified
@@ -47,6 +49,10 @@ def asks(page: Page) -> bool:
 
 def says_signed_out(page: Page) -> bool:
     return page.status == 200 and "<h1>You are signed out</h1>" in page.html and "continue" not in page.html
+
+
+def seen(page: Page) -> Document:
+    return read(HTMLResponse(page.html))
 
 
 def is_refused(page: Page) -> bool:
@@ -173,6 +179,44 @@ async def test_L10_a_hint_without_an_address_ends_on_the_page_that_says_so(brows
     hint = await hint_of(browser)
     assert says_signed_out(await browser.open(LOGOUT, id_token_hint=hint, state=STATE))
     assert not await is_signed_in(browser)
+
+
+SHOPS_PAGE = "https://shop.example/"
+LOGS_IN = "https://shop.example/login?from=authsrv"
+WAYS_ON = {
+    "to the client's page": (SHOPS_PAGE, LOGS_IN, SHOPS_PAGE),
+    "to where it begins a sign-in": ("", LOGS_IN, f"{LOGS_IN}&iss=http%3A%2F%2F127.0.0.1%3A8080"),
+    "nowhere, for it names no address": ("", "", None),
+}
+
+
+@pytest.mark.parametrize(("page", "sign_in", "way_on"), WAYS_ON.values(), ids=WAYS_ON)
+async def test_L10_the_page_leads_on_to_an_address_of_the_clients_entry(
+    page: str, sign_in: str, way_on: str | None
+) -> None:
+    edit = changed("shop", client_uri=page, initiate_login_uri=sign_in, post_logout_redirect_uris=[GOODBYE])
+    async with running(edit=edit) as server:
+        browser = Browser(server)
+        end = await browser.open(LOGOUT, id_token_hint=await hint_of(browser), state=STATE)
+        assert says_signed_out(end)
+        shown = seen(end)
+        assert [link["href"] for link in shown.attributes_of("a") if "button" in link.get("class", "")] == (
+            [way_on] if way_on else []
+        )
+        assert ("Back to Demo shop" in shown.text) == (way_on is not None)
+
+
+async def test_L10_nobody_is_led_to_an_address_of_the_request(browser: Browser) -> None:
+    end = await browser.open(LOGOUT, client_id="shop", post_logout_redirect_uri=WITH_QUERY, state=STATE)
+    assert says_signed_out(end)
+    assert seen(end).of_id("return")["href"] == "http://127.0.0.1:8080/demo/shop"
+    assert WITH_QUERY not in end.html
+
+
+async def test_L10_who_came_from_no_client_is_led_to_the_account_page(browser: Browser) -> None:
+    end = await browser.open(LOGOUT)
+    assert seen(end).of_id("account")["href"] == "http://127.0.0.1:8080/account"
+    assert (await browser.open("/account")).status == 200
 
 
 async def test_L11_a_state_alone_changes_nothing(browser: Browser) -> None:

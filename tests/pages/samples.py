@@ -212,6 +212,8 @@ def _ends(words: Words) -> Iterator[tuple[str, Page]]:
     yield "logout", LogoutPage(FORM, card, player, TARGETS)
     yield "logout-alone", LogoutPage(FORM, None, PlayerCard("", "Xbox"))
     yield "logged-out", LoggedOutPage()
+    yield "logged-out-client", LoggedOutPage(card, return_to=Link(words.client, f"https://game.example/?{words.query}"))
+    yield "logged-out-account", LoggedOutPage(account="/account")
     yield "logged-out-frames", LoggedOutPage(card, target, frames)
     yield "logged-out-native", LoggedOutPage(None, "com.example.game:/out", native=True)
     yield "form-post", FormPostPage(target, (("code", words.value), ("state", words.value)), ("https:",))

@@ -226,6 +226,21 @@ def test_without_a_way_on_the_logged_out_page_stays() -> None:
     shown = draw(LoggedOutPage())
     assert [each for each in shown.attributes_of("meta") if "http-equiv" in each] == []
     assert "You can close this page." in shown.text
+    assert [each for each in shown.attributes_of("a") if "class" in each] == []
+
+
+def test_the_logged_out_page_offers_one_way_on_if_there_is_any() -> None:
+    back, account = Link("Tavern", "https://tavern.example/"), "/account"
+    led = draw(LoggedOutPage(return_to=back, account=account))
+    assert (led.of_id("return")["href"], "Back to Tavern" in led.text) == (back.url, True)
+    assert "Your account" not in led.text
+    assert draw(LoggedOutPage(account=account)).of_id("account")["href"] == account
+
+
+def test_the_logged_out_page_that_goes_on_has_no_other_way() -> None:
+    end, back = "https://tavern.example/bye", Link("Tavern", "https://tavern.example/")
+    shown = draw(LoggedOutPage(continue_to=end, return_to=back, account="/account"))
+    assert [each["href"] for each in shown.attributes_of("a") if "class" in each] == [end]
 
 
 def test_F2_F3_the_answer_is_one_form_with_a_button_and_exactly_the_fields() -> None:
