@@ -24,6 +24,8 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 READ = ("GET", "HEAD")
 _PAGES = ("/link", "/login", "/account", "/oauth2/logout")
+_PROGRAMS = ("/.well-known", "/api", "/gamesparks", "/health", "/oauth2", "/v1")
+"""Below these only programs call, whatever they say that they accept."""
 
 _log = logging.getLogger(__name__)
 
@@ -70,7 +72,7 @@ class ErrorRenderer:
 
     def __call__(self, scope: Scope, error: AuthsrvError, reference: str) -> Response:
         """A page, or JSON with the challenge that RFC 6749 section 5.2 or RFC 6750 section 3 asks for."""
-        if is_page(scope["path"]):
+        if is_page(scope["path"]) or _is_mistyped(scope, error):
             return self._screens.error(scope, error, reference)
         kind: dialects.Endpoint = scope["state"].get("endpoint", "other")
         dialect = gamesparks.dialect_of(scope["path"]) or dialects.dialect_of(scope["path"])
@@ -83,7 +85,18 @@ class ErrorRenderer:
 
 def is_page(path: str) -> bool:
     """Whether people look at what this path answers."""
-    return path == "/oauth2/authorize" or any(path == top or path.startswith(f"{top}/") for top in _PAGES)
+    return path == "/oauth2/authorize" or _is_below(path, _PAGES)
+
+
+def _is_mistyped(scope: Scope, error: AuthsrvError) -> bool:
+    """Whether a browser shows somebody an address that has no endpoint."""
+    if not isinstance(error, NotFound) or "endpoint" in scope["state"] or _is_below(scope["path"], _PROGRAMS):
+        return False
+    return any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])
+
+
+def _is_below(path: str, tops: Sequence[str]) -> bool:
+    return any(path == top or path.startswith(f"{top}/") for top in tops)
 
 
 def _challenge(scope: Scope, error: AuthsrvError, kind: dialects.Endpoint, status: int) -> str:

@@ -151,6 +151,7 @@ PLACES: Mapping[str, Way] = {
     "error-bad-redirect": asked("/elsewhere"),
     "error-refused": _refused,
     "error-method": at("/login/steam"),
+    "error-mistyped": at("/acount"),
 }
 """What anybody may see, by the name of the page. None depends on what was shown before."""
 
