@@ -150,7 +150,7 @@ def _own_name(platform: PlatformEmulator, case: str) -> str:
 
 def _common(platform: PlatformEmulator) -> dict[str, str]:
     own = {name: case for name, case in platform.everywhere.items() if name not in platform.cases}
-    return {name: f"the same as {case}: {platform.cases[case]}" for name, case in own.items()}
+    return {name: f"{platform.cases[case]}; the same as {case}" for name, case in own.items()}
 
 
 async def _read(request: Request, order: type[Order]) -> Order:

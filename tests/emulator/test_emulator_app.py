@@ -121,7 +121,7 @@ async def test_the_cases_of_a_platform_are_listed(emulator: httpx.AsyncClient) -
         "cases": {
             "good": "accepted",
             "expired": "too old",
-            "banned": "the same as good: accepted",
+            "banned": "accepted; the same as good",
         },
     }
 

@@ -19,8 +19,9 @@ from authsrv.platforms.steam.openid import SteamAssertion
 from authsrv.platforms.steam.platform import SteamPlatform
 from authsrv.platforms.steam.settings import SteamSettings
 from tests.conformance.platform import is_public_text
+from tests.support.case_ends import outcome
 from tests.support.outbound import BASE_URL, AsgiOutbound
-from tests.support.steam import AMBER, STATE, TRIP, ManualClock, SteamSetup, outcome, steam_setup
+from tests.support.steam import AMBER, STATE, TRIP, ManualClock, SteamSetup, steam_setup
 from tests.support.steam_openid import GOOD, VALID
 
 

@@ -20,8 +20,9 @@ from authsrv.platforms.base import (
     Submission,
 )
 from authsrv.platforms.steam.answers import read_authentication
+from tests.support.case_ends import outcome
 from tests.support.outbound import BASE_URL
-from tests.support.steam import AMBER, SteamSetup, outcome, steam_setup
+from tests.support.steam import AMBER, SteamSetup, steam_setup
 
 TOLERANT = {
     "require_ownership": False,

@@ -1,6 +1,6 @@
 """A Steam platform wired to its emulator, on a clock that only the test moves."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
@@ -15,12 +15,8 @@ from authsrv.platforms.base import (
     BrowserTrip,
     CredentialRejected,
     PlatformIdentity,
-    PlatformMisconfigured,
-    PlatformUnavailable,
     Returned,
-    SignInCancelled,
     Submission,
-    UserActionRequired,
 )
 from authsrv.platforms.steam.platform import SteamCredential, SteamPlatform
 from authsrv.platforms.steam.settings import SteamSettings
@@ -110,21 +106,6 @@ def submission(minted: MintedCredential) -> Submission:
         value=minted.parameters["session_ticket"],
         app_id=minted.parameters["app_id"],
     )
-
-
-async def outcome(login: Awaitable[object]) -> str:
-    """The first word of a case's summary."""
-    try:
-        await login
-    except SignInCancelled:
-        return "cancelled"
-    except (CredentialRejected, UserActionRequired) as refused:
-        return refused.reason
-    except PlatformMisconfigured:
-        return "misconfiguration"
-    except PlatformUnavailable:
-        return "unavailable"
-    return "accepted"
 
 
 def refusal(check: Callable[[], object]) -> str:

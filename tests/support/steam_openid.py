@@ -11,8 +11,9 @@ from starlette.routing import Route
 
 from authsrv.platforms.base import Returned
 from authsrv.platforms.steam.openid import SteamOpenId
+from tests.support.case_ends import outcome
 from tests.support.outbound import AsgiOutbound
-from tests.support.steam import CALLBACK, STATE, TRIP, ManualClock, outcome
+from tests.support.steam import CALLBACK, STATE, TRIP, ManualClock
 
 NONCE = "2026-09-21T14:13:20ZaB3dE5gH7jK9"  # when the clock of these tests stands
 ACCOUNT = "https://steamcommunity.com/openid/id/76561202255232001"

@@ -15,7 +15,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from authsrv.emulator.base import PLAYERS
+from authsrv.emulator.base import PLAYERS, MintedCredential
 from authsrv.emulator.xbox.emulator import XboxEmulator, XboxKeys
 from authsrv.emulator.xbox.tokens import XboxTokens
 from authsrv.platforms.base import (
@@ -100,6 +100,9 @@ class Xbox:
     async def login(self, text: str, **submission: Any) -> PlatformIdentity:
         return await self.platform.verify(self.platform.parse(Submission(value=text, **submission)))
 
+    async def login_with(self, minted: MintedCredential) -> PlatformIdentity:
+        return await self.platform.verify(self.platform.parse(submission(minted)))
+
     def proof(self, text: str, **changes: Any) -> RequestProof:
         """The signed request that carries this token, with parts that were changed after signing."""
         request = RequestProof("POST", TARGET, text.encode(), b"client_id=launcher")
@@ -123,6 +126,14 @@ class Xbox:
 
     async def sign_in(self, case: str = "good", button: Mapping[str, str] | None = None) -> PlatformIdentity:
         return await self.platform.verify(self.platform.parse_return(TRIP, await self.returned(case, button)))
+
+
+def submission(minted: MintedCredential) -> Submission:
+    by_parameter = Submission(kind=minted.kind, value=minted.parameters.get("session_ticket", ""))
+    if not minted.headers:
+        return by_parameter
+    sent = {name: value.encode() for name, value in minted.headers.items()}
+    return replace(by_parameter, proof=RequestProof("POST", TARGET, sent["Authorization"], b"", (sent["Signature"],)))
 
 
 def hidden_fields(html: str) -> dict[str, str]:

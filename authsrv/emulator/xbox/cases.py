@@ -30,7 +30,7 @@ def _with_flipped_tag(token: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """How a token differs from a good one. `begins` is `nbf` relative to now, in seconds.
+    """How a token differs from a good one, after what a login with it ends in. `begins` is `nbf` relative to now.
 
     `claims` and `user` replace single claims; `more_users` puts a second user into the token; `spoil` is applied to
     the finished token, and `form` makes the credential of user hash and token. `signature` adds a `Signature` header.
@@ -50,65 +50,102 @@ class Case:
 
 
 CASES: Mapping[str, Case] = {
-    "good": Case("A token that logs in; its key is published at /psskeys."),
-    "jku-keys": Case("Good: the key is published at /keys.", header=lambda make: make.jku_header(jku=f"{KEYS}/keys")),
+    "good": Case("accepted: a token that logs in; its key is published at /psskeys"),
+    "jku-keys": Case(
+        "accepted: the key is published at /keys", header=lambda make: make.jku_header(jku=f"{KEYS}/keys")
+    ),
     "jku-rs256": Case(
-        "Good: a JWK that says RS256 itself.",
+        "accepted: a JWK that says RS256 itself",
         header=lambda make: make.jku_header(alg="RS256", kid=x5t(make.keys.certificate)),
     ),
-    "certificate-path": Case("Good: signed by certificate (x5t and x5u).", header=XboxTokens.certificate_header),
+    "certificate-path": Case("accepted: signed by certificate (x5t and x5u)", header=XboxTokens.certificate_header),
     "base64": Case(
-        "Good: Base64 of the whole text.", form=lambda uhs, jwe: b64encode(xbl3(uhs, jwe).encode()).decode()
+        "accepted: Base64 of the whole text", form=lambda uhs, jwe: b64encode(xbl3(uhs, jwe).encode()).decode()
     ),
-    "bare": Case("Good: the token alone, of one user.", form=lambda _, jwe: jwe),
+    "bare": Case("accepted: the token alone, of one user", form=lambda _, jwe: jwe),
     "with-xuid": Case(
-        "Good: with an XUID in front, which is ignored.", form=lambda uhs, jwe: f"2814600000000009;{uhs};{jwe}"
+        "accepted: with an XUID in front, which is ignored", form=lambda uhs, jwe: f"2814600000000009;{uhs};{jwe}"
     ),
-    "two-users": Case("Good: of two users the user hash selects one.", more_users="other_hash"),
-    "unbound": Case("Good without a proof key, refused where the project demands a Signature.", claims={"cnf": None}),
-    "malformed": Case("A text that is no credential.", form=lambda *_: "XBL3.0 x=1;not-a-token"),
-    "wrong-scheme": Case("Another authorization scheme.", form=lambda uhs, jwe: f"XBL2.0 x={uhs};{jwe}"),
-    "all-users": Case("For all users of the console (x=*).", form=lambda _, jwe: xbl3("*", jwe)),
-    "no-user": Case("For no user of the console (x=-).", form=lambda _, jwe: xbl3("-", jwe)),
-    "truncated": Case("Cut off in the middle.", spoil=lambda jwe: jwe[: len(jwe) // 2]),
-    "oversized": Case("Larger than 64 KB.", spoil=lambda jwe: jwe + "A" * 65536),
-    "legacy-enc": Case("The encryption of the generic relying party.", outer={"enc": "A128CBC+HS256"}),
-    "symmetric": Case("The deprecated symmetric encryption.", outer={"alg": "dir"}),
-    "unknown-x5t": Case("Encrypted to a certificate that is not ours.", outer={"x5t": "AAAAAAAAAAAAAAAAAAAAAAAAAAA"}),
-    "bad-tag": Case("Changed after encryption.", spoil=_with_flipped_tag),
+    "two-users": Case("accepted: of two users the user hash selects one", more_users="other_hash"),
+    "unbound": Case(
+        "accepted: without a proof key, refused where the project demands a Signature", claims={"cnf": None}
+    ),
+    "malformed": Case("credential_malformed: a text that is no credential", form=lambda *_: "XBL3.0 x=1;not-a-token"),
+    "wrong-scheme": Case(
+        "credential_malformed: another authorization scheme", form=lambda uhs, jwe: f"XBL2.0 x={uhs};{jwe}"
+    ),
+    "all-users": Case("credential_malformed: for all users of the console (x=*)", form=lambda _, jwe: xbl3("*", jwe)),
+    "no-user": Case("credential_malformed: for no user of the console (x=-)", form=lambda _, jwe: xbl3("-", jwe)),
+    "truncated": Case("credential_malformed: cut off in the middle", spoil=lambda jwe: jwe[: len(jwe) // 2]),
+    "oversized": Case("credential_malformed: larger than 64 KB", spoil=lambda jwe: jwe + "A" * 65536),
+    "legacy-enc": Case(
+        "credential_unsupported (in a browser misconfiguration): the encryption of the generic relying party",
+        outer={"enc": "A128CBC+HS256"},
+    ),
+    "symmetric": Case("credential_unsupported: the deprecated symmetric encryption", outer={"alg": "dir"}),
+    "unknown-x5t": Case(
+        "credential_wrong_audience (in a browser misconfiguration): encrypted to a certificate that is not ours",
+        outer={"x5t": "AAAAAAAAAAAAAAAAAAAAAAAAAAA"},
+    ),
+    "bad-tag": Case("credential_rejected: changed after encryption", spoil=_with_flipped_tag),
     "bad-jku-host": Case(
-        "The key is said to be on another host.",
+        "credential_rejected: the key is said to be on another host",
         header=lambda make: make.jku_header(jku="https://xsts-keys.auth.xboxlive.com.evil.test/keys"),
     ),
     "bad-x5u-host": Case(
-        "The certificate is said to be on another host.",
+        "credential_rejected: the certificate is said to be on another host",
         header=lambda make: make.certificate_header(x5u="https://xsts.evil.test/certificate"),
     ),
-    "bad-inner-algorithm": Case("Signed with another algorithm.", header=lambda make: make.jku_header(alg="PS384")),
-    "bad-inner-signature": Case("Signed by somebody else.", forged=True),
-    "unknown-kid": Case(
-        "Signed with a key that is not published.", header=lambda make: make.jku_header(kid="no-such-key"), forged=True
+    "bad-inner-algorithm": Case(
+        "credential_rejected: signed with another algorithm", header=lambda make: make.jku_header(alg="PS384")
     ),
-    "keys-down": Case("The key list does not answer (503).", header=lambda make: make.jku_header(jku=f"{KEYS}/down")),
-    "keys-garbage": Case("The key list is a web page.", header=lambda make: make.jku_header(jku=f"{KEYS}/garbage")),
-    "wrong-issuer": Case("From another issuer.", claims={"iss": "user.auth.xboxlive.com"}),
-    "wrong-audience": Case("For another relying party.", claims={"aud": "rp://other.example/"}),
-    "generic-audience": Case("For Xbox Live itself.", claims={"aud": "http://xboxlive.com"}),
-    "audience-without-slash": Case("The audience lacks its slash.", claims={"aud": RELYING_PARTY.rstrip("/")}),
-    "expired": Case("Expired an hour ago.", begins=-LIFETIME - 3600),
-    "not-yet-valid": Case("Valid from in an hour on.", begins=3600),
-    "wrong-sandbox": Case("From a development sandbox.", claims={"sbx": "XDKS.1"}),
-    "wrong-title": Case("Given to another title.", claims={"xti": {"tid": "1999000002"}}),
-    "user-only": Case("Given to an app without a title.", claims={"xti": None, "xdi": None, "cnf": None}),
-    "no-matching-user": Case("The user hash fits nobody.", form=lambda _, jwe: xbl3("1", jwe)),
-    "twin-users": Case("The user hash fits two users.", more_users="same_hash"),
-    "bare-two-users": Case("The token alone, of two users.", more_users="other_hash", form=lambda _, jwe: jwe),
-    "no-ptx": Case("Without a partner XUID: the relying party is set up wrongly.", user={"ptx": None}),
-    "child": Case("A child, below the project's min_age_group.", user={"agg": "Child"}),
-    "missing-privileges": Case("Without the project's required_privileges.", user={"prv": "247"}),
-    "signature-malformed": Case("With a Signature header that cannot be read.", signature="malformed"),
-    "signature-skew": Case("With the signature of a clock that is a day slow.", signature="old"),
-    "signature-wrong": Case("With the signature of another request.", signature="wrong"),
+    "bad-inner-signature": Case(
+        "credential_rejected (in a browser misconfiguration): signed by somebody else", forged=True
+    ),
+    "unknown-kid": Case(
+        "credential_rejected: signed with a key that is not published",
+        header=lambda make: make.jku_header(kid="no-such-key"),
+        forged=True,
+    ),
+    "keys-down": Case(
+        "unavailable: the key list does not answer (503)", header=lambda make: make.jku_header(jku=f"{KEYS}/down")
+    ),
+    "keys-garbage": Case(
+        "unavailable: the key list is a web page", header=lambda make: make.jku_header(jku=f"{KEYS}/garbage")
+    ),
+    "wrong-issuer": Case("credential_rejected: from another issuer", claims={"iss": "user.auth.xboxlive.com"}),
+    "wrong-audience": Case(
+        "credential_wrong_audience (in a browser misconfiguration): for another relying party",
+        claims={"aud": "rp://other.example/"},
+    ),
+    "generic-audience": Case("credential_wrong_audience: for Xbox Live itself", claims={"aud": "http://xboxlive.com"}),
+    "audience-without-slash": Case(
+        "credential_wrong_audience: the audience lacks its slash", claims={"aud": RELYING_PARTY.rstrip("/")}
+    ),
+    "expired": Case("credential_expired (in a browser misconfiguration): expired an hour ago", begins=-LIFETIME - 3600),
+    "not-yet-valid": Case(
+        "credential_not_yet_valid (in a browser misconfiguration): valid from in an hour on", begins=3600
+    ),
+    "wrong-sandbox": Case(
+        "credential_wrong_sandbox (in a browser misconfiguration): from a development sandbox", claims={"sbx": "XDKS.1"}
+    ),
+    "wrong-title": Case("credential_wrong_title: given to another title", claims={"xti": {"tid": "1999000002"}}),
+    "user-only": Case(
+        "credential_wrong_title: given to an app without a title", claims={"xti": None, "xdi": None, "cnf": None}
+    ),
+    "no-matching-user": Case("credential_malformed: the user hash fits nobody", form=lambda _, jwe: xbl3("1", jwe)),
+    "twin-users": Case("credential_malformed: the user hash fits two users", more_users="same_hash"),
+    "bare-two-users": Case(
+        "credential_malformed: the token alone, of two users", more_users="other_hash", form=lambda _, jwe: jwe
+    ),
+    "no-ptx": Case("misconfiguration: without a partner XUID, the relying party is set up wrongly", user={"ptx": None}),
+    "child": Case("age_restricted: a child, below the project's min_age_group", user={"agg": "Child"}),
+    "missing-privileges": Case("account_restricted: without the project's required_privileges", user={"prv": "247"}),
+    "signature-malformed": Case(
+        "signature_invalid: with a Signature header that cannot be read", signature="malformed"
+    ),
+    "signature-skew": Case("signature_clock_skew: with the signature of a clock that is a day slow", signature="old"),
+    "signature-wrong": Case("signature_invalid: with the signature of another request", signature="wrong"),
 }
 
 
