@@ -172,11 +172,18 @@ def test_check_prints_the_json_schema() -> None:
     assert json.loads(done.output)["title"] == "authsrv.toml"
 
 
-@pytest.mark.parametrize("command", ["serve", "migrate", "reload", "keys list", "tokens revoke --client web"])
-def test_a_configuration_that_cannot_be_used_ends_the_command_with_its_mistakes(command: str, tmp_path: Path) -> None:
-    done = RUN.invoke(app, [*command.split(), "--config", str(tmp_path / "none.toml")])
+@pytest.mark.parametrize("named", ["none.toml", "none/authsrv.toml", "directory.toml"])
+@pytest.mark.parametrize(
+    "command",
+    ["serve", "check", "migrate", "reload", "nodes", "privacy report", "keys list", "tokens revoke --client web"],
+)
+def test_a_configuration_that_cannot_be_used_ends_the_command_with_its_mistakes(
+    command: str, named: str, tmp_path: Path
+) -> None:
+    (tmp_path / "directory.toml").mkdir()
+    done = RUN.invoke(app, [*command.split(), "--config", str(tmp_path / named)])
     assert done.exit_code == 1
-    assert "none.toml\n  problem: the file cannot be read" in done.output
+    assert f"{Path(named).name}\n  problem: the file cannot be read" in done.output
 
 
 @pytest.mark.parametrize("named", ["", "--player a --client b", "--client b --project c", "--player="])

@@ -58,12 +58,14 @@ def test_everything_else_is_for_the_library(arguments: str) -> None:
     assert plain(arguments.split()) is None
 
 
-@pytest.mark.parametrize("arguments", [["--config", "none.toml"], ["--config", "none.toml", "--"]])
-def test_a_start_that_fails_says_the_same_either_way(arguments: list[str], tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "authsrv", "serve", *arguments]
+@pytest.mark.parametrize("named", ["none.toml", "directory.toml"])
+@pytest.mark.parametrize("end", [[], ["--"]], ids=["plain", "by the library"])
+def test_a_start_that_fails_says_the_same_either_way(named: str, end: list[str], tmp_path: Path) -> None:
+    (tmp_path / "directory.toml").mkdir()
+    command = [sys.executable, "-m", "authsrv", "serve", "--config", named, *end]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("authsrv: the configuration cannot be used\n\nnone.toml\n  problem: the file cannot")
+    assert done.stderr.startswith(f"authsrv: the configuration cannot be used\n\n{named}\n  problem: the file cannot")
 
 
 def test_a_migration_that_fails_ends_the_start_with_its_status(tmp_path: Path) -> None:
