@@ -45,7 +45,6 @@ def ban(accounts: Sequence[Account], sentence: Sentence, occasion: Occasion, mar
     """
     account, now = accounts[0], occasion.now
     player, decided = account.player, _ban(sentence, account.player.id, occasion)
-    strictest = _longest((*_all_in_force(accounts, now), decided))
     event = occasion.event(Happening(sentence.kind, player.id, facts={"ban": decided.id, "until": decided.until}))
     return Planned(
         event,
@@ -53,7 +52,7 @@ def ban(accounts: Sequence[Account], sentence: Sentence, occasion: Occasion, mar
             AdvanceVersion(player.id, player.version),
             AddBan(decided),
             *(MarkIdentity(marks.of(linked.key), decided.id) for linked in account.identities),
-            _bar(player, strictest),
+            barred_by(player, (*_all_in_force(accounts, now), decided)),
             *voided(account, now + 1),
             *(EndSessions(one.id, now, sentence.kind) for one in (player, *account.aliases)),
             RecordEvent(event),
@@ -78,8 +77,8 @@ def unban(accounts: Sequence[Account], kind: BarKind, occasion: Occasion, ban_id
         (
             AdvanceVersion(player.id, player.version),
             *(LiftBan(one, now) for one in sorted(gone)),
-            _bar(player, _longest(one for one in found if one.id not in gone)),
-            *(_bar(alias.player, _longest(_without(alias, gone, now))) for alias in accounts[1:]),
+            barred_by(player, (one for one in found if one.id not in gone)),
+            *(barred_by(alias.player, _without(alias, gone, now)) for alias in accounts[1:]),
             *voided(accounts[0], now),
             *(EndSessions(account.player.id, now, kind) for account in accounts),
             RecordEvent(event),
@@ -112,6 +111,12 @@ def in_force(account: Account, now: int) -> list[Ban]:
     return [one for one in account.bans if one.is_in_force(now)]
 
 
+def barred_by(player: Player, bans: Iterable[Ban]) -> BarPlayer:
+    """Keep a player out for as long as the longest of these bans; of several that last as long the oldest counts."""
+    strictest = min(bans, key=lambda one: (-one.until, one.id), default=None)
+    return BarPlayer(player.id, strictest.until if strictest else 0, strictest.kind if strictest else None)
+
+
 def voided(account: Account, not_before: int) -> list[Change]:
     """Everything void that a player was given before, also while parts of the account were by themselves."""
     return [SetNotBefore("player", one.sub, not_before) for one in (account.player, *account.aliases)]
@@ -138,12 +143,3 @@ def _all_in_force(accounts: Sequence[Account], now: int) -> list[Ban]:
 
 def _without(account: Account, gone: set[int], now: int) -> Iterable[Ban]:
     return (one for one in in_force(account, now) if one.id not in gone)
-
-
-def _longest(bans: Iterable[Ban]) -> Ban | None:
-    """Of several that last as long the oldest."""
-    return min(bans, key=lambda one: (-one.until, one.id), default=None)
-
-
-def _bar(player: Player, strictest: Ban | None) -> BarPlayer:
-    return BarPlayer(player.id, strictest.until if strictest else 0, strictest.kind if strictest else None)

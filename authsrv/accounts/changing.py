@@ -4,7 +4,9 @@ Owns no change of its own. Pure.
 """
 
 from collections.abc import Iterable, Iterator
+from functools import reduce
 
+from authsrv import ages
 from authsrv.account_models import Account
 from authsrv.accounts.journal import Occasion
 from authsrv.errors import LinkLimit, StateChanged, UserNotFound
@@ -48,6 +50,15 @@ def require_changeable(account: Account, occasion: Occasion) -> None:
         raise StateChanged
     if player.is_barred(occasion.now) and occasion.doer.actor != "admin":
         raise barred(player)
+
+
+def require_link_age(occasion: Occasion, *age_groups: str) -> None:
+    """Raise `AccessDenied` for players who want to link, move or merge by themselves what a guarded player has part in.
+
+    The `age_groups` are those of everybody concerned: the youngest counts.
+    """
+    if occasion.doer.actor == "player":
+        ages.require_link(occasion.project.accounts, reduce(ages.stricter, age_groups))
 
 
 def require_room(account: Account, key: IdentityKey, occasion: Occasion) -> None:

@@ -4,7 +4,7 @@ Owns the form of it in the journal's `facts`. Decides nothing, reads and writes 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -58,16 +58,19 @@ class Union:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """Everything that an event did. `ghosts` are the accounts that had no identity before, or a device's alone."""
+    """Everything that an event did. `ghosts` are the accounts that had no identity before, `guests` those that had
+    a device's alone.
+    """
 
     moves: tuple[Move, ...] = ()
     union: Union | None = None
     ghosts: tuple[int, ...] = ()
+    guests: tuple[int, ...] = ()
 
-    def inverse(self, ghosts: tuple[int, ...]) -> "Effect":
-        """What takes it back, from a time at which these are ghosts."""
+    def inverse(self, *accounts: Account) -> "Effect":
+        """What takes it back, from a time at which the accounts concerned are these."""
         moves = tuple(Move(move.key, move.after, move.before) for move in self.moves)
-        return Effect(moves, _inverse(self.union) if self.union else None, ghosts)
+        return effect_on(accounts, moves, _inverse(self.union) if self.union else None)
 
     @property
     def players(self) -> frozenset[int]:
@@ -80,7 +83,8 @@ class Effect:
         """The form in the journal."""
         moves = [[*_words(move.key), _pair(move.before), _pair(move.after)] for move in self.moves]
         union = {"union": _told(self.union)} if self.union else {}
-        return {"moves": moves, **union, **({"ghosts": list(self.ghosts)} if self.ghosts else {})}
+        poor = {"ghosts": list(self.ghosts), "guests": list(self.guests)}
+        return {"moves": moves, **union, **{name: those for name, those in poor.items() if those}}
 
 
 def held(linked: LinkedIdentity) -> Held:
@@ -88,9 +92,11 @@ def held(linked: LinkedIdentity) -> Held:
     return Held(linked.player_id, linked.linked_at)
 
 
-def ghosts_of(*accounts: Account) -> tuple[int, ...]:
-    """Those of the accounts that have no identity, or a device's alone."""
-    return tuple(one.player.id for one in accounts if {linked.key.kind for linked in one.identities} <= {GUEST})
+def effect_on(accounts: Sequence[Account], moves: Sequence[Move], union: Union | None = None) -> Effect:
+    """What an event does, with those of the accounts concerned that had nothing before it, or a device alone."""
+    kinds = {one.player.id: {linked.key.kind for linked in one.identities} for one in accounts}
+    ghosts = tuple(player_id for player_id, has in kinds.items() if not has)
+    return Effect(tuple(moves), union, ghosts, tuple(player_id for player_id, has in kinds.items() if has == {GUEST}))
 
 
 def effect_of(project: str, facts: Mapping[str, Any]) -> Effect:
@@ -99,7 +105,8 @@ def effect_of(project: str, facts: Mapping[str, Any]) -> Effect:
         Move(IdentityKey(project, *words), _held(before), _held(after)) for *words, before, after in facts["moves"]
     )
     union = facts.get("union")
-    return Effect(moves, _union(union) if union else None, tuple(facts.get("ghosts", ())))
+    ghosts, guests = (tuple(facts.get(name, ())) for name in ("ghosts", "guests"))
+    return Effect(moves, _union(union) if union else None, ghosts, guests)
 
 
 def effect_of_event(event: JournalEvent) -> Effect:

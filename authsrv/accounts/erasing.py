@@ -7,7 +7,7 @@ from collections.abc import Container, Sequence
 from dataclasses import replace
 
 from authsrv.account_models import Account, JournalEvent
-from authsrv.accounts.journal import Happening, Occasion, Planned
+from authsrv.accounts.journal import Happening, Occasion, Planned, cause
 from authsrv.errors import StateChanged, UserNotFound
 from authsrv.storage.account_changes import RecordEvent, UnmergePlayers
 from authsrv.storage.changes import Change
@@ -52,14 +52,14 @@ def erase_alias(alias: Account, survivor_id: int, tombstone: int, occasion: Occa
 def ghosts_made(account: Account, events: Sequence[JournalEvent]) -> tuple[int, ...]:
     """The rows of those who lost a platform account to this player, who alone could give it back."""
     own = {account.player.id, *(alias.id for alias in account.aliases)}
-    givers = (event.other_id for event in events if event.kind == "transferred" and event.player_id in own)
+    givers = (event.other_id for event in events if cause(event) == "transferred" and event.player_id in own)
     return tuple(sorted({giver for giver in givers if giver > 0} - own))
 
 
 def is_ghost_of(account: Account, ghost: Account, events: Sequence[JournalEvent]) -> bool:
     """Whether a player without any way in lost the last one to this player. `events` are the ghost's, newest first."""
     own = {account.player.id, *(alias.id for alias in account.aliases)}
-    losses = [event for event in events if event.kind == "transferred" and event.other_id == ghost.player.id]
+    losses = [event for event in events if cause(event) == "transferred" and event.other_id == ghost.player.id]
     is_alone = not ghost.identities and ghost.player.merged_into is None
     return is_alone and bool(losses) and losses[0].player_id in own
 

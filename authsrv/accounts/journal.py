@@ -91,6 +91,14 @@ def can_be_undone(event: JournalEvent, now: int) -> bool:
     return now < event.reversible_until and not event.reversed_by
 
 
+def cause(event: JournalEvent) -> EventKind:
+    """What an event was about at first: for an undo, the kind of what it undid."""
+    if event.kind != "undone" or not event.facts:
+        return event.kind
+    first: EventKind = json.loads(event.facts)["of"]
+    return first
+
+
 def facts_text(facts: Mapping[str, Any] | None) -> str:
     """Facts as the journal keeps them."""
     return json.dumps(facts, separators=(",", ":")) if facts else ""

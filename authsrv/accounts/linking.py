@@ -9,8 +9,8 @@ from typing import Any
 from authsrv import ages
 from authsrv.account_models import Account, JournalEvent
 from authsrv.accounts.banning import spread
-from authsrv.accounts.changing import advanced, of_kind, require_changeable, require_room
-from authsrv.accounts.effects import Effect, Held, Move, ghosts_of
+from authsrv.accounts.changing import advanced, of_kind, require_changeable, require_link_age, require_room
+from authsrv.accounts.effects import Held, Move, effect_on
 from authsrv.accounts.journal import Happening, Occasion, Planned
 from authsrv.errors import RelinkCooldown
 from authsrv.models import AccountRules, IdentityKey, Player
@@ -55,7 +55,7 @@ def link(
     require_room(account, key, occasion)
     player, now = account.player, occasion.now
     aged = _aged(player, age_group, occasion)
-    effect = Effect((Move(key, None, Held(player.id, now)),), ghosts=ghosts_of(account))
+    effect = effect_on([account], [Move(key, None, Held(player.id, now))])
     event = occasion.event(Happening("linked", player.id, identity=key, facts={**effect.facts(), **(told or {})}))
     marked = spread(account, key, marks, now)
     changes = (*advanced(player), LinkIdentity(key, player.id, now, marks.of(key)), *marked, *aged, RecordEvent(event))
@@ -64,6 +64,5 @@ def link(
 
 def _aged(player: Player, told: str, occasion: Occasion) -> list[Change]:
     age_group = ages.stricter(player.age_group, told)
-    if occasion.doer.actor == "player":
-        ages.require_link(occasion.project.accounts, age_group)
+    require_link_age(occasion, age_group)
     return [SetAgeGroup(player.id, age_group)] if age_group != player.age_group else []

@@ -9,10 +9,10 @@ from typing import Any
 from authsrv.account_models import Account, Ban, Doer, JournalEvent
 from authsrv.accounts.access import AccountSession
 from authsrv.accounts.effects import Move, effect_of_event
+from authsrv.accounts.journal import cause
 from authsrv.accounts.naming import Wanted
 from authsrv.accounts.performing import Order, Performed, PlayerChanges
 from authsrv.accounts.summaries import Summaries, blocked, moment, undo_of
-from authsrv.accounts.undoing import cause
 from authsrv.errors import (
     AccessDenied,
     AccountConflict,

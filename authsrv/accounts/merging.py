@@ -8,8 +8,8 @@ from typing import Literal
 
 from authsrv.account_models import Account, Ban, LinkedIdentity
 from authsrv.accounts.banning import in_force, voided
-from authsrv.accounts.changing import advanced, lost, of_kind, require_changeable
-from authsrv.accounts.effects import Effect, Held, Move, Standing, Union, ghosts_of, held
+from authsrv.accounts.changing import advanced, lost, of_kind, require_changeable, require_link_age
+from authsrv.accounts.effects import Effect, Held, Move, Standing, Union, effect_on, held
 from authsrv.accounts.journal import Happening, Occasion, Planned
 from authsrv.ages import stricter
 from authsrv.errors import AccountConflict, InvalidRequest
@@ -76,6 +76,7 @@ def _require_mergeable(loser: Account, survivor: Account, occasion: Occasion) ->
     require_changeable(survivor, occasion)
     if loser.player.id == survivor.player.id:
         raise InvalidRequest("Name another player.", parameter="into")
+    require_link_age(occasion, loser.player.age_group, survivor.player.age_group)
     require_one_age_group(loser, survivor, occasion)
 
 
@@ -114,7 +115,7 @@ def _effect(loser: Account, survivor: Account, found: _Sorted, ban: Ban | None, 
     age_group = stricter(loser.player.age_group, before.age_group)
     after = Standing(age_group, ban.until, ban.kind) if ban else Standing(age_group, *_bar(survivor.player))
     union = Union(loser.player.id, survivor.player.id, aliases, before, after, ban.id if ban else 0)
-    return Effect((*moved, *detached), union, ghosts_of(loser, survivor))
+    return effect_on([loser, survivor], [*moved, *detached], union)
 
 
 def standing_of(player: Player) -> Standing:

@@ -8,13 +8,13 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from authsrv.account_models import Account, Doer, EventKind, JournalEvent
 from authsrv.accounts.effects import Effect
-from authsrv.accounts.journal import Occasion, Planned
+from authsrv.accounts.journal import Occasion, Planned, cause
 from authsrv.accounts.linking import link
 from authsrv.accounts.merging import merge
 from authsrv.accounts.naming import Wanted, found
 from authsrv.accounts.session_ends import SessionEnds
 from authsrv.accounts.transferring import transfer
-from authsrv.accounts.undoing import Scene, cause, reversible_effect, undo
+from authsrv.accounts.undoing import Scene, reversible_effect, undo
 from authsrv.accounts.unlinking import unlink
 from authsrv.accounts.ways_in import WaysIn
 from authsrv.audit import AuditEvent, AuditKind
@@ -199,17 +199,22 @@ class PlayerChanges:
         return Performed(event, await self._load(event.player_id), other)
 
     async def _scene(self, effect: Effect, project: Project) -> Scene:
-        loaded = [await self._found(player_id) for player_id in sorted(effect.players)]
-        accounts = {account.player.id: account for account in loaded if account is not None}
+        concerned = await self._accounts(effect.players)
+        aliases = {alias.id for one in concerned.values() for alias in one.aliases if effect.union}
+        accounts = {**await self._accounts(aliases), **concerned}
         keys = {move.key for move in effect.moves}
         logins = self._server.proofs.logins
         return Scene(
             accounts,
             {key: await logins.ownership(key, self._server.now()) for key in keys},
-            {player_id: await self._ways_in.usable(one, project) for player_id, one in accounts.items()},
-            await self._history(accounts, effect),
+            {player_id: await self._ways_in.usable(one, project) for player_id, one in concerned.items()},
+            await self._history(concerned, effect),
             self._public_id,
         )
+
+    async def _accounts(self, player_ids: Iterable[int]) -> dict[int, Account]:
+        loaded = [await self._found(player_id) for player_id in sorted(player_ids)]
+        return {account.player.id: account for account in loaded if account is not None}
 
     async def _history(self, accounts: Iterable[int], effect: Effect) -> tuple[JournalEvent, ...]:
         storage = self._server.storage

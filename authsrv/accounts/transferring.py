@@ -6,8 +6,8 @@ an undo gives back.
 
 from authsrv.account_models import Account, LinkedIdentity
 from authsrv.accounts.banning import spread
-from authsrv.accounts.changing import advanced, lost, require_changeable, require_room
-from authsrv.accounts.effects import Effect, Held, Move, ghosts_of, held
+from authsrv.accounts.changing import advanced, lost, require_changeable, require_link_age, require_room
+from authsrv.accounts.effects import Held, Move, effect_on, held
 from authsrv.accounts.journal import Happening, Occasion, Planned
 from authsrv.errors import InvalidRequest, NotLinked
 from authsrv.models import IdentityKey
@@ -28,10 +28,11 @@ def transfer(key: IdentityKey, giver: Account, taker: Account, occasion: Occasio
     require_changeable(taker, occasion)
     if giver.player.id == taker.player.id:
         raise InvalidRequest("Name another player.", parameter="to")
+    require_link_age(occasion, giver.player.age_group, taker.player.age_group)
     linked = _found(key, giver)
     require_room(taker, key, occasion)
     now, giver_id, taker_id = occasion.now, giver.player.id, taker.player.id
-    effect = Effect((Move(key, held(linked), Held(taker_id, now)),), ghosts=ghosts_of(taker))
+    effect = effect_on([taker], [Move(key, held(linked), Held(taker_id, now))])
     event = occasion.event(Happening("transferred", taker_id, giver_id, key, facts=effect.facts()))
     return Planned(
         event,

@@ -4,15 +4,14 @@ Owns when that can be: while everything that the event touched is as the event l
 in by it. Who may ask for it is the caller's to know.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from authsrv.account_models import Account, EventKind, JournalEvent, Ownership
-from authsrv.accounts.banning import in_force, spread
+from authsrv.accounts.banning import barred_by, in_force, spread
 from authsrv.accounts.changing import advanced, lost, of_kind, require_changeable
-from authsrv.accounts.effects import Effect, Held, Move, Union, effect_of_event, ghosts_of, held
-from authsrv.accounts.journal import REVERSIBLE, Happening, Occasion, Planned
+from authsrv.accounts.effects import Effect, Held, Move, Union, effect_of_event, held
+from authsrv.accounts.journal import REVERSIBLE, Happening, Occasion, Planned, cause
 from authsrv.accounts.merging import require_one_age_group
 from authsrv.ages import stricter
 from authsrv.errors import AccessDenied, LastIdentity, LaterChanges, LinkLimit, UserNotFound
@@ -21,7 +20,6 @@ from authsrv.oauth.marks import IdentityMarks
 from authsrv.players import refusal
 from authsrv.records import dataclass
 from authsrv.storage.account_changes import (
-    BarPlayer,
     EndGrants,
     LiftBan,
     MergePlayers,
@@ -44,9 +42,9 @@ _BARRING: frozenset[EventKind] = frozenset({"banned", "unbanned", "restricted", 
 class Scene:
     """What an undo finds.
 
-    `accounts` are those that the event concerned, by row; `ownerships` tells whose its identities are now, and which
-    are banned; `usable` are the ways in of each account; `later` is what the journal has about either, newer events
-    too. `public_id` gives the name by which others know an event.
+    `accounts` are those that the event concerned, with their aliases, by row; `ownerships` tells whose its identities
+    are now, and which are banned; `usable` are the ways in of each account; `later` is what the journal has about
+    either, newer events too. `public_id` gives the name by which others know an event.
     """
 
     accounts: Mapping[int, Account]
@@ -66,9 +64,9 @@ def undo(event: JournalEvent, scene: Scene, occasion: Occasion, marks: IdentityM
     effect = reversible_effect(event, occasion.now, scene.public_id)
     if not effect.players <= scene.accounts.keys():
         raise UserNotFound("A player whom this was about is gone.")
-    if not _stands(effect, scene, occasion.now):
+    if not _stands(event, effect, scene, occasion.now):
         raise _later(event, effect, scene)
-    back = effect.inverse(ghosts_of(*(scene.accounts[player_id] for player_id in sorted(effect.players))))
+    back = effect.inverse(*(scene.accounts[player_id] for player_id in sorted(effect.players)))
     _require_possible(event, effect, back, scene, occasion)
     recorded = occasion.event(_happening(event, back))
     return Planned(
@@ -94,23 +92,16 @@ def reversible_effect(event: JournalEvent, now: int, public_id: Callable[[int], 
     return effect_of_event(event)
 
 
-def cause(event: JournalEvent) -> EventKind:
-    """What an event was about at first: for an undo, the kind of what it undid."""
-    if event.kind != "undone" or not event.facts:
-        return event.kind
-    first: EventKind = json.loads(event.facts)["of"]
-    return first
-
-
 # --- whether it stands ---
 
 
-def _stands(effect: Effect, scene: Scene, now: int) -> bool:
+def _stands(event: JournalEvent, effect: Effect, scene: Scene, now: int) -> bool:
     """Whether everything is as the event left it."""
     if not all(_is_there(move, scene) for move in effect.moves):
         return False
     if effect.union:
-        return _is_united(effect, effect.union, scene, now)
+        survivor = scene.accounts[effect.union.survivor_id]
+        return _is_barred_as_left(survivor, effect.union, event, now) and _is_united(effect, effect.union, scene, now)
     return all(scene.accounts[player_id].player.merged_into is None for player_id in effect.players)
 
 
@@ -123,10 +114,7 @@ def _is_there(move: Move, scene: Scene) -> bool:
 
 def _is_united(effect: Effect, union: Union, scene: Scene, now: int) -> bool:
     loser, survivor = scene.accounts[union.loser_id], scene.accounts[union.survivor_id]
-    barred = _in_force(survivor.player.barred_until, survivor.player.barred_as, now)
-    if survivor.player.merged_into is not None or barred != _in_force(
-        union.after.barred_until, union.after.barred_as, now
-    ):
+    if survivor.player.merged_into is not None:
         return False
     if union.parted:
         return _ids(loser) == set(union.aliases) and _is_as_parted(loser, effect, now)
@@ -140,6 +128,13 @@ def _is_as_parted(loser: Account, effect: Effect, now: int) -> bool:
     came_with = {move.key for move in effect.moves if _holder(move.after) == loser.player.id}
     is_free = loser.player.merged_into is None and not loser.player.is_barred(now)
     return is_free and {linked.key for linked in loser.identities} <= came_with
+
+
+def _is_barred_as_left(survivor: Account, union: Union, event: JournalEvent, now: int) -> bool:
+    """Whether the survivor is kept out as the event left it, and by no ban that was decided since."""
+    barred = _in_force(survivor.player.barred_until, survivor.player.barred_as, now)
+    newer = [ban for ban in in_force(survivor, now) if (ban.created_at, ban.id) > (event.at, event.id)]
+    return not newer and barred == _in_force(union.after.barred_until, union.after.barred_as, now)
 
 
 def _ids(account: Account) -> set[int]:
@@ -219,10 +214,14 @@ def _require_unbanned(back: Effect, scene: Scene, occasion: Occasion) -> None:
 
 
 def _require_way_in(player_id: int, effect: Effect, back: Effect, scene: Scene) -> None:
-    """Raise `LastIdentity`, unless the account was a ghost before what is undone, as it will be again."""
+    """Raise `LastIdentity`, unless the account had none before what is undone either: as a ghost, or as a guest whose
+    device it has yet.
+    """
     lost_keys = {move.key for move in back.moves if _holder(move.before) == player_id}
     gained = any(_holder(move.after) == player_id for move in back.moves)
-    if not scene.usable[player_id] - lost_keys and not gained and player_id not in effect.ghosts:
+    left = {linked.key for linked in scene.accounts[player_id].identities} - lost_keys
+    had_none = player_id in effect.ghosts or (bool(left) and player_id in effect.guests)
+    if not scene.usable[player_id] - lost_keys and not gained and not had_none:
         raise LastIdentity
 
 
@@ -266,8 +265,17 @@ def _united(back: Union, scene: Scene, now: int) -> Iterator[Change]:
     if age_group != survivor.age_group:
         yield SetAgeGroup(survivor.id, age_group)
     if back.ban_id:
-        yield from (LiftBan(ban.id, now) for ban in in_force(scene.accounts[survivor.id], now) if ban.id == back.ban_id)
-        yield BarPlayer(survivor.id, back.after.barred_until, back.after.barred_as or None)
+        yield from _pardoned(back, scene, now)
+
+
+def _pardoned(back: Union, scene: Scene, now: int) -> Iterator[Change]:
+    """The survivor without the ban that came by the merge, kept out by those that are left."""
+    survivor = scene.accounts[back.survivor_id]
+    own = in_force(survivor, now)
+    yield from (LiftBan(ban.id, now) for ban in own if ban.id == back.ban_id)
+    parts = [alias.id for alias in survivor.aliases if alias.id not in {back.loser_id, *back.aliases}]
+    others = [ban for part in parts for ban in in_force(scene.accounts[part], now)]
+    yield barred_by(survivor.player, (ban for ban in (*own, *others) if ban.id != back.ban_id))
 
 
 def _age_group(back: Union, loser: Player, survivor: Player) -> str:

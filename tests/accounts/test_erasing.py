@@ -19,6 +19,7 @@ from tests.support.storage_accounts import ban
 
 TOMBSTONE = -77
 AT = NOW + 100
+TRANSFER = '{"of":"transferred"}'
 OWN = account(1, "steam", aliases=[2])
 
 
@@ -86,6 +87,7 @@ def moved(number: int, taker: int, giver: int) -> JournalEvent:
         pytest.param([moved(1, 1, 2)], (), id="gave to themselves"),
         pytest.param([moved(1, 1, -8)], (), id="was erased"),
         pytest.param([replace(moved(1, 1, 5), kind="merged")], (), id="something else"),
+        pytest.param([replace(moved(1, 1, 5), kind="undone", facts=TRANSFER)], (5,), id="by an undo"),
     ],
 )
 def test_P05_who_may_be_a_ghost_of_the_player(events: Sequence[JournalEvent], found: tuple[int, ...]) -> None:
@@ -101,6 +103,12 @@ def test_P05_who_may_be_a_ghost_of_the_player(events: Sequence[JournalEvent], fo
         pytest.param(account(5), [moved(2, 9, 5), moved(1, 1, 5)], False, id="the last one went elsewhere"),
         pytest.param(account(5), [moved(2, 5, 9), moved(1, 1, 5)], True, id="what it got and gave"),
         pytest.param(account(5), [], False, id="never gave anything"),
+        pytest.param(
+            account(5),
+            [replace(moved(2, 9, 5), kind="undone", facts=TRANSFER), moved(1, 1, 5)],
+            False,
+            id="the last one went elsewhere by an undo",
+        ),
     ],
 )
 def test_P05_who_is_a_ghost_of_the_player(ghost: Account, events: Sequence[JournalEvent], is_one: bool) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from authsrv.account_models import Account, Doer, JournalEvent, LinkedIdentity
-from authsrv.accounts.banning import Sentence, ban_identity
+from authsrv.accounts.banning import Sentence, ban_identity, unban
 from authsrv.accounts.banning import ban as sentenced
 from authsrv.accounts.effects import Effect, Move, effect_of, held
 from authsrv.accounts.journal import Happening, Occasion, Planned
@@ -66,10 +66,11 @@ async def scene(storage: Storage, event: JournalEvent, usable: bool = True) -> S
     effect = effect_of(event.project, json.loads(event.facts))
     loaded = [await storage.load_account(player_id) for player_id in effect.players]
     accounts = {one.player.id: one for one in loaded if one is not None}
+    aliases = [await reloaded(storage, alias.id) for one in accounts.values() for alias in one.aliases]
     keys = {move.key for move in effect.moves}
     history = [one for player_id in accounts for one in await storage.load_events(player_id, 99)]
     return Scene(
-        accounts,
+        {one.player.id: one for one in (*aliases, *accounts.values())},
         {one: await storage.load_ownership(one, MARKS.of(one), NOW + 200) for one in keys},
         {
             player_id: frozenset(linked.key for linked in one.identities if usable)
@@ -255,6 +256,58 @@ async def test_a_ban_that_came_with_a_merge_goes_with_it_and_the_one_it_came_fro
         found = await storage.load_ownership(mine, MARKS.of(mine), NOW + 201)
         assert (found.ban is not None) == (banned == number - 3)
     assert undoing.event.reversible_until == 0
+
+
+async def barred_and_merged(storage: Storage) -> JournalEvent:
+    """Two banned players became one: the first one for good, the second one, who remains, for some time."""
+    await stored(storage, account(4, "steam", bans=[ban(4, player_id=4)]))
+    await stored(storage, account(5, "epic", bans=[ban(5, player_id=5, until=NOW + 1000)]))
+    return await performed(
+        storage, merge_both(await reloaded(storage, 4), await reloaded(storage, 5), occasion(ADMIN, now=NOW + 100))
+    )
+
+
+async def test_who_was_forgiven_since_is_not_barred_again_when_the_ban_of_a_merge_goes_with_it(
+    storage: Storage,
+) -> None:
+    """By nothing that anybody could lift."""
+    event = await barred_and_merged(storage)
+    both = [await reloaded(storage, number) for number in (5, 4)]
+    forgiven = unban(both, "banned", occasion(ADMIN, now=NOW + 150), ban_id=5)
+    assert forgiven
+    await done(storage, forgiven)
+    await undone(storage, event, occasion(ADMIN, now=NOW + 200))
+    assert [(await reloaded(storage, number)).player.barred_until for number in (4, 5)] == [NEVER, 0]
+
+
+async def test_what_bars_a_merged_part_of_the_survivor_bars_them_yet_when_another_merge_is_undone(
+    storage: Storage,
+) -> None:
+    await barred_and_merged(storage)
+    both = [await reloaded(storage, number) for number in (5, 4)]
+    (merged,) = [one.id for one in both[0].bans if one.id != 5]
+    forgiven = unban(both, "banned", occasion(ADMIN, now=NOW + 150), ban_id=merged)
+    assert forgiven
+    await done(storage, forgiven)
+    await stored(storage, account(6, "xbox", bans=[ban(6, player_id=6)]))
+    event = await performed(
+        storage, merge_both(await reloaded(storage, 6), await reloaded(storage, 5), occasion(ADMIN, now=NOW + 160))
+    )
+    await undone(storage, event, occasion(ADMIN, now=NOW + 200))
+    assert (await reloaded(storage, 5)).player.barred_until == NEVER
+
+
+async def test_a_merge_is_not_undone_once_its_survivor_was_banned_again_for_no_longer(storage: Storage) -> None:
+    """Else the ban of the merge would take the other one along."""
+    event = await barred_and_merged(storage)
+    both = [await reloaded(storage, number) for number in (5, 4)]
+    sentence = await performed(
+        storage, sentenced(both, Sentence("banned", NOW + 500), occasion(ADMIN, now=NOW + 150), MARKS)
+    )
+    with pytest.raises(LaterChanges) as refused:
+        await undone(storage, event, occasion(ADMIN, now=NOW + 200))
+    assert refused.value.facts == {"events": [f"ev-{sentence.id}"]}
+    await undone(storage, event, occasion(ADMIN, now=NOW + 500))
 
 
 # --- what ends ---
@@ -471,6 +524,19 @@ async def test_D48_ways_in_that_the_project_has_no_more_do_not_count(storage: St
     linked = await performed(storage, link_new(FIRST, SECOND, occasion()))
     with pytest.raises(LastIdentity):
         await undone(storage, linked, usable=False)
+
+
+@pytest.mark.parametrize("has_the_device", [True, False])
+async def test_D48_a_guest_who_linked_is_a_guest_again_but_not_without_the_device(
+    storage: Storage, *, has_the_device: bool
+) -> None:
+    linked = await performed(storage, link(NEW, THIRD, occasion(), MARKS))
+    if has_the_device:
+        await undone(storage, linked, usable=False)
+        return
+    await done(storage, unlink(key("guest", "guest-3"), await reloaded(storage, 3), occasion(now=NOW + 150)))
+    with pytest.raises(LastIdentity):
+        await undone(storage, linked)
 
 
 async def test_an_account_without_a_way_in_before_is_without_one_again(storage: Storage) -> None:

@@ -33,6 +33,23 @@ async def test_a_child_links_nothing_unless_the_project_lets_it() -> None:
         assert (await connect(server, "steam", "amber", session)).json()["outcome"] == "linked"
 
 
+@pytest.mark.parametrize("may_link", [False, True])
+async def test_a_child_gets_no_platform_account_of_another_player_by_choice_either(may_link: bool) -> None:
+    async with serving(transfer=True, merge=True, guarded_may_link=may_link) as server:
+        await resident(server)
+        session = await child(server)
+        answer = await connect(server, "steam", "amber", session)
+        offered = {one["id"] for one in answer.json()["choices"]}
+        assert offered == {"switch", "cancel"} | ({"transfer", "merge"} if may_link else set())
+
+
+async def test_nobody_gets_a_childs_platform_account_by_choice() -> None:
+    async with serving(transfer=True, merge=True) as server:
+        await child(server)
+        answer = await connect(server, "xbox", "amber", await resident(server), minted=token(server, "Child"))
+        assert {one["id"] for one in answer.json()["choices"]} == {"switch", "cancel"}
+
+
 async def test_whoever_turns_out_to_be_a_child_by_a_link_does_not_link() -> None:
     async with serving() as server:
         session = await resident(server)
