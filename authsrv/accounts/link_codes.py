@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Literal
 
-from authsrv.account_models import LinkCode, LoadedLinkCode
+from authsrv.account_models import EventKind, LinkCode, LoadedLinkCode
 from authsrv.accounts.access import AccountSession
 from authsrv.errors import InvalidGrant, TemporarilyUnavailable
 from authsrv.limits import Rule
@@ -31,6 +31,10 @@ _LENGTH = 8
 _FILLING = re.compile(r"[\s.\-_\u2010-\u2015]+")
 _FORM = re.compile(rf"[{LETTERS}]{{{_LENGTH}}}")
 _WRONG = "This code is wrong, too old or was used; ask for a new one on the other device."
+
+_LOSSES: frozenset[EventKind] = frozenset({"unlinked", "transferred", "undone", "banned", "restricted"})
+_MOST_EVENTS = 20
+"""Of one player, that are looked at for losses since a code was made."""
 
 State = Literal["none", "pending", "linked", "expired"]
 
@@ -135,7 +139,17 @@ class LinkCodes:
         found, now = await self.known(code_hash), self._server.now()
         if found is None or found.loaded.player.is_barred(now):
             return None
-        return found if found.code.used_at is None and now < found.code.expires_at else None
+        is_good = found.code.used_at is None and now < found.code.expires_at
+        return found if is_good and not await self._has_lost(found) else None
+
+    async def _has_lost(self, found: FoundCode) -> bool:
+        """Whether anything was taken from the player since, and with it what they were given by it: such a code may be
+        of whoever came by that.
+        """
+        player, asked_for = found.loaded.player, (found.code.created_at, found.code.id)
+        with outages_answered():
+            events = await self._server.storage.load_events(player.merged_into or player.id, _MOST_EVENTS)
+        return any(event.kind in _LOSSES and (event.at, event.id) > asked_for for event in events)
 
     def _new(self, session: AccountSession, return_to: str, check_number: str, now: int) -> IssuedCode:
         text = "".join(LETTERS[number] for number in self._numbers(len(LETTERS), _LENGTH))

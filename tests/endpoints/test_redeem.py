@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from authsrv.emulator.base import MintedCredential
+from tests.support.banning import ban, unban
 from tests.support.connecting import credential
 from tests.support.linking import Shown, code_of
 from tests.support.refusals import clients, tables
@@ -100,6 +101,25 @@ async def test_a_yes_links_without_the_credential_being_sent_again(
     assert (await resident(server, "epicgames")).sub == amber.sub
     (audited,) = server.audited("identity.linked")
     assert (audited["sub"], audited["platform"]) == (amber.sub, "epicgames")
+
+
+@pytest.mark.parametrize("is_shown", [False, True])
+@pytest.mark.parametrize("is_unlinked", [False, True])
+async def test_a_code_ends_with_what_is_taken_from_its_player(
+    server: Server, amber: Resident, code: Shown, *, is_unlinked: bool, is_shown: bool
+) -> None:
+    """Whoever asked for it may have come by that platform account, and would stay by the one that they link."""
+    token = await token_of(server, code.code) if is_shown else ""
+    server.clock.now += 1
+    if is_unlinked:
+        await amber.has(EPIC)
+        answer = await amber.post("/v1/me/identities/unlink", {"provider": "steam", "subject": STEAM.subject})
+        assert answer.status_code == 200, answer.text
+    else:
+        await ban(server, amber.sub)
+        await unban(server, amber.sub)
+    answer = await (confirm(server, code.code, token) if is_shown else present(server, code.code))
+    assert (answer.status_code, answer.json()["reason"]) == (400, "link_code_invalid")
 
 
 async def test_what_the_player_has_already_stays(server: Server, amber: Resident, code: Shown) -> None:
