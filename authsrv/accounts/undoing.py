@@ -171,7 +171,7 @@ def _concerns(later: JournalEvent, player_id: int) -> bool:
 
 
 def _require_possible(event: JournalEvent, effect: Effect, back: Effect, scene: Scene, occasion: Occasion) -> None:
-    for player_id in effect.players - _merged_now(effect):
+    for player_id in sorted(effect.players - _merged_now(effect)):
         require_changeable(scene.accounts[player_id], occasion)
     if not _has_room(back, scene, occasion.project.accounts.identities):
         later = _later(event, effect, scene)

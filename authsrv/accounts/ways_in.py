@@ -21,13 +21,15 @@ class WaysIn:
     async def usable(self, account: Account, project: Project) -> frozenset[IdentityKey]:
         """The identities that are ways in now."""
         open_ones = [linked for linked in account.identities if self._counts(linked, project)]
-        return frozenset([linked.key for linked in open_ones if not await self._is_banned(linked)])
+        return frozenset([linked.key for linked in open_ones if not await self._is_banned(linked, account)])
 
     def _counts(self, linked: LinkedIdentity, project: Project) -> bool:
         provider = self.provider_of(linked.key.kind)
         return provider in project.platforms and (provider != GUEST or project.accounts.guests_may_stay)
 
-    async def _is_banned(self, linked: LinkedIdentity) -> bool:
+    async def _is_banned(self, linked: LinkedIdentity, account: Account) -> bool:
         """Whether by itself: a ban of its player holds for all that they have, and ends for all."""
         found = await self._server.proofs.logins.ownership(linked.key, self._server.now())
-        return found.ban is not None and found.ban.player_id != linked.player_id
+        return found.ban is not None and found.ban.player_id not in {
+            one.id for one in (account.player, *account.aliases)
+        }
