@@ -32,7 +32,7 @@ _FILLING = re.compile(r"[\s.\-_\u2010-\u2015]+")
 _FORM = re.compile(rf"[{LETTERS}]{{{_LENGTH}}}")
 _WRONG = "This code is wrong, too old or was used; ask for a new one on the other device."
 
-_LOSSES: frozenset[EventKind] = frozenset({"unlinked", "transferred", "undone", "banned", "restricted"})
+_LOSSES: frozenset[EventKind] = frozenset({"unlinked", "transferred", "merged", "undone", "banned", "restricted"})
 _MOST_EVENTS = 20
 """Of one player, that are looked at for losses since a code was made."""
 
@@ -102,7 +102,8 @@ class LinkCodes:
             return "none", None
         if code.used_at is not None:
             return "linked", code
-        return "pending" if self._server.now() < code.expires_at else "expired", code
+        is_good = self._server.now() < code.expires_at and not await self._has_lost(code)
+        return "pending" if is_good else "expired", code
 
     async def find(self, text: str, guesser: Guesser, project: str = "") -> FoundCode:
         """The code that somebody typed, of this project if one is named.
@@ -140,16 +141,15 @@ class LinkCodes:
         if found is None or found.loaded.player.is_barred(now):
             return None
         is_good = found.code.used_at is None and now < found.code.expires_at
-        return found if is_good and not await self._has_lost(found) else None
+        return found if is_good and not await self._has_lost(found.code) else None
 
-    async def _has_lost(self, found: FoundCode) -> bool:
+    async def _has_lost(self, code: LinkCode) -> bool:
         """Whether anything was taken from the player since, and with it what they were given by it: such a code may be
         of whoever came by that.
         """
-        player, asked_for = found.loaded.player, (found.code.created_at, found.code.id)
         with outages_answered():
-            events = await self._server.storage.load_events(player.merged_into or player.id, _MOST_EVENTS)
-        return any(event.kind in _LOSSES and (event.at, event.id) > asked_for for event in events)
+            events = await self._server.storage.load_events(code.player_id, _MOST_EVENTS)
+        return any(event.kind in _LOSSES and (event.at, event.id) > (code.created_at, code.id) for event in events)
 
     def _new(self, session: AccountSession, return_to: str, check_number: str, now: int) -> IssuedCode:
         text = "".join(LETTERS[number] for number in self._numbers(len(LETTERS), _LENGTH))

@@ -10,7 +10,7 @@ import segno
 
 from authsrv.storage.account_changes import UseLinkCode
 from tests.support.refusals import tables
-from tests.support.residents import Resident, resident
+from tests.support.residents import Resident, identity, resident
 from tests.support.server import ISSUER, Server, running
 
 CODE = "/v1/me/links/code"
@@ -118,6 +118,15 @@ async def test_a_code_waits_until_it_is_used_or_too_old(amber: Resident) -> None
     amber.server.clock.now += 599
     assert await state(amber) == {"state": "pending", "check_number": told["check_number"], "expires_in": 1}
     amber.server.clock.now += 1
+    assert await state(amber) == {"state": "expired"}
+
+
+async def test_a_code_is_over_once_a_platform_account_was_taken_from_the_player(amber: Resident) -> None:
+    await amber.has(identity("epicgames"))
+    await asked(amber)
+    subject = identity("epicgames").subject
+    answer = await amber.post("/v1/me/identities/unlink", {"provider": "epicgames", "subject": subject})
+    assert answer.status_code == 200, answer.text
     assert await state(amber) == {"state": "expired"}
 
 
