@@ -147,8 +147,9 @@ class JournalEvent:
 class LinkCode:
     """A code that links a platform account to the player who asked for it on another device.
 
-    `code_hash` is keyed: the code itself is short. `check_number` is shown on both devices, empty where the first one
-    shows nothing of ours. `return_to` is where the browser goes afterwards, empty for our own page.
+    `code_hash` is keyed: the code itself is short. `grant_id` is the grant by whose token it was asked for.
+    `check_number` is shown on both devices, empty where the first one shows nothing of ours. `return_to` is where the
+    browser goes afterwards, empty for our own page.
     """
 
     id: int
@@ -156,6 +157,7 @@ class LinkCode:
     project: str
     player_id: int
     client_id: str
+    grant_id: int
     check_number: str
     return_to: str
     created_at: int

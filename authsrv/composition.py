@@ -343,7 +343,7 @@ def _accounts(parts: Parts, ring: KeyRing, server: TokenServer, sessions: Browse
 
 def _codes(parts: Parts, ring: KeyRing, server: TokenServer, summaries: Summaries) -> _Codes:
     codes = LinkCodes(server, ring.derive(b"authsrv link codes v1"), parts.random)
-    linking = CodeLinking(server, Cases(server))
+    linking = CodeLinking(server, Cases(server), codes)
     redeeming = Redeeming(
         server=server,
         callers=Callers(server, AccountAccess(server)),

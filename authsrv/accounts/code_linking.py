@@ -11,7 +11,7 @@ from authsrv.account_models import Doer
 from authsrv.accounts.arrivals import lost_to_another_change
 from authsrv.accounts.cases import Case, Cases, Proof, Wishes
 from authsrv.accounts.journal import Occasion
-from authsrv.accounts.link_codes import FoundCode, wrong_code
+from authsrv.accounts.link_codes import FoundCode, LinkCodes, wrong_code
 from authsrv.accounts.outcomes import Arrival, decided
 from authsrv.audit import AuditEvent
 from authsrv.errors import TemporarilyUnavailable
@@ -29,9 +29,10 @@ _WISHES = Wishes(ConnectFlags(error_on_switch=True))
 class CodeLinking:
     """Links a proven platform account to the player of a code."""
 
-    def __init__(self, server: TokenServer, cases: Cases) -> None:
+    def __init__(self, server: TokenServer, cases: Cases, codes: LinkCodes) -> None:
         self._server = server
         self._cases = cases
+        self._codes = codes
         self._marks = server.proofs.logins.marks
 
     async def look(self, found: FoundCode, proof: Proof, sender: Sender) -> Arrival:
@@ -68,6 +69,9 @@ class CodeLinking:
             account = await self._server.storage.load_account(player.merged_into or player.id)
         if account is None:
             raise wrong_code()
+        # Once the account is read: what ended the code before is seen here, what takes something from the account later
+        # meets its version.
+        await self._codes.again(found.code.code_hash)
         return replace(await self._cases.load(proof, _WISHES, None, occasion), current=account)
 
     def _note(self, found: FoundCode, proof: Proof, arrival: Arrival, sender: Sender) -> None:

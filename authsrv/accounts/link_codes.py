@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Literal
 
-from authsrv.account_models import EventKind, LinkCode, LoadedLinkCode
+from authsrv.account_models import LinkCode, LoadedLinkCode
 from authsrv.accounts.access import AccountSession
 from authsrv.errors import InvalidGrant, TemporarilyUnavailable
 from authsrv.limits import Rule
@@ -31,10 +31,6 @@ _LENGTH = 8
 _FILLING = re.compile(r"[\s.\-_\u2010-\u2015]+")
 _FORM = re.compile(rf"[{LETTERS}]{{{_LENGTH}}}")
 _WRONG = "This code is wrong, too old or was used; ask for a new one on the other device."
-
-_LOSSES: frozenset[EventKind] = frozenset({"unlinked", "transferred", "merged", "undone", "banned", "restricted"})
-_MOST_EVENTS = 20
-"""Of one player, that are looked at for losses since a code was made."""
 
 State = Literal["none", "pending", "linked", "expired"]
 
@@ -102,8 +98,7 @@ class LinkCodes:
             return "none", None
         if code.used_at is not None:
             return "linked", code
-        is_good = self._server.now() < code.expires_at and not await self._has_lost(code)
-        return "pending" if is_good else "expired", code
+        return "pending" if await self._is_good(code) else "expired", code
 
     async def find(self, text: str, guesser: Guesser, project: str = "") -> FoundCode:
         """The code that somebody typed, of this project if one is named.
@@ -137,19 +132,16 @@ class LinkCodes:
         return FoundCode(loaded, client)
 
     async def _at(self, code_hash: Digest) -> FoundCode | None:
-        found, now = await self.known(code_hash), self._server.now()
-        if found is None or found.loaded.player.is_barred(now):
-            return None
-        is_good = found.code.used_at is None and now < found.code.expires_at
-        return found if is_good and not await self._has_lost(found.code) else None
+        found = await self.known(code_hash)
+        return found if found and await self._is_good(found.code) else None
 
-    async def _has_lost(self, code: LinkCode) -> bool:
-        """Whether anything was taken from the player since, and with it what they were given by it: such a code may be
-        of whoever came by that.
+    async def _is_good(self, code: LinkCode) -> bool:
+        """Whether it can be used yet. It ends with what it was asked for by: with a sign-out, a lost platform account,
+        a ban. Otherwise whoever lost an account to its owner would have ten minutes left in it.
         """
-        with outages_answered():
-            events = await self._server.storage.load_events(code.player_id, _MOST_EVENTS)
-        return any(event.kind in _LOSSES and (event.at, event.id) > (code.created_at, code.id) for event in events)
+        if code.used_at is not None or self._server.now() >= code.expires_at:
+            return False
+        return await self._server.live_tokens.holds(code.grant_id, code.created_at)
 
     def _new(self, session: AccountSession, return_to: str, check_number: str, now: int) -> IssuedCode:
         text = "".join(LETTERS[number] for number in self._numbers(len(LETTERS), _LENGTH))
@@ -159,6 +151,7 @@ class LinkCodes:
             project=session.client.project.key,
             player_id=session.player.id,
             client_id=session.client.client_id,
+            grant_id=session.grant_id,
             check_number=check_number,
             return_to=return_to,
             created_at=now,

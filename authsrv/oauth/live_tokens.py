@@ -101,6 +101,14 @@ class LiveTokens:
             raise NotOurs("revoked")
         return LiveAccess(token, client, None)
 
+    async def holds(self, grant_id: int, since: int) -> bool:
+        """Whether what somebody got by a grant at a time is theirs yet: nothing ended the grant, or voided it since."""
+        with outages_answered():
+            loaded = await self._storage.load_grant(grant_id)
+        if loaded is None or loaded.grant.revoked_at is not None or loaded.player.is_barred(int(self._clock())):
+            return False
+        return since >= max(loaded.not_before, loaded.client_not_before)
+
     async def family(self, text: str) -> LiveFamily:
         """The family of a refresh token. Raises `NotOurs` unless we issued the token and the family is in force."""
         presented = self._opaque.read("refresh", text)

@@ -7,7 +7,7 @@ import logging
 
 from authsrv.storage.base import SchemaMismatch
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
 """The migrations this code knows, oldest first; the last one is the schema it needs."""
 
 log = logging.getLogger("authsrv.storage")

@@ -78,7 +78,7 @@ def test_json_has_the_same_in_numbers(place: Path) -> None:
     told = json.loads(run(place, "restore", str(file), "--dry-run", "--json")[1])
     assert told == {
         "done": False,
-        "schema": "0006",
+        "schema": "0007",
         "grants": 0,
         "sessions": 0,
         "requests": 0,

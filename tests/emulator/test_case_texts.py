@@ -51,7 +51,7 @@ async def test_a_credential_of_epic_ends_as_its_text_says(case: str, kind: str) 
     assert told_end(EpicEmulator.cases[case]).removesuffix(" once") == ended
 
 
-@pytest.mark.parametrize("case", ON_EPICS_PAGE.keys() - NOT_OF_THE_PLATFORM.keys())
+@pytest.mark.parametrize("case", sorted(ON_EPICS_PAGE.keys() - NOT_OF_THE_PLATFORM.keys()))
 async def test_a_sign_in_at_epic_ends_as_its_text_says(case: str) -> None:
     assert told_end(ON_EPICS_PAGE[case], in_browser=True) == await outcome(Epic().sign_in(case=case))
 

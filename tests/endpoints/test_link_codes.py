@@ -121,13 +121,16 @@ async def test_a_code_waits_until_it_is_used_or_too_old(amber: Resident) -> None
     assert await state(amber) == {"state": "expired"}
 
 
-async def test_a_code_is_over_once_a_platform_account_was_taken_from_the_player(amber: Resident) -> None:
+@pytest.mark.parametrize(("lost", "found"), [("steam", "expired"), ("epicgames", "pending")])
+async def test_a_code_is_over_once_its_player_lost_the_account_that_they_signed_in_by(
+    server: Server, amber: Resident, lost: str, found: str
+) -> None:
     await amber.has(identity("epicgames"))
     await asked(amber)
-    subject = identity("epicgames").subject
-    answer = await amber.post("/v1/me/identities/unlink", {"provider": "epicgames", "subject": subject})
+    answer = await amber.post("/v1/me/identities/unlink", {"provider": lost, "subject": identity(lost).subject})
     assert answer.status_code == 200, answer.text
-    assert await state(amber) == {"state": "expired"}
+    there = await resident(server, "epicgames") if lost == "steam" else amber
+    assert (await state(there))["state"] == found
 
 
 async def test_a_code_that_was_used_says_so(amber: Resident) -> None:

@@ -312,11 +312,14 @@ async def game_code(server: Server, player: str = "cedar") -> str:
     """A code that a game on an Xsolla SDK asked for, which shows no number and wants the browser back."""
     desk = server.app.desk
     codes = LinkCodes(desk.server, desk.keys.ring.derive(b"authsrv link codes v1"), os.urandom)
-    owner = await server.app.storage.load_subject((await resident(server, "steam", player)).sub)
+    there = await resident(server, "steam", player)
+    owner = await server.app.storage.load_subject(there.sub)
+    grant_id = desk.server.opaque.row_id("gid", server.claims(there.tokens["access_token"])["gid"])
     game = desk.server.registry.get("40")
     assert owner
     assert game
-    session = AccountSession(game, owner, 0, int(server.clock()), SENDER)
+    assert grant_id
+    session = AccountSession(game, owner, grant_id, int(server.clock()), SENDER)
     return (await codes.issue(session, BLANK, checked=False)).text
 
 

@@ -1,12 +1,14 @@
 """Redeeming a link code by a game on another device: what is shown first, and what a yes does."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import httpx
 import pytest
 
+from authsrv.account_models import Account
 from authsrv.emulator.base import MintedCredential
+from authsrv.storage.changes import SetNotBefore
 from tests.support.banning import ban, unban
 from tests.support.connecting import credential
 from tests.support.linking import Shown, code_of
@@ -103,23 +105,59 @@ async def test_a_yes_links_without_the_credential_being_sent_again(
     assert (audited["sub"], audited["platform"]) == (amber.sub, "epicgames")
 
 
+async def loses_steam(amber: Resident) -> None:
+    await amber.has(EPIC)
+    answer = await amber.post("/v1/me/identities/unlink", {"provider": "steam", "subject": STEAM.subject})
+    assert answer.status_code == 200, answer.text
+
+
+async def is_banned_for_a_while(amber: Resident) -> None:
+    await ban(amber.server, amber.sub)
+    await unban(amber.server, amber.sub)
+
+
+async def signs_out_of_the_game(amber: Resident) -> None:
+    sent = {"token": amber.tokens["refresh_token"], "client_id": "launcher"}
+    assert (await amber.server.http.post("/oauth2/revoke", data=sent)).status_code == 200
+
+
+async def signs_out_everywhere(amber: Resident) -> None:
+    await amber.server.app.storage.apply([SetNotBefore("player", amber.sub, int(amber.server.clock.now))])
+
+
+ENDINGS = [loses_steam, is_banned_for_a_while, signs_out_of_the_game, signs_out_everywhere]
+
+
 @pytest.mark.parametrize("is_shown", [False, True])
-@pytest.mark.parametrize("is_unlinked", [False, True])
-async def test_a_code_ends_with_what_is_taken_from_its_player(
-    server: Server, amber: Resident, code: Shown, *, is_unlinked: bool, is_shown: bool
+@pytest.mark.parametrize("ends", ENDINGS, ids=lambda ends: ends.__name__)
+async def test_a_code_ends_with_what_it_was_asked_for_by(
+    server: Server, amber: Resident, code: Shown, ends: Callable[[Resident], Awaitable[None]], *, is_shown: bool
 ) -> None:
-    """Whoever asked for it may have come by that platform account, and would stay by the one that they link."""
+    """Whoever asked for it may have come by that, and would stay by what they link."""
     token = await token_of(server, code.code) if is_shown else ""
     server.clock.now += 1
-    if is_unlinked:
-        await amber.has(EPIC)
-        answer = await amber.post("/v1/me/identities/unlink", {"provider": "steam", "subject": STEAM.subject})
-        assert answer.status_code == 200, answer.text
-    else:
-        await ban(server, amber.sub)
-        await unban(server, amber.sub)
+    await ends(amber)
     answer = await (confirm(server, code.code, token) if is_shown else present(server, code.code))
     assert (answer.status_code, answer.json()["reason"]) == (400, "link_code_invalid")
+    assert EPIC not in await amber.keys() or ends is loses_steam
+
+
+async def test_a_code_that_ends_while_it_is_used_links_nothing(
+    server: Server, amber: Resident, code: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token, storage = await token_of(server, code.code), server.app.storage
+    server.clock.now += 1
+    load_account = storage.load_account
+
+    async def meanwhile(player_id: int) -> Account | None:
+        monkeypatch.setattr(storage, "load_account", load_account)
+        await signs_out_everywhere(amber)
+        return await load_account(player_id)
+
+    monkeypatch.setattr(storage, "load_account", meanwhile)
+    answer = await confirm(server, code.code, token)
+    assert (answer.status_code, answer.json()["reason"]) == (400, "link_code_invalid")
+    assert await amber.keys() == {STEAM}
 
 
 async def test_what_the_player_has_already_stays(server: Server, amber: Resident, code: Shown) -> None:

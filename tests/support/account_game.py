@@ -25,7 +25,7 @@ from tests.support.exchange import KINDS, exchange_of, ticket
 from tests.support.server import CHALLENGE, Server
 from tests.support.sources import GuestDevices
 
-REPEAT, CODE, CHOICE = 30, 60, 300
+REPEAT, CODE, CHOICE, LINK_CODE = 30, 60, 300, 600
 REDEEM = "/v1/me/links/redeem"
 SECONDS = 2
 """Of a step."""
@@ -72,6 +72,7 @@ class LinkCode:
 
     text: str
     player: int
+    token: Token
     at: int
 
 
@@ -290,10 +291,11 @@ class Game:
         answer = await self.server.http.post("/v1/me/links/code", headers=self.bearer(session))
         assert answer.status_code == 200, answer.text
         player = self.world.now(session.player)
-        self.link_codes.append(LinkCode(answer.json()["code"], player, self.world.clock))
+        self.link_codes = [older for older in self.link_codes if older.player != player]
+        self.link_codes.append(LinkCode(answer.json()["code"], player, session, self.world.clock))
 
     async def link_by_code(self) -> None:
-        """A code links once, if at all: what ends it is more than the model knows."""
+        """A code links once, within ten minutes, and as long as the token is alive that it was asked for by."""
         if not self.link_codes:
             return
         code, name = self.link_codes.pop(self.chance.randrange(len(self.link_codes))), self.chance.choice(NAMES)
@@ -302,9 +304,10 @@ class Game:
         credential = {"type": KINDS[name[0]], "value": self.credential(name)}
         shown = {**sent, "provider": name[0], "credential": credential}
         told = (await self.server.http.post(REDEEM, json=shown)).json()
-        if told.get("reason") == "link_code_invalid":
+        is_good = self.world.is_alive(code.token) and self.world.clock < code.at + LINK_CODE // SECONDS
+        assert (told.get("reason") != "link_code_invalid") == is_good, told
+        if not is_good:
             return
-        assert self.world.keeps_all_since(code.at, code.player)
         try:
             outcome, rule, _ = self.world.connect_to(self.world.now(code.player), name, ConnectFlags())
         except Refused as refused:

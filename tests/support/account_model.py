@@ -113,8 +113,6 @@ class World:
     """Who took a platform account from somebody last, for good or not."""
     voids: dict[int, int] = field(default_factory=dict)
     """When everything was void that a player had been given."""
-    losses: dict[int, int] = field(default_factory=dict)
-    """When a player last lost an account."""
     players: int = 0
     clock: int = 0
     _stamps: "count[int]" = field(default_factory=count)
@@ -158,11 +156,6 @@ class World:
         """Whether it still stands for something. What voids a player voids what became part of them, too."""
         voids = (self.voids.get(one, -1) for one in (token.player, self.now(token.player)))
         return not token.ended and token.issued > max(voids)
-
-    def keeps_all_since(self, then: int, player: int) -> bool:
-        """Whether a player has everything yet that they had then, and is not part of anybody."""
-        last = max(self.losses.get(player, -1), self.voids.get(player, -1))
-        return last <= then and player not in self.into and player not in self.gone
 
     # --- doing ---
 
@@ -465,7 +458,6 @@ class World:
 
     def _end(self, player: int, by: Name) -> None:
         """What a player was given by an account that they lose."""
-        self.losses[player] = self.clock
         for token in self.tokens:
             token.ended |= self.now(token.player) == player and token.by == by
 

@@ -36,4 +36,4 @@ def full_event(number: int = 1) -> JournalEvent:
 
 
 def link_code(number: int = 1, *, player_id: int = 1) -> LinkCode:
-    return LinkCode(number, digest(f"code {number}"), "skyforge", player_id, "launcher", "42", "", NOW, NOW + 600)
+    return LinkCode(number, digest(f"code {number}"), "skyforge", player_id, "launcher", 5, "42", "", NOW, NOW + 600)

@@ -90,7 +90,7 @@ TABLES: tuple[Table, ...] = (
     _table(
         "link_codes",
         "id",
-        "code_hash project player_id client_id check_number return_to created_at expires_at used_at",
+        "code_hash project player_id client_id grant_id check_number return_to created_at expires_at used_at",
     ),
     _table("erasures", "sub", "erased_at"),
 )

@@ -9,7 +9,7 @@ from authsrv.storage.rows.base import PLAYER_COLUMNS, Row, Values, checked, dige
 
 _LAST_CHARACTER = "\U0010ffff"
 """Behind every character that a name can have."""
-_LINK_CODE = 10
+_LINK_CODE = 11
 """How many columns a link code has in a SELECT."""
 
 
@@ -61,6 +61,7 @@ def link_code_values(code: LinkCode) -> Values:
         project=code.project,
         player_id=code.player_id,
         client_id=code.client_id,
+        grant_id=code.grant_id,
         check_number=code.check_number,
         return_to=code.return_to,
         created_at=code.created_at,

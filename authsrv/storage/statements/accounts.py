@@ -11,8 +11,8 @@ _NO_BAN = ", ".join(["NULL"] * len(_BAN.split(",")))
 _EVENT = """e.id, e.project, e.kind, e.at, e.player_id, e.other_id, e.identity_kind, e.identity_environment,
         e.identity_subject, e.actor, e.actor_name, e.client_id, e.address, e.rule, e.reason, e.facts,
         e.reversible_until, e.reversed_by"""
-_LINK_CODE = """c.id, c.code_hash, c.project, c.player_id, c.client_id, c.check_number, c.return_to, c.created_at,
-        c.expires_at, c.used_at"""
+_LINK_CODE = """c.id, c.code_hash, c.project, c.player_id, c.client_id, c.grant_id, c.check_number, c.return_to,
+        c.created_at, c.expires_at, c.used_at"""
 
 # --- reading ---
 
@@ -169,10 +169,10 @@ REVERSE_EVENT = "UPDATE events SET reversed_by = :reversed_by WHERE id = :event_
 REMOVE_UNUSED_LINK_CODES = "DELETE FROM link_codes WHERE player_id = :player_id AND used_at IS NULL"
 
 INSERT_LINK_CODE = """
-    INSERT INTO link_codes (id, code_hash, project, player_id, client_id, check_number, return_to, created_at,
-        expires_at, used_at)
-    VALUES (:id, :code_hash, :project, :player_id, :client_id, :check_number, :return_to, :created_at, :expires_at,
-        :used_at)
+    INSERT INTO link_codes (id, code_hash, project, player_id, client_id, grant_id, check_number, return_to,
+        created_at, expires_at, used_at)
+    VALUES (:id, :code_hash, :project, :player_id, :client_id, :grant_id, :check_number, :return_to, :created_at,
+        :expires_at, :used_at)
     ON CONFLICT DO NOTHING"""
 
 USE_LINK_CODE = "UPDATE link_codes SET used_at = :now WHERE id = :code_id AND used_at IS NULL"
