@@ -119,14 +119,21 @@ async def test_C08_C13_a_bad_token_takes_no_memory_to_speak_of(
     await door.present(stage, next(iter(texts.values())))  # what a first request loads for good
     tracemalloc.start()
     try:
-        for name, text in texts.items():
-            tracemalloc.reset_peak()
-            before, _ = tracemalloc.get_traced_memory()
-            await door.present(stage, text)
-            _, peak = tracemalloc.get_traced_memory()
-            assert peak - before < 2_000_000, name
+        peaks = {name: await least_memory(partial(door.present, stage, text)) for name, text in texts.items()}
     finally:
         tracemalloc.stop()
+    assert {name: peak for name, peak in peaks.items() if peak >= 2_000_000} == {}
+
+
+async def least_memory(call: Callable[[], Awaitable[object]]) -> int:
+    """Bytes at the peak of the best of some rounds: what else goes on in the process is counted too."""
+    peaks = []
+    for _ in range(ROUNDS):
+        tracemalloc.reset_peak()
+        before, _ = tracemalloc.get_traced_memory()
+        await call()
+        peaks.append(tracemalloc.get_traced_memory()[1] - before)
+    return min(peaks)
 
 
 def pieces(text: str) -> Iterator[str]:
