@@ -6,6 +6,7 @@ which a restored copy of the database does not bring back. Knows no SQL.
 
 import os
 from pathlib import Path
+from threading import Lock
 
 from authsrv.storage.base import StorageError
 from authsrv.storage.files import settle_directory
@@ -17,6 +18,8 @@ class StartMark:
     def __init__(self, database: Path) -> None:
         self._database = database
         self._path = database.with_name(f"{database.name}.start")
+        self._lock = Lock()
+        self._noted = 0
 
     def known(self) -> int:
         """The highest number that was noted; 0 without a file. Raises `StorageError` for one that cannot be read."""
@@ -41,7 +44,16 @@ class StartMark:
             )
 
     def note(self, number: int) -> None:
-        """Remember a number; it is on disk when this returns. Raises `StorageError`."""
+        """Remember a number, unless this noted a higher one; it is on disk when this returns. Raises `StorageError`.
+
+        From any thread: who was cancelled leaves a thread that is still at it when the next one comes.
+        """
+        with self._lock:
+            if number > self._noted:
+                self._write(number)
+                self._noted = number
+
+    def _write(self, number: int) -> None:
         part = self._path.with_name(f"{self._path.name}.part")
         try:
             part.unlink(missing_ok=True)
