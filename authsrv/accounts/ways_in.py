@@ -30,6 +30,5 @@ class WaysIn:
     async def _is_banned(self, linked: LinkedIdentity, account: Account) -> bool:
         """Whether by itself: a ban of its player holds for all that they have, and ends for all."""
         found = await self._server.proofs.logins.ownership(linked.key, self._server.now())
-        return found.ban is not None and found.ban.player_id not in {
-            one.id for one in (account.player, *account.aliases)
-        }
+        own = {one.id for one in (account.player, *account.aliases)}
+        return found.ban is not None and found.ban.player_id not in own

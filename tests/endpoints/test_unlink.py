@@ -233,6 +233,15 @@ async def test_an_account_that_is_banned_itself_is_no_way_in(amber: Resident) ->
     assert (await unlink(amber, EPIC)).status_code == 200
 
 
+async def test_an_account_that_is_banned_with_a_merged_part_of_the_player_is_a_way_in(amber: Resident) -> None:
+    part = await (await resident(amber.server, "steam", "birch")).row()
+    marks = amber.server.app.desk.server.proofs.logins.marks
+    ban = Ban(2**50, "demo", part, "banned", "", "operator", 1_790_000_000, NEVER)
+    merged = MergePlayers(part, await amber.row())
+    await amber.server.app.storage.apply([merged, AddBan(ban), MarkIdentity(marks.of(EPIC), ban.id)])
+    assert (await unlink(amber, STEAM)).status_code == 200
+
+
 @pytest.mark.parametrize("may_stay", [False, True])
 async def test_a_device_counts_where_players_may_stay_guests(*, may_stay: bool) -> None:
     async with served(guests_may_stay=may_stay) as server:
